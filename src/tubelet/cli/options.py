@@ -1,0 +1,55 @@
+"""Options that several verbs share, so that they are called and explained the same everywhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tubelet.errors import UsageError
+
+DataOption = Annotated[Path, typer.Option("--data", help="Root folder of the dataset.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Decoding processes.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N videos.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+FpsOption = Annotated[
+    float | None, typer.Option("--fps", min=0.01, help="Frames per second of frame folders (else 25, with a warning).")
+]
+PrecisionOption = Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")]
+
+
+def choose_device(device: str) -> str:
+    """Resolve ``auto`` and refuse what the machine does not have."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"there is no device {device!r}", remedy="use --device auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("no CUDA device is available", remedy="use --device cpu, or see tubelet doctor")
+    return device
+
+
+def one_of(value: str, allowed: tuple[str, ...], option: str) -> str:
+    """``value`` if it is allowed, else a usage error that lists the choices."""
+    if value not in allowed:
+        raise UsageError(f"{option} cannot be {value!r}", remedy=f"use one of {', '.join(allowed)}")
+    return value
+
+
+def print_json(value: Any) -> None:
+    """Print JSON on standard output; NaN is not JSON and is refused."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """A line for people, on standard error: standard output carries only data."""
+    print(text, file=sys.stderr, flush=True)

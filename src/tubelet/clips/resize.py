@@ -1,0 +1,130 @@
+"""The one resize of the package: bilinear, half-pixel centers, no antialias, on uint8.
+
+A descriptor depends on how its frames were scaled (ffmpeg's scaler is 2.9 gray levels away from OpenCV's on a
+detailed clip), so every decoder and every verb comes through this file.
+"""
+
+from __future__ import annotations
+
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tubelet.errors import UsageError
+
+Frames = Tensor | npt.NDArray[np.uint8]
+
+
+@overload
+def resize(frames: Tensor, size_hw: tuple[int, int]) -> Tensor: ...
+@overload
+def resize(frames: npt.NDArray[np.uint8], size_hw: tuple[int, int]) -> npt.NDArray[np.uint8]: ...
+def resize(frames: Frames, size_hw: tuple[int, int]) -> Frames:
+    """Scale frames to a size, ignoring the aspect ratio.
+
+    Output pixel ``i`` of ``n`` reads the source at ``(i + 0.5) * N / n - 0.5``, clamped to the frame, and
+    blends the two nearest pixels along each axis. This is OpenCV's ``INTER_LINEAR`` (the original C3D code's
+    ``cv::resize(img, Size(171, 128))``) to within one gray level: both round fixed-point sums, but torch also
+    rounds between the two axes. A strong reduction skips pixels, as there; it does not average them.
+
+    Parameters
+    ----------
+    frames
+        ``(T, H, W, 3)`` uint8 array or CPU tensor, RGB or BGR alike, in any memory layout, read-only
+        included. Contiguous frames are read where they are; others are copied one frame at a time. No float
+        copy is made.
+    size_hw
+        Height and width wanted, in pixels.
+
+    Returns
+    -------
+    Tensor or ndarray, as given
+        ``(T, h, w, 3)`` uint8, contiguous. Frames that already have the size are returned as they are, not
+        copied.
+
+    Raises
+    ------
+    UsageError
+        Frames of another shape, type or device, or a size below one pixel.
+    """
+    check_frames(frames)
+    height, width = size_hw
+    if height < 1 or width < 1:
+        raise UsageError(
+            f"cannot resize to {height}x{width} pixels (height x width)",
+            remedy="give a height and a width of at least 1",
+        )
+    if tuple(frames.shape[1:3]) == (height, width):
+        return frames
+    if isinstance(frames, np.ndarray):
+        return _resize_array(frames, height, width)
+    return _resize_tensor(frames, height, width)
+
+
+def check_frames(frames: Frames) -> None:
+    """Refuse anything but ``(T, H, W, 3)`` uint8 frames of at least one pixel, in ordinary memory."""
+    shape = tuple(frames.shape)
+    if len(shape) != 4 or shape[3] != 3 or min(shape[1:3]) < 1:
+        raise UsageError(
+            f"frames have the shape {shape}", why="they must be (T, H, W, 3)", remedy="pass Video.frames(...)"
+        )
+    if frames.dtype not in (torch.uint8, np.uint8):
+        raise UsageError(
+            f"frames have the type {frames.dtype}",
+            why="pixels are uint8, 0 to 255",
+            remedy="pass the frames as they were decoded",
+        )
+    if isinstance(frames, Tensor) and frames.device.type != "cpu":
+        raise UsageError(
+            f"frames are on {frames.device}",
+            why="pixels are prepared on the CPU",
+            remedy="call .cpu() on the frames and move the network input instead",
+        )
+
+
+def as_tensor(array: npt.NDArray[np.generic]) -> Tensor:
+    """A tensor on the array's own memory, read-only memory included; the caller must not write to it.
+
+    Frames from a decoding process are read-only, which ``torch.from_numpy`` answers with a warning.
+    """
+    if any(stride < 0 for stride in array.strides):
+        array = np.ascontiguousarray(array)  # torch has no negative strides
+    if array.flags.writeable:
+        return torch.from_numpy(array)
+    return torch.from_numpy(np.asarray(_Writeable(array)))
+
+
+class _Writeable:
+    """An array's memory as NumPy's array interface, with the read-only mark taken off."""
+
+    def __init__(self, array: npt.NDArray[np.generic]) -> None:
+        self._owner = array
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
+
+
+def _resize_array(frames: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+    if frames.flags.c_contiguous:
+        resized: npt.NDArray[np.uint8] = _resize_tensor(as_tensor(frames), height, width).numpy()
+        return resized
+    out = np.empty((len(frames), height, width, 3), np.uint8)
+    for index, frame in enumerate(frames):
+        out[index] = _resize_tensor(as_tensor(np.ascontiguousarray(frame))[None], height, width)[0].numpy()
+    return out
+
+
+def _resize_tensor(frames: Tensor, height: int, width: int) -> Tensor:
+    if len(frames) == 0:
+        return frames.new_empty((0, height, width, 3))
+    if not frames.is_contiguous():
+        # torch would copy the whole block at once; a frame at a time needs the memory of one frame.
+        return torch.cat([_resize_tensor(frame.contiguous()[None], height, width) for frame in frames])
+    # The permuted view is channels_last, for which torch has an integer kernel that widens no frame.
+    planes = frames.permute(0, 3, 1, 2)
+    resized = F.interpolate(planes, size=(height, width), mode="bilinear", align_corners=False)
+    return resized.permute(0, 2, 3, 1).contiguous()

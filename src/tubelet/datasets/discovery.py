@@ -1,0 +1,165 @@
+"""Which entries of a folder are videos: files by their suffix, folders by the numbered JPEGs in them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tubelet.errors import InputDataError
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4",
+        ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+    }
+)  # fmt: skip
+"""Suffixes, in lower case, of files that are taken for videos; compared without regard to case."""
+
+# Left behind by desktops and file servers; nobody wants to hear of them.
+_LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"})
+_FRAME_NAME = re.compile(r"(?:img|image|frame)?[_-]?[0-9]+\.jpe?g", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The entries of one folder, sorted by name; hidden files and desktop litter are left out.
+
+    Attributes
+    ----------
+    videos
+        Names of video files and of folders of numbered JPEG frames.
+    folders
+        Names of the other folders.
+    others
+        Names of all that is neither, printable even where the name on disk is not valid UTF-8.
+    """
+
+    videos: tuple[str, ...]
+    folders: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def require_folder(root: str | os.PathLike[str]) -> Path:
+    """Return ``root`` as a path.
+
+    Raises
+    ------
+    InputDataError
+        There is no such folder, or it is a file.
+    """
+    folder = Path(root)
+    if not folder.exists():
+        raise InputDataError("there is no such folder", path=folder, remedy="check the spelling of the path")
+    if not folder.is_dir():
+        raise InputDataError(
+            "a folder of videos is expected, this is a file", path=folder, remedy="give the folder that holds it"
+        )
+    return folder
+
+
+def is_video_name(name: str) -> bool:
+    """Whether a file of this name is taken for a video; looks at the suffix only, case-insensitively."""
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+
+
+def is_litter(name: str) -> bool:
+    """Whether an entry is hidden (also AppleDouble ``._x``) or left there by a desktop or file server."""
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+def frame_names(folder: str | os.PathLike[str]) -> list[str]:
+    """Names of the numbered JPEG frames in a folder, in the order of their numbers (ties by name)."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if _FRAME_NAME.fullmatch(entry.name)]
+    return sorted(names, key=lambda name: (int(re.findall(r"[0-9]+", name)[-1]), name))
+
+
+def is_frame_folder(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is a video stored as numbered JPEGs: it holds such files, and no video file.
+
+    A class folder with thumbnails beside its videos is therefore not mistaken for a video.
+    """
+    found = False
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not is_litter(entry.name) and is_video_name(entry.name):
+                    return False
+                found = found or _FRAME_NAME.fullmatch(entry.name) is not None
+    except OSError:
+        return False  # listed as a plain folder; opening it later gives the reason
+    return found
+
+
+def list_folder(folder: str | os.PathLike[str]) -> Listing:
+    """Sort the entries of a folder into videos, folders and others.
+
+    A dangling link with a video's suffix counts as a video, so that it is reported as unreadable rather than
+    passed over; sockets, pipes and devices never do (opening a pipe would wait forever).
+
+    Raises
+    ------
+    InputDataError
+        The folder cannot be listed.
+    """
+    videos: list[str] = []
+    folders: list[str] = []
+    others: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_litter(entry.name):
+                    continue
+                if not _is_text(entry.name):
+                    others.append(printable(entry.name))
+                elif entry.is_dir():
+                    (videos if is_frame_folder(entry.path) else folders).append(entry.name)
+                elif is_video_name(entry.name) and (entry.is_file() or _dangling(entry)):
+                    videos.append(entry.name)
+                else:
+                    others.append(entry.name)
+    except OSError as error:
+        raise InputDataError("the folder cannot be listed", path=folder, why=error.strerror) from error
+    return Listing(tuple(sorted(videos)), tuple(sorted(folders)), tuple(sorted(others)))
+
+
+def walk_videos(root: Path) -> Iterator[str]:
+    """Yield the POSIX path, relative to ``root``, of every video below it, at any depth, sorted.
+
+    Links to folders are followed; a folder met twice (a link that points up) is read once.
+    """
+    yield from _walk(root, "", {os.path.realpath(root)})
+
+
+def _walk(root: Path, below: str, seen: set[str]) -> Iterator[str]:
+    listing = list_folder(root / below)
+    for name in sorted({*listing.videos, *listing.folders}):
+        relative = f"{below}{name}"
+        if name in listing.videos:
+            yield relative
+            continue
+        real = os.path.realpath(root / relative)
+        if real not in seen:
+            seen.add(real)
+            yield from _walk(root, f"{relative}/", seen)
+
+
+def _dangling(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not os.path.exists(entry.path)
+
+
+def _is_text(name: str) -> bool:
+    # A name that is not UTF-8 can be written neither to JSON nor to a table; it is listed as ignored.
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(name: str) -> str:
+    """A file name that can be printed and stored: bytes that are not UTF-8 become ``\\xNN``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,0 +1,241 @@
+"""Clips for training: decoded once where memory allows, drawn in an order that depends on the seed alone.
+
+The sample at position p of the run is fixed by (seed, epoch, index): neither the number of decoding processes nor
+what ran before changes it. So a resumed run sees exactly the clips that the unbroken run would have seen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tubelet.clips.decode import ClipDecoder
+from tubelet.clips.jitter import Jitter, jittered_input
+from tubelet.clips.recipe import Recipe
+from tubelet.clips.sampling import ClipIndices, Sampling
+from tubelet.clips.transforms import to_input
+from tubelet.datasets.manifest import Manifest
+from tubelet.errors import InputDataError, TubeletError
+from tubelet.provenance import derive_seed
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Network input and its labels.
+
+    Attributes
+    ----------
+    clips
+        (N, C, T, H, W) float32, preprocessed by the recipe.
+    targets
+        (N,) int64 class indices.
+    videos
+        (N,) index of each clip's video in the manifest.
+    """
+
+    clips: Tensor
+    targets: Tensor
+    videos: tuple[int, ...]
+
+
+@dataclass
+class DecodedVideos:
+    """Resized frames of a manifest's videos: in memory up to a budget, beyond it decoded on demand.
+
+    Attributes
+    ----------
+    manifest
+        Only the videos that can be read.
+    lengths
+        Frames that each of them really yields.
+    failed
+        ``(path, sentence)`` of every video that cannot be read.
+    partial
+        ``(path, sentence)`` of every video that lost frames; it is used as far as it goes.
+    """
+
+    manifest: Manifest
+    recipe: Recipe
+    lengths: list[int]
+    failed: list[tuple[str, str]]
+    partial: list[tuple[str, str]]
+    decoder: ClipDecoder
+    kept: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+
+    def frames(self, video: int, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Frames of one video after the recipe's resize: (n, H, W, 3) uint8 RGB."""
+        whole = self.kept.get(video)
+        if whole is not None:
+            return whole[indices]
+        item = self.manifest.items[video]
+        path = self.manifest.file(item)
+        return self.decoder.clip(path, indices, self.recipe.resize_hw, fps=self.manifest.fps)
+
+
+def decode_videos(
+    manifest: Manifest,
+    recipe: Recipe,
+    decoder: ClipDecoder,
+    *,
+    workers: int = 1,
+    cache_bytes: int = 2 << 30,
+    progress: Callable[[int], None] | None = None,
+) -> DecodedVideos:
+    """Read every video once: measure it, keep its resized frames while they fit, and set unreadable ones aside.
+
+    Raises
+    ------
+    InputDataError
+        If not one video of the manifest can be read.
+    """
+    items = manifest.items
+    frame_bytes = recipe.resize_hw[0] * recipe.resize_hw[1] * 3
+    room = cache_bytes
+    kept: dict[int, NDArray[np.uint8]] = {}
+    readable: list[int] = []
+    lengths: list[int] = []
+    failed: list[tuple[str, str]] = []
+    partial: list[tuple[str, str]] = []
+
+    def read(index: int) -> tuple[NDArray[np.uint8] | None, int, str]:
+        path = manifest.file(items[index])
+        if room <= 0:
+            # The budget is spent: still decode once, so that a damaged file is known before hours of training.
+            report = decoder.measure(path, fps=manifest.fps)
+            return None, report.frames_decoded, "" if report.status == "ok" else "; ".join(report.problems)
+        frames, report = decoder.whole(path, recipe.resize_hw, fps=manifest.fps)
+        return frames, report.frames_decoded, "" if report.status == "ok" else "; ".join(report.problems)
+
+    with ThreadPoolExecutor(workers) as threads:
+        # A window of tasks, not all at once: frames wait in memory only until they are looked at here.
+        waiting: deque[tuple[int, Future[tuple[NDArray[np.uint8] | None, int, str]]]] = deque()
+        upcoming = iter(range(len(items)))
+        while True:
+            while len(waiting) < 2 * workers and (following := next(upcoming, None)) is not None:
+                waiting.append((following, threads.submit(read, following)))
+            if not waiting:
+                break
+            index, future = waiting.popleft()
+            try:
+                frames, length, problem = future.result()
+            except TubeletError as error:
+                failed.append((items[index].path, str(error)))
+            else:
+                if problem:
+                    partial.append((items[index].path, problem))
+                if frames is not None and frames.nbytes <= room:
+                    kept[len(readable)] = frames
+                    room -= frames.nbytes
+                elif frames is not None:
+                    room = 0
+                readable.append(index)
+                lengths.append(length)
+            if progress is not None:
+                progress(1)
+    if not readable:
+        why = failed[0][1] if failed else "the manifest is empty"
+        raise InputDataError("no video can be read", path=manifest.root, why=why, remedy="run tubelet data check")
+    assert frame_bytes > 0
+    return DecodedVideos(manifest.select(keep=readable), recipe, lengths, failed, partial, decoder, kept)
+
+
+class TrainingClips:
+    """An endless, seeded stream of training batches over decoded videos.
+
+    Parameters
+    ----------
+    videos
+        From :func:`decode_videos`.
+    jitter
+        Random changes, one draw per clip.
+    clip_length, step_frames
+        Frames per clip and source frames from one to the next.
+    batch_size
+        Clips per batch; batches run across the borders of epochs, so all have this size.
+    seed
+        Fixes order, clip positions and jitter.
+    every_clip
+        False: an epoch holds one clip per video at a random position. True: it holds every non-overlapping
+        clip of every video (C3D paper, section 3.1).
+    """
+
+    def __init__(
+        self,
+        videos: DecodedVideos,
+        jitter: Jitter,
+        *,
+        clip_length: int,
+        step_frames: int = 1,
+        batch_size: int,
+        seed: int,
+        every_clip: bool = False,
+    ) -> None:
+        self.videos = videos
+        self.jitter = jitter
+        self.batch_size = batch_size
+        self.seed = seed
+        self._targets = videos.manifest.targets
+        self._random = Sampling("random", clip_length, step_frames=step_frames, n_clips=1)
+        if every_clip:
+            cut = Sampling("non-overlapping", clip_length, step_frames=step_frames)
+            self._samples = [
+                (video, clip) for video, length in enumerate(videos.lengths) for clip in cut.indices(length).frames
+            ]
+        else:
+            self._samples = [(video, None) for video in range(len(videos.lengths))]
+
+    def __len__(self) -> int:
+        """Clips in one epoch."""
+        return len(self._samples)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of optimizer step ``step`` (0-based)."""
+        drawn = [self._draw(step * self.batch_size + k) for k in range(self.batch_size)]
+        videos = tuple(video for video, _ in drawn)
+        return Batch(
+            torch.stack([clip for _, clip in drawn]), torch.from_numpy(self._targets[list(videos)].copy()), videos
+        )
+
+    def batches(self, first: int, stop: int, ahead: int = 3, threads: int = 2) -> Iterator[Batch]:
+        """Batches of steps ``first`` to ``stop - 1`` in order, prepared ``ahead`` of their use in threads."""
+        with ThreadPoolExecutor(threads) as pool:
+            queue: deque[Future[Batch]] = deque()
+            for step in range(first, stop):
+                while len(queue) < min(ahead, stop - step):
+                    queue.append(pool.submit(self.batch, step + len(queue)))
+                yield queue.popleft().result()
+
+    def _draw(self, position: int) -> tuple[int, Tensor]:
+        epoch, place = divmod(position, len(self._samples))
+        sample = int(self._order(epoch)[place])
+        video, clip = self._samples[sample]
+        rng = np.random.default_rng(derive_seed(self.seed, "clip", epoch, sample))
+        if clip is None:
+            clip = self._random.indices(self.videos.lengths[video], rng).frames[0]
+        frames = self.videos.frames(video, clip)
+        return video, jittered_input(frames, self.videos.recipe, self.jitter, rng)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        cached: dict[int, NDArray[np.int64]] = self.__dict__.setdefault("_orders", {})
+        order = cached.get(epoch)
+        if order is None:
+            rng = np.random.default_rng(derive_seed(self.seed, "order", epoch))
+            order = cached[epoch] = rng.permutation(len(self._samples))
+            cached.pop(epoch - 2, None)
+        return order
+
+
+def plain_clips(
+    videos: DecodedVideos, video: int, sampling: Sampling, limit: int | None = None
+) -> tuple[Tensor, ClipIndices]:
+    """Test-time clips of one video: (n, C, T, H, W) float32 at the recipe's test crop, and their indices."""
+    indices = sampling.indices(videos.lengths[video])
+    rows: Sequence[NDArray[np.int64]] = list(indices.frames[:limit])
+    return torch.stack([to_input(videos.frames(video, row), videos.recipe) for row in rows]), indices
