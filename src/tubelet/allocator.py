@@ -1,8 +1,8 @@
 """One setting of the C library's allocator, worth a factor of 1.4 in network speed on Linux.
 
-glibc returns every large activation to the system when it is freed and asks for it again in the next layer; each
-page is then faulted in anew. Four ``mallopt`` calls keep that memory in the process. They concern the whole
-process, so importing Tubelet never makes them: the extractor, training and the command line do.
+glibc returns every large activation to the system when it is freed and asks for it again in the next layer;
+each page is then faulted in anew. Four ``mallopt`` calls keep that memory in the process. They concern the
+whole process, so importing Tubelet never makes them: the extractor, training and the command line do.
 """
 
 from __future__ import annotations

@@ -6,12 +6,12 @@ import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
-import click
 import typer
 
 from tubelet.allocator import set_allocator
-from tubelet.cli import classify, data, demo, doctor, evaluate, extract, models, search, train
+from tubelet.cli import classify, data, doctor, evaluate, extract, models, search, train
 from tubelet.errors import ExitCode, TubeletError
 from tubelet.version import __version__
 
@@ -27,7 +27,7 @@ app = typer.Typer(
         "4 bad input data, 5 missing extra, 130 interrupted with state saved."
     ),
 )
-app.command("demo")(demo.demo)
+
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("extract")(extract.extract)
@@ -36,6 +36,9 @@ app.command("search")(search.search)
 app.command("models")(models.models)
 app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.doctor)
+
+# Typer's usage errors, whether it brings its own Click (0.16 on) or imports the package.
+_CommandLineError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
 def _print_version(wanted: bool) -> None:
@@ -70,12 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TubeletError as error:
         _complain(str(error), "--debug" in arguments)
         return error.exit_code
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return error.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         _complain("interrupted; what was finished is saved, the same command goes on from there", False)
         return ExitCode.INTERRUPTED
-    except click.ClickException as error:
+    except _CommandLineError as error:
         error.show(file=sys.stderr)
         return ExitCode.USAGE
     except BrokenPipeError:

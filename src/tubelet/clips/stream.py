@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, get_args
 
 import numpy as np
 
-from tubelet.clips.sampling import (
+from tubelet.clips.indices import (
     Indices,
-    Sampling,
     ShortVideo,
     at_least_one,
     dense,
+    one_of,
     padded_offsets,
     span_frames,
 )
@@ -44,22 +44,23 @@ class StreamedClip(Generic[FrameT]):
 
 
 class DenseStream(Generic[FrameT]):
-    """The clips of :func:`tubelet.clips.sampling.dense`, one by one, from frames that arrive in order.
+    """The clips of :func:`tubelet.clips.indices.dense`, one by one, from frames that arrive in order.
 
-    Push every frame; a clip comes back as soon as its last frame is in. At the end :meth:`finish` gives the padded
-    clip of a video that was too short for any. Clips and indices are those of ``dense`` for the number of frames
-    pushed. At most one span of frames is held, and of these, once the first clip is out, only the ones that a later
-    clip uses. Frames are held by reference: push copies if they are views into a large block.
+    Push every frame; a clip comes back as soon as its last frame is in. At the end :meth:`finish` gives the
+    padded clip of a video that was too short for any. Clips and indices are those of ``dense`` for the number
+    of frames pushed. At most one span of frames is held, and of these, once the first clip is out, only the
+    ones that a later clip uses. Frames are held by reference: push copies if they are views into a large
+    block.
 
     Parameters
     ----------
     clip_length, stride_frames, step_frames, short
-        As in :func:`tubelet.clips.sampling.dense`.
+        As in :func:`tubelet.clips.indices.dense`.
 
     Raises
     ------
     UsageError
-        A length, stride or step below 1.
+        A length, stride or step below 1, or an unknown policy for short videos.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class DenseStream(Generic[FrameT]):
         step_frames: int = 1,
         short: ShortVideo = "loop",
     ) -> None:
+        one_of("short", short, get_args(ShortVideo))
         self.clip_length = at_least_one("clip_length", clip_length)
         self.stride_frames = at_least_one("stride_frames", stride_frames)
         self.step_frames = at_least_one("step_frames", step_frames)
@@ -80,18 +82,6 @@ class DenseStream(Generic[FrameT]):
         self._held: dict[int, FrameT] = {}
         self._next_clip = 0
         self._finished = False
-
-    @classmethod
-    def from_sampling(cls, sampling: Sampling) -> DenseStream[FrameT]:
-        """The stream of a ``dense`` or ``non_overlapping`` policy; others need the number of frames first."""
-        if sampling.policy not in ("dense", "non_overlapping"):
-            raise UsageError(
-                f"{sampling.policy} sampling cannot be streamed",
-                why="it needs the number of frames beforehand",
-                remedy="use Sampling.indices(len(video)) and read those frames",
-            )
-        stride = sampling.stride_frames or sampling.clip_length * sampling.step_frames
-        return cls(sampling.clip_length, stride, step_frames=sampling.step_frames, short=sampling.short)
 
     @property
     def held(self) -> int:
@@ -126,7 +116,7 @@ class DenseStream(Generic[FrameT]):
         self._finished = True
         clip = None
         if self.n_frames == 0:
-            dense(0, self.clip_length, self.stride_frames)  # raises, in the words of dense
+            dense(0, self.clip_length, self.stride_frames)  # raises
         if self._next_clip == 0:
             clip = self._clip(padded_offsets(self.n_frames, self._offsets, self.short), padded=True)
         self._held = {}
@@ -141,6 +131,5 @@ class DenseStream(Generic[FrameT]):
         # Clips that span the frame start in (index - span, index].
         first = max(self._next_clip, -(-(index - self._span + 1) // self.stride_frames))
         last = index // self.stride_frames
-        return any(
-            (index - clip * self.stride_frames) % self.step_frames == 0 for clip in range(first, last + 1)
-        )
+        starts = (clip * self.stride_frames for clip in range(first, last + 1))
+        return any((index - start) % self.step_frames == 0 for start in starts)

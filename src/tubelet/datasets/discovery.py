@@ -12,7 +12,7 @@ from tubelet.errors import InputDataError
 
 VIDEO_SUFFIXES = frozenset(
     {
-        ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4",
+        ".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpe",
         ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv",
     }
 )  # fmt: skip
@@ -20,7 +20,8 @@ VIDEO_SUFFIXES = frozenset(
 
 # Left behind by desktops and file servers; nobody wants to hear of them.
 _LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"})
-_FRAME_NAME = re.compile(r"(?:img|image|frame)?[_-]?[0-9]+\.jpe?g", re.IGNORECASE)
+# As `tubelet.video.frame_folder` reads them: 000001.jpg, img_00001.jpg, any one prefix.
+_FRAME_NAME = re.compile(r"(?P<prefix>.*?)(?P<number>[0-9]+)\.jpe?g", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def require_folder(root: str | os.PathLike[str]) -> Path:
         raise InputDataError("there is no such folder", path=folder, remedy="check the spelling of the path")
     if not folder.is_dir():
         raise InputDataError(
-            "a folder of videos is expected, this is a file", path=folder, remedy="give the folder that holds it"
+            "a folder of videos is expected, this is a file",
+            path=folder,
+            remedy="give the folder that holds it",
         )
     return folder
 
@@ -65,20 +68,25 @@ def is_video_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
 
 
+def is_video(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a video: a file with a video's suffix, or a folder of numbered JPEG frames."""
+    return is_frame_folder(path) if os.path.isdir(path) else is_video_name(os.path.basename(path))
+
+
 def is_litter(name: str) -> bool:
     """Whether an entry is hidden (also AppleDouble ``._x``) or left there by a desktop or file server."""
     return name.startswith(".") or name.lower() in _LITTER
 
 
 def frame_names(folder: str | os.PathLike[str]) -> list[str]:
-    """Names of the numbered JPEG frames in a folder, in the order of their numbers (ties by name)."""
+    """Names of the numbered JPEG frames in a folder, by prefix and number."""
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if _FRAME_NAME.fullmatch(entry.name)]
-    return sorted(names, key=lambda name: (int(re.findall(r"[0-9]+", name)[-1]), name))
+        matches = [match for entry in entries if (match := _FRAME_NAME.fullmatch(entry.name))]
+    return [m[0] for m in sorted(matches, key=lambda m: (m["prefix"], int(m["number"]), m[0]))]
 
 
 def is_frame_folder(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder is a video stored as numbered JPEGs: it holds such files, and no video file.
+    """Whether a folder is a video stored as numbered JPEGs: it holds such files, and no video.
 
     A class folder with thumbnails beside its videos is therefore not mistaken for a video.
     """
@@ -86,7 +94,9 @@ def is_frame_folder(folder: str | os.PathLike[str]) -> bool:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not is_litter(entry.name) and is_video_name(entry.name):
+                if is_litter(entry.name):
+                    continue
+                if is_video_name(entry.name) or (entry.is_dir() and _has_frames(entry.path)):
                     return False
                 found = found or _FRAME_NAME.fullmatch(entry.name) is not None
     except OSError:
@@ -127,24 +137,40 @@ def list_folder(folder: str | os.PathLike[str]) -> Listing:
 
 
 def walk_videos(root: Path) -> Iterator[str]:
-    """Yield the POSIX path, relative to ``root``, of every video below it, at any depth, sorted.
+    """Yield the POSIX path, relative to ``root``, of every video below it, at any depth, in a fixed order.
 
     Links to folders are followed; a folder met twice (a link that points up) is read once.
     """
-    yield from _walk(root, "", {os.path.realpath(root)})
+    return (path for path, is_video in walk(root) if is_video)
 
 
-def _walk(root: Path, below: str, seen: set[str]) -> Iterator[str]:
-    listing = list_folder(root / below)
-    for name in sorted({*listing.videos, *listing.folders}):
-        relative = f"{below}{name}"
-        if name in listing.videos:
-            yield relative
-            continue
-        real = os.path.realpath(root / relative)
-        if real not in seen:
-            seen.add(real)
-            yield from _walk(root, f"{relative}/", seen)
+def walk(root: Path) -> Iterator[tuple[str, bool]]:
+    """As `walk_videos`, but yield ``(path, is_video)`` of all files; a frame folder counts as one video."""
+    seen = {os.path.realpath(root)}
+    pending = [""]
+    while pending:
+        below = pending.pop()
+        listing = list_folder(root / below)
+        yield from ((f"{below}{name}", True) for name in listing.videos)
+        yield from ((f"{below}{name}", False) for name in listing.others)
+        for name in reversed(listing.folders):
+            real = os.path.realpath(root / below / name)
+            if real not in seen:
+                seen.add(real)
+                pending.append(f"{below}{name}/")
+
+
+def _has_frames(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(_FRAME_NAME.fullmatch(entry.name) for entry in entries)
+    except OSError:
+        return False
+
+
+def printable(name: str) -> str:
+    """A file name that can be printed and stored: bytes that are not UTF-8 become ``\\xNN``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _dangling(entry: os.DirEntry[str]) -> bool:
@@ -158,8 +184,3 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def printable(name: str) -> str:
-    """A file name that can be printed and stored: bytes that are not UTF-8 become ``\\xNN``."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""One video (or a span of one) as a value, and the CSV table of many: ``metadata.csv`` and ``manifest.csv``."""
+"""One video, or a span of one, as a value; and the CSV table of many (``metadata.csv``)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -76,7 +77,7 @@ class ItemTable:
 
 
 def canonical_split(name: str) -> str | None:
-    """"train", "val" or "test" for the usual spellings ("Training", "valid", …), None for any other name."""
+    """The usual name of a split, such as "val" for "Validation"; None for names that are no split's."""
     return _SPLITS.get(name.strip().casefold())
 
 
@@ -92,8 +93,8 @@ def read_items(path: str | os.PathLike[str], *, tolerant: bool = True) -> ItemTa
     path
         The file.
     tolerant
-        Strip blanks around values and bring split names to train, val, test, as suits a table written by hand.
-        A table written by this package is read with False: names may begin with a blank.
+        Strip blanks around values and bring split names to train, val, test, as suits a table written by
+        hand. A table written by this package is read with False: names may begin with a blank.
 
     Raises
     ------
@@ -102,7 +103,9 @@ def read_items(path: str | os.PathLike[str], *, tolerant: bool = True) -> ItemTa
     """
     text = _text(Path(path))
     delimiter, columns, first = _header(Path(path), text, tolerant)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=tolerant, strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=tolerant, strict=True
+    )
     items: list[Item] = []
     lines: list[int] = []
     problems: list[str] = []
@@ -130,16 +133,23 @@ def read_items(path: str | os.PathLike[str], *, tolerant: bool = True) -> ItemTa
 
 
 def write_items(path: str | os.PathLike[str], items: Sequence[Item]) -> Path:
-    """Write items as a CSV table (UTF-8, comma, ``\\n``), atomically; `read_items` with ``tolerant=False`` reads it."""
+    """Write items as a CSV table (UTF-8, comma), atomically; ``read_items(tolerant=False)`` reads it."""
     more = sorted({name for item in items for name in item.labels})
+    rows = [[*COLUMNS, *more], *(_cells(item, more) for item in items)]
+    # csv leaves a lone carriage return unquoted, and readers take it for the end of the line.
+    lone = any("\r" in cell for row in rows for cell in row)
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*COLUMNS, *more])
-    for item in items:
-        known = [item.path, item.label, item.split, item.group, item.start_s, item.end_s]
-        cells = ["" if value is None else repr(value) if isinstance(value, float) else value for value in known]
-        writer.writerow([*cells, *(item.labels.get(name, "") for name in more)])
+    writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL if lone else csv.QUOTE_MINIMAL)
+    writer.writerows(rows)
     return write_text(path, stream.getvalue())
+
+
+def _cells(item: Item, more: Sequence[str]) -> list[str]:
+    known = [item.path, item.label, item.split, item.group, item.start_s, item.end_s]
+    cells = [
+        "" if value is None else repr(value) if isinstance(value, float) else str(value) for value in known
+    ]
+    return [*cells, *(item.labels.get(name, "") for name in more)]
 
 
 def shortened(names: Sequence[str], separator: str = ", ", shown: int = _SHOWN) -> str:
@@ -166,24 +176,29 @@ def _text(path: Path) -> str:
 
 def _header(path: Path, text: str, tolerant: bool) -> tuple[str, list[str], int]:
     """Delimiter, column names (the path's always "path") and the line of the header."""
-    line, header = next(
-        ((number, row) for number, row in enumerate(text.splitlines(), 1) if row.strip()), (0, "")
-    )
+    rows = enumerate(re.split(r"\r\n|\r|\n", text), 1)  # not splitlines: csv knows no other line ends
+    line, header = next(((number, row) for number, row in rows if row.strip()), (0, ""))
     if not header:
-        raise InputDataError("the table is empty", path=path, remedy="its first line names the columns: file_name,label")
+        raise InputDataError(
+            "the table is empty", path=path, remedy="its first line names the columns: file_name,label"
+        )
     found: list[str] = []
     for delimiter in ",;\t":
-        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))]
+        # What is longer than this is no line of names, and csv would refuse a field of 128 KiB.
+        reader = csv.reader([header[:10_000]], delimiter=delimiter, skipinitialspace=True)
+        names = [name.strip() for name in next(reader)]
         if tolerant:
             names = [name.lower() if name.lower() in (*COLUMNS, *_PATH_NAMES) else name for name in names]
         found = max(found, names, key=len)
         if any(name in _PATH_NAMES for name in names):
             return delimiter, _checked_columns(path, names), line
-    near = [name for name in found if get_close_matches(name.lower(), [*_PATH_NAMES, "filename", "video", "file"])]
+    near = [
+        name for name in found if get_close_matches(name.lower(), [*_PATH_NAMES, "filename", "video", "file"])
+    ]
     raise InputDataError(
         "the table has no column file_name",
         path=path,
-        why=f"line {line} names {shortened(found)}",
+        why=f"line {line} names {shortened([name[:40] for name in found])}",
         remedy=f"rename the column {near[0]!r} to file_name" if near else "add it: the path of each video",
     )
 

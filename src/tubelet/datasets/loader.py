@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tubelet.clips.decode import ClipDecoder
-from tubelet.clips.jitter import Jitter, jittered_input
+from tubelet.clips.jitter import Jitter
 from tubelet.clips.recipe import Recipe
 from tubelet.clips.sampling import ClipIndices, Sampling
-from tubelet.clips.transforms import to_input
+from tubelet.clips.transforms import jittered_input, to_input
 from tubelet.datasets.manifest import Manifest
-from tubelet.errors import InputDataError, TubeletError
+from tubelet.errors import InputDataError, TubeletError, VideoError
 from tubelet.provenance import derive_seed
+from tubelet.video.report import DecodeReport
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ class DecodedVideos:
         ``(path, sentence)`` of every video that cannot be read.
     partial
         ``(path, sentence)`` of every video that lost frames; it is used as far as it goes.
+    decoder
+        Decodes what is not kept.
+    offsets
+        First frame of each item in its video; not 0 only for an item that is a span of a video.
+    kept
+        Frames in memory, by index of the item.
     """
 
     manifest: Manifest
@@ -67,6 +74,7 @@ class DecodedVideos:
     failed: list[tuple[str, str]]
     partial: list[tuple[str, str]]
     decoder: ClipDecoder
+    offsets: list[int] = field(default_factory=list)
     kept: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
 
     def frames(self, video: int, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -76,7 +84,8 @@ class DecodedVideos:
             return whole[indices]
         item = self.manifest.items[video]
         path = self.manifest.file(item)
-        return self.decoder.clip(path, indices, self.recipe.resize_hw, fps=self.manifest.fps)
+        shifted = indices + self.offsets[video]
+        return self.decoder.clip(path, shifted, self.recipe.resize_hw, fps=self.manifest.fps)
 
 
 def decode_videos(
@@ -95,55 +104,75 @@ def decode_videos(
     InputDataError
         If not one video of the manifest can be read.
     """
-    items = manifest.items
-    frame_bytes = recipe.resize_hw[0] * recipe.resize_hw[1] * 3
     room = cache_bytes
-    kept: dict[int, NDArray[np.uint8]] = {}
+    found = DecodedVideos(manifest, recipe, [], [], [], decoder)
     readable: list[int] = []
-    lengths: list[int] = []
-    failed: list[tuple[str, str]] = []
-    partial: list[tuple[str, str]] = []
-
-    def read(index: int) -> tuple[NDArray[np.uint8] | None, int, str]:
-        path = manifest.file(items[index])
-        if room <= 0:
-            # The budget is spent: still decode once, so that a damaged file is known before hours of training.
-            report = decoder.measure(path, fps=manifest.fps)
-            return None, report.frames_decoded, "" if report.status == "ok" else "; ".join(report.problems)
-        frames, report = decoder.whole(path, recipe.resize_hw, fps=manifest.fps)
-        return frames, report.frames_decoded, "" if report.status == "ok" else "; ".join(report.problems)
-
     with ThreadPoolExecutor(workers) as threads:
         # A window of tasks, not all at once: frames wait in memory only until they are looked at here.
-        waiting: deque[tuple[int, Future[tuple[NDArray[np.uint8] | None, int, str]]]] = deque()
-        upcoming = iter(range(len(items)))
+        waiting: deque[tuple[int, Future[_Read]]] = deque()
+        upcoming = iter(range(len(manifest)))
         while True:
             while len(waiting) < 2 * workers and (following := next(upcoming, None)) is not None:
-                waiting.append((following, threads.submit(read, following)))
+                waiting.append((following, threads.submit(_read, manifest, following, recipe, decoder, room > 0)))
             if not waiting:
                 break
             index, future = waiting.popleft()
+            path = manifest.items[index].path
             try:
-                frames, length, problem = future.result()
+                read = future.result()
             except TubeletError as error:
-                failed.append((items[index].path, str(error)))
+                found.failed.append((path, str(error)))
             else:
-                if problem:
-                    partial.append((items[index].path, problem))
-                if frames is not None and frames.nbytes <= room:
-                    kept[len(readable)] = frames
-                    room -= frames.nbytes
-                elif frames is not None:
+                if read.problem:
+                    found.partial.append((path, read.problem))
+                if read.frames is not None and read.frames.nbytes <= room:
+                    found.kept[len(readable)] = read.frames
+                    room -= read.frames.nbytes
+                elif read.frames is not None:
                     room = 0
                 readable.append(index)
-                lengths.append(length)
+                found.lengths.append(read.length)
+                found.offsets.append(read.offset)
             if progress is not None:
                 progress(1)
     if not readable:
-        why = failed[0][1] if failed else "the manifest is empty"
+        why = found.failed[0][1] if found.failed else "the manifest is empty"
         raise InputDataError("no video can be read", path=manifest.root, why=why, remedy="run tubelet data check")
-    assert frame_bytes > 0
-    return DecodedVideos(manifest.select(keep=readable), recipe, lengths, failed, partial, decoder, kept)
+    found.manifest = manifest.select(keep=readable)
+    return found
+
+
+@dataclass(frozen=True)
+class _Read:
+    frames: NDArray[np.uint8] | None  # None: too many for the memory that is left
+    length: int
+    offset: int
+    problem: str
+
+
+def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, keep: bool) -> _Read:
+    item = manifest.items[index]
+    start_s = 0.0 if item.start_s is None else item.start_s
+    end_s = np.inf if item.end_s is None else item.end_s
+    blocks: list[NDArray[np.uint8]] = []
+    offset, length = 0, 0
+    # Where the frames cannot be kept the video is decoded all the same, to the smallest size: a damaged file
+    # must be known before hours of training, not after.
+    size = recipe.resize_hw if keep else (1, 1)
+    for part in decoder.stream(manifest.file(item), size, fps=manifest.fps):
+        if isinstance(part, DecodeReport):
+            problem = "" if part.status == "ok" else "; ".join(part.problems)
+            if not length:
+                raise VideoError("no frame lies within the item's start and end", path=manifest.file(item))
+            return _Read(np.concatenate(blocks) if keep else None, length, offset, problem)
+        inside = (part.times_s >= start_s) & (part.times_s < end_s)
+        if inside.any():
+            if not length:
+                offset = part.first_index + int(inside.argmax())
+            length += int(inside.sum())
+            if keep:
+                blocks.append(part.images[inside])
+    raise AssertionError("a stream ends with its report")
 
 
 class TrainingClips:
@@ -184,7 +213,7 @@ class TrainingClips:
         self._targets = videos.manifest.targets
         self._random = Sampling("random", clip_length, step_frames=step_frames, n_clips=1)
         if every_clip:
-            cut = Sampling("non-overlapping", clip_length, step_frames=step_frames)
+            cut = Sampling("non_overlapping", clip_length, step_frames=step_frames)
             self._samples = [
                 (video, clip) for video, length in enumerate(videos.lengths) for clip in cut.indices(length).frames
             ]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 FloatArray = NDArray[np.float32]
 
@@ -39,7 +42,7 @@ def clip_vectors(layer: str, activation: torch.Tensor) -> torch.Tensor:
     return activation.float().flatten(2).mean(2)
 
 
-def l2_normalize(vectors: FloatArray) -> FloatArray:
+def l2_normalize(vectors: NDArray[np.floating]) -> FloatArray:
     """Scale vectors to length one along the last axis.
 
     Parameters

@@ -58,8 +58,8 @@ def bootstrap_interval(
     """Percentile bootstrap interval of the mean of one value per video.
 
     Videos of one group (a UCF101 source video, a Weizmann actor) resemble each other, so whole groups are
-    resampled where there are at least ten; with fewer, an interval over groups would rest on too few units and
-    videos are resampled.
+    resampled where there are at least ten; with fewer, an interval over groups would rest on too few units
+    and videos are resampled.
 
     Parameters
     ----------
@@ -105,7 +105,8 @@ def _units(
     if groups is not None:
         names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
         if len(names) >= MIN_GROUPS:
-            return np.bincount(index, values), np.bincount(index).astype(np.float64), "group"
+            sums = np.bincount(index, values).astype(np.float64)
+            return sums, np.bincount(index).astype(np.float64), "group"
     return values, np.ones(len(values)), "video"
 
 

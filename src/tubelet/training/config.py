@@ -16,23 +16,6 @@ from tubelet.errors import UsageError
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-class JitterConfig(BaseModel):
-    """Random changes of a training clip, drawn once per clip; see :class:`tubelet.clips.jitter.Jitter`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    crop: Literal["published", "none"] = "none"
-    scale: tuple[float, float] | None = None
-    shift: float = Field(0.0, ge=0.0, le=0.5)
-    brightness: float = Field(0.0, ge=0.0, lt=1.0)
-    contrast: float = Field(0.0, ge=0.0, lt=1.0)
-    saturation: float = Field(0.0, ge=0.0, le=1.0)
-
-    def build(self) -> Jitter:
-        """The value that ``clips`` works with."""
-        return Jitter(**self.model_dump())
-
-
 class TrainConfig(BaseModel):
     """Settings of one training run.
 
@@ -55,11 +38,11 @@ class TrainConfig(BaseModel):
     warmup_fraction: float = Field(0.2, gt=0, lt=1, description="'one-cycle': share of the rise")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     gradient_clip: float | None = Field(None, gt=0, description="largest gradient norm; None: not clipped")
-    clips: Literal["random", "non-overlapping"] = Field(
+    clips: Literal["random", "non_overlapping"] = Field(
         "random", description="one random clip per video and epoch, or every non-overlapping clip (paper 3.1)"
     )
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    jitter: JitterConfig = JitterConfig()
+    jitter: Jitter = Jitter(crop="none")
     seed: int = Field(0, ge=0)
     checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints")
     keep_checkpoints: int = Field(2, ge=1)

@@ -92,12 +92,12 @@ def train(
     optimizer = build_optimizer(model, config)
     clips = TrainingClips(
         videos,
-        config.jitter.build(),
+        config.jitter,
         clip_length=model.input.clip_length,
         step_frames=model.input.step_frames,
         batch_size=config.batch_size,
         seed=config.seed,
-        every_clip=config.clips == "non-overlapping",
+        every_clip=config.clips == "non_overlapping",
     )
     first = 0
     checkpoint = latest_checkpoint(folder / "checkpoints")
@@ -105,7 +105,7 @@ def train(
         first = int(load_checkpoint(checkpoint, model, optimizer)["step"])
     log = MetricLog(folder, first)
     ready = clips.batches(first, config.iterations)
-    with progress("training", total=config.iterations, unit="step", done=first) as bar:
+    with progress("training", total=config.iterations, unit="step", initial=first) as bar:
         for step in range(first, config.iterations):
             started = time.perf_counter()
             batch = next(ready)
@@ -193,7 +193,7 @@ def build_optimizer(model: VideoModel, config: TrainConfig) -> torch.optim.Optim
 def clip_accuracy(model: VideoModel, videos: DecodedVideos, precision: Precision, device: str) -> float:
     """Share of non-overlapping test-crop clips whose top class is right (the paper's figure 2 metric)."""
     model.eval()
-    sampling = Sampling("non-overlapping", model.input.clip_length, step_frames=model.input.step_frames)
+    sampling = Sampling("non_overlapping", model.input.clip_length, step_frames=model.input.step_frames)
     right = total = 0
     targets = videos.manifest.targets
     with torch.inference_mode(), precision.autocast(device):

@@ -20,6 +20,7 @@ import av.error
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import ArrayLike, NDArray
 
@@ -240,6 +241,7 @@ def _write(
     tone = _Tone(container, plan.muxer) if plan.audio else None
     container.start_encoding()
     end_s = 1.0
+    durations: dict[int, int] = {}
     if stream is not None and first is not None:
         for index, image in enumerate(itertools.chain([first], images)):
             if image.shape != (*size, 3) or image.dtype != np.uint8:
@@ -249,13 +251,24 @@ def _write(
                 tone.advance(float(pts * plan.time_base))
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             frame.time_base, frame.pts, frame.duration = plan.time_base, pts, duration
-            container.mux(stream.encode(frame))
+            durations[pts] = duration
+            _mux(container, stream.encode(frame), durations)
             end_s = float((pts + duration) * plan.time_base)
     if stream is not None:
-        container.mux(stream.encode(None))
+        _mux(container, stream.encode(None), durations)
     if tone is not None:
         tone.advance(end_s)
         tone.finish()
+
+
+def _mux(
+    container: OutputContainer, packets: Sequence[Packet[VideoStream]], durations: dict[int, int]
+) -> None:
+    for packet in packets:
+        # Encoders forget a frame's own duration and claim 1/rate; the container then ends too early.
+        if packet.pts is not None:
+            packet.duration = durations.pop(packet.pts, packet.duration)
+        container.mux(packet)
 
 
 def _add_video(container: OutputContainer, plan: _Plan, size: tuple[int, int]) -> VideoStream:
@@ -267,6 +280,8 @@ def _add_video(container: OutputContainer, plan: _Plan, size: tuple[int, int]) -
     stream.codec_context.time_base = plan.time_base
     stream.time_base = plan.time_base
     if plan.rotation:
+        if not hasattr(stream, "set_display_rotation"):
+            raise ValueError(f"PyAV {av.__version__} writes no rotation, 18 does")
         stream.set_display_rotation(-plan.rotation)  # PyAV counts counter-clockwise
     return stream
 

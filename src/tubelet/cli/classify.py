@@ -1,0 +1,128 @@
+"""``tubelet classify``: the top classes of videos, and along their time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from tubelet.cli.options import (
+    DeviceOption,
+    DryRunOption,
+    FpsOption,
+    JsonOption,
+    LimitOption,
+    WorkersOption,
+    choose_device,
+    one_of,
+    print_json,
+    say,
+)
+from tubelet.cli.sources import model_folder, open_videos
+from tubelet.errors import ExitCode, TubeletError
+
+if TYPE_CHECKING:
+    from tubelet.protocols.classifier import Classified, Head
+
+
+def classify(
+    source: Annotated[Path, typer.Argument(help="A video, or a folder of videos.")],
+    model: Annotated[Path, typer.Option("--model", help="Model folder, or the run folder of tubelet train.")],
+    head: Annotated[
+        str, typer.Option("--head", help="net: mean of clip probabilities; svm: linear SVM; auto: svm if saved.")
+    ] = "auto",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for report and plots [runs/classify/<name>].")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="Classes shown per video.")] = 5,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw each video's classes along time.")] = True,
+    fps: FpsOption = None,
+    workers: WorkersOption = 1,
+    limit: LimitOption = None,
+    device: DeviceOption = "auto",
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the top classes of each video and along its time, and draw a timeline.
+
+    Where the folder says the labels (class folders, metadata.csv), the accuracy is printed too.
+    """
+    from tubelet.protocols.classifier import Classifier
+    from tubelet.protocols.run_report import classify_report
+    from tubelet.reporting.terminal import progress
+
+    one_of(head, ("auto", "net", "svm"), "--head")
+    videos = open_videos(source, fps)
+    videos = videos.select(keep=range(min(limit or len(videos), len(videos))))
+    folder = out or Path("runs/classify") / (source.resolve().stem or "videos")
+    say(f"{len(videos)} videos, model {model} -> {folder}")
+    if dry_run:
+        return
+    done: list[Classified] = []
+    failed: list[tuple[str, str]] = []
+    chosen = None if head == "auto" else cast("Head", head)
+    with (
+        Classifier(model_folder(model), head=chosen, device=choose_device(device), workers=workers) as classifier,
+        progress("classifying", total=len(videos), unit="video") as bar,
+    ):
+        for video_id, outcome in classifier.classify(videos):
+            if isinstance(outcome, TubeletError):
+                failed.append((video_id, str(outcome)))
+            else:
+                done.append(outcome)
+                if not as_json:
+                    typer.echo(_lines(outcome, top))
+            bar.update(1, failed=len(failed))
+    known = [video for video in done if video.label in video.classes]
+    right = sum(video.predicted == video.label for video in known)
+    report = classify_report(folder, done, failed, classifier.head, top) if plots and done else None
+    if as_json:
+        print_json(
+            {
+                "model": str(model),
+                "weights_sha256": classifier.model.weights_id,
+                "head": classifier.head,
+                "classes": list(classifier.classes),
+                "videos": [video.to_dict(top) for video in done],
+                "failed": [{"path": path, "error": why} for path, why in failed],
+                "labeled": len(known),
+                "accuracy": right / len(known) if known else None,
+                "report": None if report is None else str(report),
+            }
+        )
+    else:
+        if known:
+            typer.echo(f"{right} of {len(known)} labeled videos right ({right / len(known):.1%}), head {classifier.head}")
+        if report is not None:
+            typer.echo(f"report: {report}")
+    for path, why in failed:
+        say(f"failed: {path}: {why}")
+    if failed:
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _lines(video: Classified, top: int) -> str:
+    """The video's top classes, then stretches of time with one best class."""
+    from tubelet.protocols.video_level import top_classes
+
+    unit = "{:.0%}" if video.head == "net" else "{:+.2f}"
+    best = ", ".join(f"{name} {unit.format(score)}" for name, score in top_classes(video.scores, video.classes, top))
+    mark = "" if video.label is None else "  [right]" if video.predicted == video.label else f"  [is {video.label}]"
+    partial = "" if video.described.report.status == "ok" else "  [partial: frames were lost]"
+    stretches = [
+        f"    {start:7.2f}-{end:.2f} s  {name}" for start, end, name in _stretches(video)
+    ]
+    return "\n".join([f"{video.video_id}: {best}{mark}{partial}", *stretches])
+
+
+def _stretches(video: Classified) -> list[tuple[float, float, str]]:
+    found: list[tuple[float, float, str]] = []
+    for index, klass in enumerate(video.clip_scores.argmax(axis=1)):
+        name = video.classes[int(klass)]
+        start, end = float(video.described.start_s[index]), float(video.described.end_s[index])
+        if found and found[-1][2] == name:
+            found[-1] = (found[-1][0], end, name)
+        else:
+            found.append((start, end, name))
+    return found

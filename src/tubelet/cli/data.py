@@ -1,0 +1,103 @@
+"""``tubelet data``: look at a folder of videos before anything is trained on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tubelet.cli.options import FpsOption, JsonOption, WorkersOption, print_json, say
+from tubelet.errors import ExitCode
+
+if TYPE_CHECKING:
+    from tubelet.datasets.check import CheckReport
+
+app = typer.Typer(name="data", help="Check folders of videos.", no_args_is_help=True)
+
+
+@app.callback()
+def _data() -> None:
+    """Check folders of videos."""
+    # With a callback "check" stays a verb of its own while it is the only one.
+
+
+@app.command("check")
+def check(
+    folder: Annotated[Path, typer.Argument(help="Folder of videos (or its metadata.csv).", metavar="DIR")],
+    kind: Annotated[
+        str, typer.Option("--kind", help="auto, folder, metadata, class-folders, videos, ucf101, weizmann.")
+    ] = "auto",
+    split: Annotated[int, typer.Option("--split", min=1, help="Official split of UCF101.")] = 1,
+    annotations: Annotated[
+        Path | None, typer.Option("--annotations", help="Folder of UCF101's lists [inside or beside DIR].")
+    ] = None,
+    label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
+    fps: FpsOption = None,
+    short_frames: Annotated[
+        int, typer.Option("--short-frames", min=1, help="Report videos with fewer frames.")
+    ] = 16,
+    workers: WorkersOption = 2,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Follow paths and links that lead out of DIR.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write check.json, manifest.csv, failed.jsonl."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decode every video and report counts, unreadable, short, duplicate and leaking videos.
+
+    Exit code 4 if something is in two splits at once (group, file or content), else 3 if videos are
+    unreadable or lost frames, else 0; notes such as short videos or copies within a split change nothing.
+    """
+    from tubelet.clips.decode import ClipDecoder
+    from tubelet.datasets.catalog import detect_kind, open_dataset
+    from tubelet.datasets.check import check_dataset
+    from tubelet.reporting.terminal import progress
+
+    found = detect_kind(folder) if kind == "auto" else kind
+    manifest = open_dataset(
+        found,
+        folder,
+        split=split,
+        fps=fps,
+        label_column=label_column,
+        annotations=annotations,
+        allow_outside=allow_outside,
+    )
+    files = len({item.path for item in manifest.items})
+    with ClipDecoder(workers=workers) as decoder, progress("checking", total=files, unit="video") as bar:
+        report = check_dataset(
+            manifest, decoder, lambda done, total: bar.update(1), short_frames=short_frames
+        )
+    if out is not None:
+        _write(report, out)
+        say(f"written: {out / 'check.json'}")
+    if as_json:
+        print_json({"kind": found, **report.to_dict()})
+    else:
+        from tubelet.cli.data_report import print_check
+
+        print_check(report, found)
+    if report.exit_code != ExitCode.DONE:
+        raise typer.Exit(report.exit_code)
+
+
+def _write(report: CheckReport, out: Path) -> None:
+    from tubelet.artifacts import write_json, write_text
+
+    failed = [
+        {
+            "video_id": video.path,
+            "path": str(report.manifest.root / video.path),
+            "error": "; ".join(video.problems),
+            "kind": video.status,
+        }
+        for video in (*report.unreadable, *report.partial)
+    ]
+    write_json(out / "check.json", report.to_dict())
+    report.manifest.to_csv(out / "manifest.csv")
+    write_text(out / "failed.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in failed))

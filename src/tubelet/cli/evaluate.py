@@ -1,0 +1,143 @@
+"""``tubelet evaluate``: a protocol from videos to figures with intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tubelet.cli.options import (
+    DataOption,
+    DeviceOption,
+    DryRunOption,
+    FpsOption,
+    JsonOption,
+    LimitOption,
+    PrecisionOption,
+    WorkersOption,
+    choose_device,
+    one_of,
+    print_json,
+    say,
+)
+from tubelet.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from tubelet.protocols.recognition import Recognition
+
+
+def evaluate(
+    protocol: Annotated[str, typer.Argument(help="weizmann (leave one actor out), ucf101, or folder.")],
+    data: DataOption,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [runs/evaluate/<protocol>].")] = None,
+    seeds: Annotated[str, typer.Option("--seeds", "--seed", help="One seed, or several: 0,1,2 or 0-2.")] = "0",
+    model: Annotated[str | None, typer.Option("--model", help="Network [the protocol's].")] = None,
+    split: Annotated[int, typer.Option("--split", help="Official split of UCF101.")] = 1,
+    test_groups: Annotated[
+        str | None, typer.Option("--test-groups", help="folder: groups to test on, such as g21-g25.")
+    ] = None,
+    test_fraction: Annotated[
+        float | None, typer.Option("--test-fraction", help="folder: share of groups to test on [0.2].")
+    ] = None,
+    leave_one_group_out: Annotated[
+        bool, typer.Option("--leave-one-group-out", help="folder: one fold per group.")
+    ] = False,
+    label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
+    iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Optimizer steps.")] = None,
+    fps: FpsOption = None,
+    precision: PrecisionOption = "auto",
+    workers: WorkersOption = 2,
+    limit: LimitOption = None,
+    device: DeviceOption = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete runs with other settings.")] = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train and test as a protocol says, and print the figures with their intervals.
+
+    Finished folds and seeds are kept: the same command goes on where it was stopped.
+    """
+    from dataclasses import replace
+
+    from tubelet.cli.train import hold_out, open_labeled
+    from tubelet.protocols.presets import protocol_settings
+    from tubelet.protocols.recognition import leave_one_out, over_seeds, train_and_test, with_seed
+    from tubelet.protocols.run_report import evaluation_report
+
+    kind = one_of(protocol, ("weizmann", "ucf101", "folder"), "the protocol")
+    wanted = parse_seeds(seeds)
+    manifest = open_labeled(kind, data, split=split, fps=fps, label_column=label_column, limit=limit)
+    settings = protocol_settings(kind, model, flip=manifest.flip)
+    settings = replace(
+        settings,
+        train=settings.train.changed(
+            iterations=iterations,
+            precision=one_of(precision, ("auto", "float32", "bfloat16"), "--precision"),
+            workers=workers,
+        ),
+    )
+    folds = len(manifest.groups) if kind == "weizmann" or leave_one_group_out else 1
+    root = out or Path("runs/evaluate") / (kind if kind != "folder" else manifest.name)
+    config = settings.train
+    say(
+        f"{manifest.name}: {len(manifest)} videos, {len(manifest.classes)} classes, {len(manifest.groups)} groups "
+        f"({manifest.group_rule}); {folds} fold{'s' if folds > 1 else ''} for seed {', '.join(map(str, wanted))}\n"
+        f"{settings.model}, recipe {settings.recipe.name}: {config.iterations} steps of {config.batch_size} clips, "
+        f"{config.optimizer}, learning rate {config.learning_rate:g} -> {root}"
+    )
+    if dry_run:
+        return
+    where = choose_device(device)
+    runs: dict[int, Recognition] = {}
+    for seed in wanted:
+        seeded = with_seed(settings, seed)
+        folder = root / f"seed{seed}"
+        if folds > 1:
+            runs[seed] = leave_one_out(manifest, seeded, folder, device=where, overwrite=overwrite)
+        else:
+            training, test = hold_out(manifest, kind, test_groups, test_fraction, 0)
+            if test is None:
+                raise UsageError(
+                    f"{manifest.name} has no test videos", remedy="name test groups with --test-groups"
+                )
+            runs[seed] = train_and_test(training, test, seeded, folder, device=where, overwrite=overwrite)
+        for result in runs[seed].results:
+            say(f"seed {seed}: {result.headline()}")
+    summaries = []
+    if len(runs) > 1:
+        for heads in zip(*(run.results for run in runs.values()), strict=True):
+            summaries.append(over_seeds(wanted, heads))
+    report = evaluation_report(root, manifest, settings, runs, summaries)
+    failed = sorted({pair for run in runs.values() for pair in run.failed})
+    if as_json:
+        print_json(
+            {
+                "seeds": {str(seed): run.to_dict() for seed, run in runs.items()},
+                "summary": [summary.to_dict() for summary in summaries],
+                "report": str(report),
+            }
+        )
+    else:
+        for seed, run in runs.items():
+            for result in run.results:
+                typer.echo(f"seed {seed}: {result}" if len(runs) == 1 else f"seed {seed}: {result.headline()}")
+        for summary in summaries:
+            typer.echo(summary.headline())
+        typer.echo(f"report: {report}")
+    if failed:
+        say(f"{len(failed)} videos could not be read, see failed.jsonl below {root}")
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """``"0,2,5-7"`` → (0, 2, 5, 6, 7)."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        if not low.isdecimal() or (dash and not high.isdecimal()):
+            raise UsageError(f"--seeds cannot be {text!r}", remedy="give numbers such as 0, 0,1,2 or 0-2")
+        seeds += range(int(low), int(high or low) + 1)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds cannot be {text!r}", why="a seed is missing or given twice")
+    return tuple(seeds)

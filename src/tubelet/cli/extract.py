@@ -1,0 +1,99 @@
+"""``tubelet extract``: videos become a table of descriptors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from tubelet.cli.options import (
+    DeviceOption,
+    DryRunOption,
+    FpsOption,
+    JsonOption,
+    LimitOption,
+    WorkersOption,
+    choose_device,
+    one_of,
+    print_json,
+    say,
+)
+from tubelet.cli.sources import open_model, open_videos
+from tubelet.errors import UsageError
+
+
+def extract(
+    source: Annotated[Path, typer.Argument(help="A video, or a folder of videos.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the table.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="Model folder (from train or convert), or untrained:NAME.")
+    ] = None,
+    layers: Annotated[str, typer.Option("--layers", help="Layers, separated by commas.")] = "fc6",
+    clip_length: Annotated[int | None, typer.Option("--clip-length", min=1, help="Frames [the model's].")] = None,
+    stride_frames: Annotated[int, typer.Option("--stride-frames", min=1, help="Frames between clip starts.")] = 8,
+    short: Annotated[str, typer.Option("--short", help="Short videos: loop, repeat-last or refuse.")] = "loop",
+    file_format: Annotated[
+        str, typer.Option("--format", help="lance, or also export npz, npy, parquet or projector beside it.")
+    ] = "lance",
+    mean: Annotated[Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Clips per batch.")] = 8,
+    precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
+    fps: FpsOption = None,
+    workers: WorkersOption = 1,
+    limit: LimitOption = None,
+    device: DeviceOption = "auto",
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Describe videos clip by clip into a table that can be searched and classified.
+
+    Run again, it skips what is done and redoes exactly what became stale (weights, recipe, sampling or file
+    changed). Videos that fail are listed in failed.jsonl, and the exit code is then 3.
+    """
+    from tubelet.descriptors.export import FORMATS, Format, export
+    from tubelet.descriptors.extractor import Extractor
+    from tubelet.descriptors.runner import extract as run
+    from tubelet.models.registry import list_models
+
+    if model is None:
+        raise UsageError(
+            "extract needs a model",
+            remedy="train one (tubelet train folder --data DIR), load a model folder with --model DIR, or take "
+            f"random weights on purpose with --model untrained:NAME ({', '.join(list_models())})",
+        )
+    one_of(file_format, ("lance", *FORMATS), "--format")
+    one_of(short, ("loop", "repeat-last", "refuse"), "--short")
+    one_of(precision, ("float32", "bfloat16"), "--precision")
+    net = open_model(model)
+    videos = open_videos(source, fps)
+    say(f"{len(videos)} videos, {net.name} ({net.weights_id[:19]}), layers {layers} -> {out}")
+    if dry_run:
+        return
+    options: dict[str, Any] = {"precision": precision, "short": short}
+    if mean is not None:
+        from tubelet.clips.recipe import get_recipe
+
+        options["recipe"] = get_recipe("c3d_sports1m", mean)
+    with Extractor(
+        net,
+        tuple(name.strip() for name in layers.split(",")),
+        clip_length=clip_length,
+        stride_frames=stride_frames,
+        batch_size=batch_size,
+        device=choose_device(device),
+        workers=workers,
+        **options,
+    ) as extractor:
+        summary = run(videos, extractor, out, limit=limit)
+    exported: list[Path] = []
+    if file_format != "lance":
+        target = out / f"descriptors.{file_format}"
+        exported = export(out, target, cast(Format, file_format))
+    if as_json:
+        print_json({**summary.to_dict(), "exported": [str(path) for path in exported]})
+    else:
+        typer.echo(summary)
+        for path in exported:
+            typer.echo(f"exported: {path}")
+    raise typer.Exit(summary.exit_code)

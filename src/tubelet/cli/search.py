@@ -1,0 +1,71 @@
+"""``tubelet search``: the nearest clips or videos of a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tubelet.cli.options import DeviceOption, FpsOption, JsonOption, choose_device, one_of, print_json, say
+from tubelet.cli.sources import open_model
+from tubelet.errors import InputDataError
+
+
+def search(
+    clip: Annotated[Path, typer.Argument(help="A video to search by.")],
+    table: Annotated[Path, typer.Option("--in", help="Descriptor table made by tubelet extract.")],
+    model: Annotated[str, typer.Option("--model", help="The model that made the table.")],
+    layer: Annotated[str | None, typer.Option("--layer", help="Layer to compare [the table's first].")] = None,
+    level: Annotated[str, typer.Option("--level", help="Find clips or whole videos: clip or video.")] = "clip",
+    start_s: Annotated[
+        float | None, typer.Option("--start-s", min=0, help="Search by the clip at this second [the whole video].")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many to print.")] = 10,
+    fps: FpsOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Find the nearest clips (path, seconds, cosine) by exact comparison with every row of the table.
+
+    The query video itself, if it is in the table, and overlapping clips of one moment are left out.
+    """
+    import os
+
+    import numpy as np
+
+    from tubelet.descriptors.extractor import Extractor
+    from tubelet.descriptors.store import DescriptorTable
+    from tubelet.search.exact import ExactIndex, Level
+
+    chosen: Level = "clip" if one_of(level, ("clip", "video"), "--level") == "clip" else "video"
+    source = DescriptorTable(table)
+    name = layer or source.layers[0]
+    net = open_model(model)
+    made_by = source.only("weights_sha256")
+    if made_by != net.weights_id:
+        raise InputDataError(
+            "the table was made by other weights",
+            path=table,
+            why=f"{(made_by or 'several')[:19]} there, {net.weights_id[:19]} given",
+            remedy="give the model that made it, or extract again with this one",
+        )
+    with Extractor(net, (name,), device=choose_device(device)) as extractor:
+        if source.only("recipe_hash") != extractor.recipe.hash:
+            raise InputDataError("the table was made with another recipe", path=table, remedy="extract again")
+        described = extractor.describe(clip, fps=fps)
+    query = described.video_vector(name)
+    if start_s is not None:
+        middle = (described.start_s + described.end_s) / 2
+        query = described.vectors[name][int(np.abs(middle - start_s).argmin())]
+    index = ExactIndex.from_table(source, name, chosen)
+    here = {path: video_id for path, video_id in zip(index.path.tolist(), index.video_id.tolist(), strict=True)}
+    own = here.get(Path(os.path.abspath(clip)).as_posix())
+    hits = index.search(query, k, exclude=None if own is None else [own], merge=chosen == "clip")[0]
+    if as_json:
+        print_json({"query": str(clip), "layer": name, "level": level, "hits": [hit.to_dict() for hit in hits]})
+        return
+    if own is not None:
+        say(f"{own} is the query itself and is left out")
+    for hit in hits:
+        typer.echo(f"{hit.rank:3d}  {hit.score:.4f}  {hit.start_s:8.2f}-{hit.end_s:.2f} s  {hit.path}")

@@ -1,0 +1,59 @@
+"""What a user points at: a video, a folder of videos, a model folder or the run that holds one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tubelet.errors import InputDataError
+
+if TYPE_CHECKING:
+    from tubelet.datasets.manifest import Manifest
+    from tubelet.models.contract import VideoModel
+
+
+def open_model(model: str) -> VideoModel:
+    """A model folder, the folder of a run that holds one, or ``untrained:NAME``."""
+    from tubelet.models.folder import load_model
+    from tubelet.models.registry import create_model
+
+    if model.startswith("untrained:"):
+        return create_model(model.removeprefix("untrained:"), seed=0)
+    return load_model(model_folder(Path(model)))
+
+
+def model_folder(path: Path) -> Path:
+    """``path`` itself, or ``path/model`` where ``path`` is the folder of a training run."""
+    return path / "model" if (path / "model" / "config.json").is_file() else path
+
+
+def open_videos(source: Path, fps: float | None) -> Manifest:
+    """Every video of a folder (or the one video), with labels where the folder says them.
+
+    A folder with metadata.csv holds what the table lists. In any other folder no video is left out for lying
+    outside a layout: labels are an extra here, not a condition.
+    """
+    from tubelet.datasets.catalog import detect_kind, open_dataset
+    from tubelet.datasets.discovery import is_frame_folder
+    from tubelet.datasets.item_table import Item
+    from tubelet.datasets.manifest import Manifest
+
+    if not source.exists():
+        raise InputDataError("there is no such file or folder", path=source)
+    if source.suffix.lower() == ".csv":
+        return open_dataset("metadata", source, fps=fps)
+    if source.is_file() or is_frame_folder(source):
+        item = Item(source.name, None)
+        return Manifest(source.parent.name or "videos", source.parent, (item,), (), fps=fps)
+    kind = detect_kind(source)
+    if kind == "metadata":
+        return open_dataset(kind, source, fps=fps)
+    videos = open_dataset("videos", source, fps=fps)
+    try:
+        labeled = open_dataset(kind, source, fps=fps)
+    except InputDataError:
+        return videos
+    known = {item.path: item for item in labeled.items}
+    items = tuple(replace(known.get(item.path, item), split=None) for item in videos.items)
+    return replace(videos, items=items, classes=labeled.classes, group_rule=labeled.group_rule)

@@ -1,0 +1,310 @@
+"""What is done to pixels before a network sees them.
+
+A recipe is one frozen value, bound to a model's weights and hashed into every output.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, SupportsFloat, get_args
+
+from tubelet.artifacts import write_json
+from tubelet.clips.mean_volume import (
+    MeanVolume,
+    as_mean_volume,
+    load_mean_volume,
+    mean_volume_sha256,
+    write_mean_volume,
+)
+from tubelet.errors import InputDataError, UsageError
+from tubelet.provenance import hash_json
+
+Color = Literal["rgb", "bgr"]
+
+RECIPE_FILE = "preprocessor_config.json"
+MEAN_VOLUME_FILE = "mean_volume.npy"
+
+# Goes into every hash. Raise it when the same values begin to give other pixels (a new resize, say).
+PIXEL_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """Resize, crop, color order, mean and scale: ``out = (pixel - mean) * scale``.
+
+    In this order: the frame is resized to ``resize_hw`` whatever its aspect, cropped, its channels put in the
+    order of ``color``, the mean subtracted (of a volume: the part under the crop), scaled, and last of all
+    mirrored where that is asked for.
+
+    Two recipes are equal when they do the same to pixels; the name is a label and takes no part.
+
+    Attributes
+    ----------
+    name
+        What it is called, such as ``c3d_sports1m``.
+    resize_hw, crop_hw
+        Height and width in pixels.
+    color
+        ``rgb`` or ``bgr``: the order of the channels that the network sees.
+    mean
+        Three gray levels (0 to 255) in the order of ``color``, or None.
+    mean_volume
+        ``(3, T, H, W)`` float32, read-only, channels in the order of ``color``, ``(H, W) = resize_hw``; or
+        None. A clip of fewer frames than ``T`` uses the first ones.
+    scale
+        Factor applied after the mean.
+    flip
+        Whether a mirrored clip keeps its label, so that training may mirror it.
+
+    Raises
+    ------
+    UsageError
+        Values that do not fit together.
+    """
+
+    name: str
+    resize_hw: tuple[int, int]
+    crop_hw: tuple[int, int]
+    color: Color = "rgb"
+    mean: tuple[float, float, float] | None = None
+    mean_volume: MeanVolume | None = None
+    scale: float = 1.0
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__  # the way for a frozen dataclass to tidy its own values
+        set_(self, "resize_hw", _size("resize_hw", self.resize_hw))
+        set_(self, "crop_hw", _size("crop_hw", self.crop_hw))
+        set_(self, "scale", _number(self.scale))
+        if any(crop > full for crop, full in zip(self.crop_hw, self.resize_hw, strict=True)):
+            raise _misfit(f"crops {self.crop_hw} out of {self.resize_hw}", "crop no more than resize_hw")
+        if self.color not in get_args(Color):
+            raise _misfit(f"has the color {self.color!r}", "choose rgb or bgr")
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise _misfit(f"has the scale {self.scale}", "give a positive number")
+        if not isinstance(self.flip, bool):
+            raise _misfit(f"has flip = {self.flip!r}", "give True or False")
+        if self.mean is not None:
+            set_(self, "mean", _three_levels(self.mean))
+        if self.mean_volume is not None:
+            if self.mean is not None:
+                raise _misfit("has two means", "give either mean or mean_volume")
+            volume = as_mean_volume(self.mean_volume)
+            set_(self, "mean_volume", volume)
+            if volume.shape[2:] != self.resize_hw:
+                raise _misfit(
+                    f"resizes to {self.resize_hw} and has a mean volume of {volume.shape}",
+                    "give a volume of (3, T, height, width) for that height and width",
+                )
+
+    @property
+    def test_offset(self) -> tuple[int, int]:
+        """Top-left corner ``(y, x)`` of the central test crop: (8, 29) for 112 out of 128 x 171."""
+        (height, width), (crop_height, crop_width) = self.resize_hw, self.crop_hw
+        return (height - crop_height) // 2, (width - crop_width) // 2
+
+    @cached_property
+    def hash(self) -> str:
+        """Hexadecimal SHA-256 of the values as canonical JSON.
+
+        All but the name; the mean volume by its bytes. Canonical is: keys sorted, no spaces, floats in their
+        shortest form that reads back the same. So it is the same in every process and version of Python.
+        """
+        values = self.to_dict()
+        del values["name"]
+        return hash_json({"pixel_version": PIXEL_VERSION, **values})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Recipe) and self.hash == other.hash
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def with_flip(self, flip: bool) -> Recipe:
+        """The same recipe for labels that survive mirroring (``True``) or do not (``False``)."""
+        return self if flip == self.flip else replace(self, flip=flip)
+
+    def with_side(self, side: int) -> Recipe:
+        """The same recipe for a square input of ``side`` pixels: resize and crop in the same proportion.
+
+        For example 128 x 171 cropped to 112 becomes 64 x 86 (half pixels rounded up) cropped to 56.
+
+        Raises
+        ------
+        UsageError
+            The crop is not square, or the mean is a volume, which exists for one size only.
+        """
+        crop_height, crop_width = self.crop_hw
+        if crop_height != crop_width:
+            raise _misfit(f"crops {self.crop_hw}, not a square", "make a Recipe with the sizes you need")
+        if side == crop_height:
+            return self
+        if self.mean_volume is not None:
+            raise UsageError(
+                f"recipe {self.name} cannot be scaled to {side} pixels",
+                why=f"its mean volume fits frames of {self.resize_hw[0]}x{self.resize_hw[1]} only",
+                remedy="use c3d_channel_mean, which subtracts one level per channel",
+            )
+        height, width = ((2 * full * side + crop_height) // (2 * crop_height) for full in self.resize_hw)
+        return replace(self, resize_hw=(height, width), crop_hw=(side, side))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; a mean volume appears as its shape and SHA-256 (see :meth:`save`)."""
+        volume = None
+        if self.mean_volume is not None:
+            volume = {"shape": list(self.mean_volume.shape), "sha256": mean_volume_sha256(self.mean_volume)}
+        return {
+            "name": self.name,
+            "resize_hw": list(self.resize_hw),
+            "crop_hw": list(self.crop_hw),
+            "color": self.color,
+            "mean": None if self.mean is None else list(self.mean),
+            "mean_volume": volume,
+            "scale": self.scale,
+            "flip": self.flip,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], mean_volume: MeanVolume | None = None) -> Recipe:
+        """The inverse of :meth:`to_dict`; a mean volume must be given beside, and be the one described.
+
+        Raises
+        ------
+        UsageError
+            Missing, unknown or impossible values, or another volume than the one described.
+        """
+        fields = set(cls.__dataclass_fields__)
+        if fields != set(values):
+            raise _misfit(
+                f"has the fields {', '.join(sorted(values))}", f"the fields are {', '.join(sorted(fields))}"
+            )
+        described = values["mean_volume"]
+        recipe = cls(**{**values, "mean_volume": mean_volume})
+        if recipe.to_dict()["mean_volume"] != described:
+            raise _misfit(
+                f"describes the mean volume {described} and got {recipe.to_dict()['mean_volume']}",
+                f"give the {MEAN_VOLUME_FILE} that was saved with it",
+            )
+        return recipe
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write ``preprocessor_config.json`` and, where there is a volume, ``mean_volume.npy`` into a folder.
+
+        Returns
+        -------
+        Path
+            The JSON file. It is written last, so a folder that has it is complete.
+        """
+        if self.mean_volume is not None:
+            write_mean_volume(Path(folder) / MEAN_VOLUME_FILE, self.mean_volume)
+        return write_json(Path(folder) / RECIPE_FILE, self.to_dict())
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Recipe:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        InputDataError
+            A file is missing or damaged, or the volume is not the one that was saved.
+        """
+        path = Path(folder) / RECIPE_FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            has_volume = values["mean_volume"] is not None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputDataError(
+                "cannot read the recipe", path=path, why=str(error), remedy="save the model folder again"
+            ) from error
+        volume = load_mean_volume(Path(folder) / MEAN_VOLUME_FILE) if has_volume else None
+        try:
+            return cls.from_dict(values, volume)
+        except (UsageError, TypeError, ValueError) as error:
+            raise InputDataError(
+                "the recipe is damaged", path=path, why=str(error), remedy="save the model folder again"
+            ) from error
+
+
+def _misfit(what: str, remedy: str) -> UsageError:
+    return UsageError(f"the recipe {what}", remedy=remedy)
+
+
+def _size(name: str, size_hw: Iterable[int]) -> tuple[int, int]:
+    try:
+        height, width = (operator.index(side) for side in size_hw)
+    except (TypeError, ValueError):
+        height = width = 0
+    if height < 1 or width < 1:
+        raise _misfit(f"has {name} = {size_hw!r}", "give (height, width) in pixels")
+    return height, width
+
+
+def _three_levels(mean: Iterable[float]) -> tuple[float, float, float]:
+    levels = tuple(map(_number, mean))
+    if len(levels) != 3 or not all(map(math.isfinite, levels)):
+        raise _misfit(f"has the mean {mean!r}", "give three gray levels in the order of its color")
+    return levels
+
+
+def _number(value: object) -> float:
+    """``value`` as a float, so that 1 and 1.0 have one hash; not a number where it is none."""
+    return float(value) if isinstance(value, SupportsFloat) else math.nan
+
+
+RECIPES: Mapping[str, str] = {
+    "c3d_sports1m": "C3D as published: BGR 0-255 minus the Sports-1M mean volume, which must be given as a "
+    "file (facebook/C3D v1.0, image_io.cpp)",
+    "c3d_channel_mean": "approximation of c3d_sports1m: BGR 0-255 minus the volume's channel means "
+    "(90.25, 97.66, 101.41)",
+    "c3d_v11": "C3D v1.1: BGR 0-255 minus 128 (facebook/C3D v1.1 prototxts)",
+    "res3d": "Res3D: the pixels of c3d_v11 (Tran et al. 2017)",
+    "c3d_small": "small nets trained from scratch: whole frame at 56 x 56, RGB scaled to [-1, 1]",
+}
+"""The recipes that have a name, each with a line that says what it is and where it comes from."""
+
+_C3D_VOLUME = (3, 16, 128, 171)
+
+
+def get_recipe(name: str, mean: str | os.PathLike[str] | None = None) -> Recipe:
+    """A published recipe by its name.
+
+    Parameters
+    ----------
+    name
+        One of :data:`RECIPES`.
+    mean
+        The mean volume of ``c3d_sports1m``: a ``.npy`` or ``.npy.bz2`` file of shape ``(3, 16, 128, 171)``,
+        BGR.
+
+    Raises
+    ------
+    UsageError
+        An unknown name; ``c3d_sports1m`` without its mean; a mean for a recipe that has none.
+    InputDataError
+        The mean file cannot be used.
+    """
+    if name not in RECIPES:
+        raise UsageError(f"there is no recipe {name!r}", remedy=f"choose one of {', '.join(RECIPES)}")
+    if name == "c3d_sports1m":
+        if mean is None:
+            raise UsageError(
+                "recipe c3d_sports1m needs its mean volume",
+                why="C3D subtracts a mean of shape (3, 16, 128, 171), which is not part of this package",
+                remedy="give mean=FILE.npy, or choose c3d_channel_mean, which subtracts its channel means",
+            )
+        return Recipe(name, (128, 171), (112, 112), "bgr", mean_volume=load_mean_volume(mean, _C3D_VOLUME))
+    if mean is not None:
+        raise UsageError(
+            f"recipe {name} takes no mean file", remedy="leave the mean out or choose c3d_sports1m"
+        )
+    if name == "c3d_small":
+        return Recipe(name, (56, 56), (56, 56), "rgb", (127.5, 127.5, 127.5), scale=1 / 127.5)
+    levels = (90.25, 97.66, 101.41) if name == "c3d_channel_mean" else (128.0, 128.0, 128.0)
+    return Recipe(name, (128, 171), (112, 112), "bgr", levels)

@@ -1,0 +1,1 @@
+"""Videos become vectors: extraction, the table they are kept in, and runs over many videos."""

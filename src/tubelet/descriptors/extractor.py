@@ -1,0 +1,285 @@
+"""Videos become descriptors: network, layers, recipe and sampling in one object."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from tubelet.allocator import set_allocator
+from tubelet.clips.decode import ClipDecoder, FrameBlock
+from tubelet.clips.recipe import Recipe, get_recipe
+from tubelet.clips.sampling import Sampling, ShortVideo
+from tubelet.descriptors.batching import ClipBatcher, Ended, Part, Rows
+from tubelet.descriptors.described import Described
+from tubelet.descriptors.network import ClipNetwork, PrecisionName
+from tubelet.descriptors.request import VideoRequest
+from tubelet.errors import TubeletError, UsageError
+from tubelet.models.contract import VideoModel
+
+# Blocks of 32 frames; 128x171 pixels make 2 MB each.
+_BLOCKS_AHEAD = 6
+_BLOCKS_PER_WORKER = 4
+
+_NEEDS_MEAN_FILE, _WITHOUT_MEAN_FILE = "c3d_sports1m", "c3d_channel_mean"
+
+
+class Extractor:
+    """Describe videos by the activations of a network.
+
+    Each frame is decoded once, in child processes that work ahead of the network; clips of several videos
+    share batches. Results do not depend on the number of workers; on the size and company of a batch only
+    within float32 rounding.
+
+    Parameters
+    ----------
+    model
+        From ``create_model`` or ``load_model``. It must not be trained while the extractor is in use.
+    layers
+        Names out of ``model.layer_names``; see :func:`tubelet.descriptors.pooling.clip_vectors` for what
+        becomes of feature maps.
+    clip_length
+        Frames in a clip; by default the model's (C3D: 16).
+    stride_frames
+        Frames between the starts of clips (C3D paper, section 3.3: 8).
+    recipe
+        What is done to the pixels; by default the one saved with the model, else the one published for it.
+    batch_size
+        Clips per batch.
+    precision
+        ``"auto"`` and ``"float32"``: float32. ``"bfloat16"``: about twice as fast where the processor has it;
+        another result (relative error near 6e-3), so it is never chosen unasked.
+    device
+        ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``; the model is moved there.
+    workers
+        Decoding processes.
+    short
+        What becomes of a video shorter than a clip: ``"loop"``, ``"repeat-last"`` or ``"refuse"``.
+
+    Raises
+    ------
+    UsageError
+        For layers, clip lengths, devices or precisions that do not exist here, or a recipe that has to be
+        given.
+
+    Examples
+    --------
+    >>> extractor = Extractor(model, layers=("fc6",))          # doctest: +SKIP
+    >>> extractor.describe("clip.mp4").video_vector("fc6")     # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: VideoModel,
+        layers: Sequence[str] = ("fc6",),
+        clip_length: int | None = None,
+        stride_frames: int = 8,
+        recipe: Recipe | None = None,
+        batch_size: int = 8,
+        precision: PrecisionName = "auto",
+        device: str = "auto",
+        workers: int = 1,
+        short: ShortVideo = "loop",
+    ) -> None:
+        set_allocator()
+        if batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1, not {batch_size}")
+        self.model = model
+        self.sampling = Sampling(
+            "dense",
+            model.input.clip_length if clip_length is None else clip_length,
+            stride_frames,
+            model.input.step_frames,
+            short,
+        )
+        self.recipe = _recipe_for(model) if recipe is None else recipe
+        self.batch_size = batch_size
+        self.workers = workers
+        self.weights_id = model.weights_id
+        if self.weights_id.startswith("untrained:"):
+            warnings.warn(
+                f"{model.name} is untrained: its descriptors say little about what is in a video",
+                UserWarning,
+                stacklevel=2,
+            )
+        self._network = ClipNetwork(
+            model, layers, clip_length=self.sampling.clip_length, precision=precision, device=device
+        )
+        self._decoder = ClipDecoder(workers=workers)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that are extracted."""
+        return self._network.layers
+
+    @property
+    def dimensions(self) -> dict[str, int]:
+        """Length of a clip's vector, by layer."""
+        return dict(self._network.dimensions)
+
+    @property
+    def precision(self) -> str:
+        """``"float32"`` or ``"bfloat16"``."""
+        return self._network.precision
+
+    @property
+    def device(self) -> str:
+        """Where the network runs."""
+        return str(self._network.device)
+
+    @property
+    def sampling_text(self) -> str:
+        """The sampling as it stands in tables: compact JSON."""
+        return json.dumps(self.sampling.to_dict(), separators=(",", ":"))
+
+    def describe(self, path: str | os.PathLike[str], *, fps: float | None = None) -> Described:
+        """Describe one video.
+
+        Parameters
+        ----------
+        path
+            A video file or a folder of numbered JPEG frames.
+        fps
+            Frame rate to use instead of the file's own (for folders of frames).
+
+        Raises
+        ------
+        VideoError
+            If the video cannot be opened or yields no frame.
+        InputDataError
+            If it is shorter than a clip and the policy is ``"refuse"``.
+        """
+        for _, outcome in self.describe_many([path], fps=fps):
+            if isinstance(outcome, TubeletError):
+                raise outcome
+            return outcome
+        raise AssertionError("one path gives one outcome")
+
+    def describe_many(
+        self, paths: Iterable[str | os.PathLike[str]], *, fps: float | None = None
+    ) -> Iterator[tuple[str, Described | TubeletError]]:
+        """Describe videos in order; a video that fails yields its error and the rest goes on.
+
+        Yields
+        ------
+        tuple
+            The path as it was given and its descriptors, or the error.
+        """
+        requests = [VideoRequest(Path(path), os.fspath(path), fps=fps) for path in paths]
+        with closing(self.described(requests)) as outcomes:
+            for request, outcome in zip(requests, outcomes, strict=True):
+                yield request.video_id, outcome
+
+    def described(
+        self, requests: Sequence[VideoRequest]
+    ) -> Generator[Described | TubeletError, None, None]:
+        """The descriptors, or the error, of each request in order; see :meth:`rows`."""
+        collected: list[Rows] = []
+        with closing(self.rows(requests)) as parts:
+            for part in parts:
+                if isinstance(part, Rows):
+                    collected.append(part)
+                    continue
+                yield part.outcome if isinstance(part.outcome, TubeletError) else _described(part, collected)
+                collected = []
+
+    def rows(self, requests: Sequence[VideoRequest]) -> Generator[Rows | Ended, None, None]:
+        """Rows of many videos as they come out of the network, in memory that does not grow with their
+        length.
+
+        Parameters
+        ----------
+        requests
+            Which videos; all with the same ``fps``, and none of them opened before its turn is near.
+
+        Yields
+        ------
+        Rows or Ended
+            For each request in order its rows, then its end.
+
+        Raises
+        ------
+        UsageError
+            If the model was changed after the extractor was made.
+        """
+        if self.model.weights_id != self.weights_id:
+            raise UsageError(
+                "the model changed after this extractor was made", remedy="make a new Extractor for it"
+            )
+        batcher = ClipBatcher(self._network, self.recipe, self.sampling, self.batch_size)
+        with closing(self._parts(requests)) as parts:
+            yield from batcher.run(parts)
+
+    def _parts(self, requests: Sequence[VideoRequest]) -> Generator[tuple[VideoRequest, Part], None, None]:
+        rates = {request.fps for request in requests}
+        if len(rates) > 1:
+            raise UsageError(
+                "videos described together need the same fps", remedy="describe them in several calls"
+            )
+        if not requests:
+            return
+        upcoming = iter(requests)
+        current: VideoRequest | None = None
+        stream = self._decoder.prefetch(
+            [request.path for request in requests],
+            self.recipe.resize_hw,
+            max_ahead_blocks=_BLOCKS_AHEAD + _BLOCKS_PER_WORKER * (self.workers - 1),
+            fps=rates.pop(),
+        )
+        with closing(stream):
+            for _, part in stream:
+                if current is None:
+                    current = next(upcoming)
+                yield current, part
+                if not isinstance(part, FrameBlock):
+                    current = None
+
+    def close(self) -> None:
+        """End the decoding processes; they also end with the program."""
+        self._decoder.close()
+
+    def __enter__(self) -> Extractor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _recipe_for(model: VideoModel) -> Recipe:
+    if model.recipe is not None:
+        return model.recipe
+    name = model.input.recipe
+    if name == _NEEDS_MEAN_FILE and model.weights_id.startswith("untrained:"):
+        # Weights that nobody trained are bound to no recipe; trained ones are, and for them get_recipe
+        # refuses.
+        warnings.warn(
+            f"{model.name} has no weights that would need {name}, so {_WITHOUT_MEAN_FILE} is used; "
+            "give recipe= to choose",
+            UserWarning,
+            stacklevel=3,
+        )
+        name = _WITHOUT_MEAN_FILE
+    return get_recipe(name).with_side(model.input.side)
+
+
+def _described(end: Ended, rows: Sequence[Rows]) -> Described:
+    assert not isinstance(end.outcome, TubeletError)
+    spans = [span for part in rows for span in part.spans]
+    return Described(
+        path=end.request.video_id,
+        vectors={layer: np.concatenate([part.vectors[layer] for part in rows]) for layer in rows[0].vectors},
+        start_frame=np.array([span.start_frame for span in spans], dtype=np.int64),
+        end_frame=np.array([span.end_frame for span in spans], dtype=np.int64),
+        start_s=np.array([span.start_s for span in spans], dtype=np.float64),
+        end_s=np.array([span.end_s for span in spans], dtype=np.float64),
+        padded=np.array([span.padded for span in spans], dtype=np.bool_),
+        report=end.outcome,
+    )

@@ -1,0 +1,119 @@
+"""What a network costs, measured on its layers and not typed in: shapes, parameters, multiply-adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from tubelet.models.contract import VideoModel
+from tubelet.models.layers import Conv3d
+
+
+@dataclass(frozen=True)
+class LayerUse:
+    """One convolution or fully connected layer at work.
+
+    Attributes
+    ----------
+    name
+        Its name in the network's state dict.
+    kind
+        ``"conv3d"`` or ``"linear"``.
+    input_shape, output_shape
+        With the batch: (N, C, T, H, W) or (N, D).
+    parameters
+        Weights and biases.
+    macs
+        Multiply-adds for one clip, biases not counted.
+    settings
+        What it takes to build the layer again (JSON-ready): channels, kernel, stride, padding, dilation,
+        groups, bias; ``ours`` tells `tubelet.models.layers.Conv3d` from ``torch.nn.Conv3d``.
+    """
+
+    name: str
+    kind: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    parameters: int
+    macs: int
+    settings: dict[str, Any]
+
+
+def layer_uses(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> tuple[LayerUse, ...]:
+    """Every convolution and fully connected layer of one forward pass, in order, without computing it.
+
+    Parameters
+    ----------
+    model
+        Any module; its weights and mode are left alone.
+    input_shape
+        (N, C, T, H, W) of the pass; default: one clip as a `VideoModel`'s ``input`` says.
+    """
+    if input_shape is None:
+        if not isinstance(model, VideoModel):
+            raise TypeError("input_shape is needed for a module that does not say what it takes")
+        input_shape = (1, *model.input.shape)
+    uses: list[LayerUse] = []
+    hooks = [
+        module.register_forward_hook(_recorder(name, uses))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv3d | nn.Linear)
+    ]
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    training = model.training
+    try:
+        model.eval()
+        with torch.no_grad():
+            meta = {name: tensor.to("meta") for name, tensor in tensors.items()}
+            functional_call(model, meta, (torch.empty(input_shape, device="meta"),))
+    finally:
+        model.train(training)
+        for hook in hooks:
+            hook.remove()
+    return tuple(uses)
+
+
+def _recorder(name: str, uses: list[LayerUse]) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(module, nn.Conv3d | nn.Linear)
+        # Each output value takes as many multiply-adds as one output channel has weights.
+        per_value = prod(module.weight.shape[1:])
+        uses.append(
+            LayerUse(
+                name=name,
+                kind="conv3d" if isinstance(module, nn.Conv3d) else "linear",
+                input_shape=tuple(inputs[0].shape),
+                output_shape=tuple(output.shape),
+                parameters=sum(parameter.numel() for parameter in module.parameters()),
+                macs=output.numel() // output.shape[0] * per_value,
+                settings=_settings(module),
+            )
+        )
+
+    return record
+
+
+def _settings(module: nn.Conv3d | nn.Linear) -> dict[str, Any]:
+    if isinstance(module, nn.Linear):
+        return {
+            "in_features": module.in_features,
+            "out_features": module.out_features,
+            "bias": module.bias is not None,
+        }
+    return {
+        "in_channels": module.in_channels,
+        "out_channels": module.out_channels,
+        "kernel_size": list(module.kernel_size),
+        "stride": list(module.stride),
+        "padding": module.padding if isinstance(module.padding, str) else list(module.padding),
+        "dilation": list(module.dilation),
+        "groups": module.groups,
+        "bias": module.bias is not None,
+        "ours": isinstance(module, Conv3d),
+    }

@@ -1,0 +1,227 @@
+"""All networks by name: a literal table, whose modules are imported when a network is asked for."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tubelet.errors import UsageError
+from tubelet.models.options import suggestion
+
+if TYPE_CHECKING:
+    from tubelet.models.contract import VideoModel
+    from tubelet.models.counts import LayerUse
+    from tubelet.models.spec import InputSpec, Paper
+
+_log = logging.getLogger(__name__)
+
+# name → "module:function". The function takes (name, num_classes, *, options) and returns the network.
+_BUILDERS = {
+    "c3d": "tubelet.models.c3d:c3d",
+    "c3d_decreasing": "tubelet.models.search_nets:search_net",
+    "c3d_depth1": "tubelet.models.search_nets:search_net",
+    "c3d_depth3": "tubelet.models.search_nets:search_net",
+    "c3d_depth5": "tubelet.models.search_nets:search_net",
+    "c3d_depth7": "tubelet.models.search_nets:search_net",
+    "c3d_increasing": "tubelet.models.search_nets:search_net",
+    "c3d_small": "tubelet.models.search_nets:c3d_small",
+    "res3d_18": "tubelet.models.res3d:res3d",
+    "res3d_34": "tubelet.models.res3d:res3d",
+    "sr18": "tubelet.models.res3d:sr18",
+}
+
+DEFAULT_CLASSES = 101  # UCF101, on which the papers' networks are compared
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A network's facts, computed from the network itself.
+
+    Attributes
+    ----------
+    name, num_classes, options
+        What was asked for, with all defaults filled in.
+    parameters
+        Trainable numbers.
+    macs
+        Multiply-adds of one clip in convolutions and fully connected layers.
+    input
+        The clip it takes.
+    layer_names
+        Names that ``features`` accepts.
+    layers
+        Shapes, parameters and multiply-adds of each convolution and fully connected layer.
+    paper
+        Source.
+    """
+
+    name: str
+    num_classes: int
+    options: dict[str, Any]
+    parameters: int
+    macs: int
+    input: InputSpec
+    layer_names: tuple[str, ...]
+    layers: tuple[LayerUse, ...]
+    paper: Paper
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of all networks that match a shell pattern such as ``"*3d*"``, sorted."""
+    return [name for name in sorted(_BUILDERS) if fnmatchcase(name, pattern)]
+
+
+def model_options(name: str) -> dict[str, Any]:
+    """A network's keyword options with their defaults.
+
+    Raises
+    ------
+    UsageError
+        If there is no such network.
+    """
+    parameters = inspect.signature(_builder(name)).parameters.values()
+    return {option.name: option.default for option in parameters if option.kind is option.KEYWORD_ONLY}
+
+
+def create_model(
+    name: str,
+    num_classes: int | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    seed: int = 0,
+    **options: Any,
+) -> VideoModel:
+    """Build a network, with starting weights or with those of a model folder.
+
+    Parameters
+    ----------
+    name
+        One of `list_models`.
+    num_classes
+        Outputs of the classifier; default 101, or as in ``weights``. If it differs from that folder's, the
+        classifier starts fresh (from ``seed``) and the log says so.
+    weights
+        A folder that ``model.save`` wrote; None for starting weights after the paper.
+    seed
+        What the starting weights depend on, and nothing else: the global random state is neither read nor
+        changed. ``model.weights_id`` is ``untrained:<seed>`` until something changes a weight.
+    **options
+        The network's options (`model_options`); those not given are the network's defaults, or the
+        folder's.
+
+    Returns
+    -------
+    VideoModel
+        In training mode, float32, on the CPU.
+
+    Raises
+    ------
+    UsageError
+        If the name, an option or its value is unknown, or the folder holds another network.
+    InputDataError
+        If the folder cannot be read.
+
+    Examples
+    --------
+    >>> model = create_model("c3d_small", num_classes=10)
+    >>> single_frame = create_model("c3d_small", num_classes=10, depth=1, clip_length=1)
+    """
+    if weights is None:
+        model = build_meta(name, DEFAULT_CLASSES if num_classes is None else num_classes, options)
+        model.to_empty(device="cpu")
+        model.initialize(_checked_seed(seed))
+        return model
+    from tubelet.models.folder import load_model, read_config
+
+    _builder(name)
+    config = read_config(weights)
+    if config.name != name:
+        raise UsageError(
+            f"the model folder holds {config.name!r}, not {name!r}",
+            path=weights,
+            remedy=f"ask for {config.name!r}, or choose another folder",
+        )
+    model = load_model(weights, **options)
+    model.train()
+    if num_classes is not None and num_classes != model.num_classes:
+        before = model.num_classes
+        model.reset_head(num_classes, _checked_seed(seed))
+        _log.warning(
+            "%s: the classifier of %s has %d outputs; a fresh one with %d starts from seed %d",
+            name,
+            os.fspath(weights),
+            before,
+            num_classes,
+            seed,
+        )
+    return model
+
+
+def model_info(name: str, num_classes: int = DEFAULT_CLASSES, **options: Any) -> ModelInfo:
+    """Facts of a network with these options, computed on it without allocating its weights.
+
+    Raises
+    ------
+    UsageError
+        As for `create_model`.
+    """
+    from tubelet.models.counts import layer_uses
+
+    model = build_meta(name, num_classes, options)
+    layers = layer_uses(model)
+    return ModelInfo(
+        name=name,
+        num_classes=model.num_classes,
+        options=model.options,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        macs=sum(layer.macs for layer in layers),
+        input=model.input,
+        layer_names=model.layer_names,
+        layers=layers,
+        paper=model.paper,
+    )
+
+
+def build_meta(name: str, num_classes: int, options: dict[str, Any]) -> VideoModel:
+    """The network on PyTorch's ``meta`` device: all shapes, no memory, no random numbers drawn."""
+    import torch
+
+    builder = _builder(name)
+    known = model_options(name)
+    for option in options:
+        if option not in known:
+            raise UsageError(
+                f"{name} has no option {option!r}", remedy=suggestion(option, known, "its options are")
+            )
+    try:
+        with torch.device("meta"):
+            return builder(name, num_classes, **options)
+    except (RuntimeError, ValueError, OverflowError) as error:
+        # Sizes beyond what a tensor can have: PyTorch's words go on for pages.
+        raise UsageError(
+            f"{name} cannot be built with {options}",
+            why=str(error).partition("\n")[0],
+            remedy="make it smaller",
+        ) from error
+
+
+def _builder(name: str) -> Callable[..., VideoModel]:
+    if name not in _BUILDERS:
+        raise UsageError(
+            f"there is no model {name!r}", remedy=suggestion(name, sorted(_BUILDERS), "the models are")
+        )
+    module, function = _BUILDERS[name].split(":")
+    builder: Callable[..., VideoModel] = getattr(import_module(module), function)
+    return builder
+
+
+def _checked_seed(seed: int) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"seed={seed!r} is not a whole number of at least 0")
+    return seed

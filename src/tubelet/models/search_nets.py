@@ -1,0 +1,149 @@
+"""The networks of C3D's architecture search (Tran et al., ICCV 2015, sections 3.1 and 3.2, appendix A).
+
+And a small one that trains on a laptop.
+
+=========== ============================ ============================ ===========
+layer       kernel (d: frames), stride    output C × T × H × W        fc6, fc7
+=========== ============================ ============================ ===========
+conv1a      d1 × 3 × 3, 1                 64 × 16 × 112 × 112
+pool1       1 × 2 × 2, alike              64 × 16 × 56 × 56
+conv2a      d2 × 3 × 3, 1                 128 × 16 × 56 × 56
+pool2       2 × 2 × 2, alike              128 × 8 × 28 × 28
+conv3a      d3 × 3 × 3, 1                 256 × 8 × 28 × 28
+pool3       2 × 2 × 2, alike              256 × 4 × 14 × 14
+conv4a      d4 × 3 × 3, 1                 256 × 4 × 14 × 14
+pool4       2 × 2 × 2, alike              256 × 2 × 7 × 7
+conv5a      d5 × 3 × 3, 1                 256 × 2 × 7 × 7
+pool5       2 × 2 × 2, alike, ceil        256 × 1 × 4 × 4              2048, 2048
+=========== ============================ ============================ ===========
+
+================ ============= ============ ====================
+network          d1 … d5       parameters   multiply-adds (10⁹)
+================ ============= ============ ====================
+c3d_depth1       1 1 1 1 1     14,344,933          6.429
+c3d_depth3       3 3 3 3 3     17,444,965         19.261
+c3d_depth5       5 5 5 5 5     20,544,997         32.093
+c3d_depth7       7 7 7 7 7     23,645,029         44.926
+c3d_increasing   3 3 5 5 7     21,573,733         24.117
+c3d_decreasing   7 5 5 3 3     18,189,157         31.747
+================ ============= ============ ====================
+
+at 101 classes. The paper says that pooling has stride 1 (a slip: the released files and its own parameter
+count need stride 2) and that the depths cost 17 thousand parameters a step (it forgets the input channels:
+3.1 million). Appendix A's net-64, net-128 and net-256 are c3d_depth3 with ``side`` 56, 112 and 224.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tubelet.models.c3d import PAPER as C3D_PAPER
+from tubelet.models.contract import VideoModel
+from tubelet.models.options import kernel_depths
+from tubelet.models.plain import Conv, PlainNet, Pool
+
+PAPER = replace(C3D_PAPER, section="3.1-3.2")
+
+_DEPTHS = {
+    "c3d_depth1": (1, 1, 1, 1, 1),
+    "c3d_depth3": (3, 3, 3, 3, 3),
+    "c3d_depth5": (5, 5, 5, 5, 5),
+    "c3d_depth7": (7, 7, 7, 7, 7),
+    "c3d_increasing": (3, 3, 5, 5, 7),
+    "c3d_decreasing": (7, 5, 5, 3, 3),
+}
+_CHANNELS = (64, 128, 256, 256, 256)
+_FC = 2048
+
+
+def _rows(depths: Sequence[int]) -> list[Conv | Pool]:
+    rows: list[Conv | Pool] = []
+    for stage, (channels, depth) in enumerate(zip(_CHANNELS, depths, strict=True), start=1):
+        rows.append(Conv(f"conv{stage}a", channels, depth))
+        rows.append(Pool(f"pool{stage}", depth=1 if stage == 1 else 2))
+    return rows
+
+
+def search_net(
+    name: str,
+    num_classes: int,
+    *,
+    width: float = 1.0,
+    clip_length: int = 16,
+    side: int = 112,
+    batch_norm: bool = False,
+    dropout: float = 0.5,
+) -> VideoModel:
+    """One of the six search nets, by its name; the tables are at the head of this module.
+
+    With 16 frames pool5 leaves one frame, so a clip and its time reversal are the same to ``c3d_depth1``.
+    With ``clip_length=1`` that net is a single-frame network.
+
+    Parameters
+    ----------
+    num_classes, width, clip_length, side, batch_norm, dropout
+        As for `tubelet.models.c3d.c3d`.
+    """
+    options: dict[str, Any] = {
+        "width": width,
+        "clip_length": clip_length,
+        "side": side,
+        "batch_norm": batch_norm,
+        "dropout": dropout,
+    }
+    return PlainNet(
+        name,
+        _rows(_DEPTHS[name]),
+        _FC,
+        num_classes=num_classes,
+        **options,
+        paper=PAPER,
+        recipe="c3d_channel_mean",
+        options=options,
+    )
+
+
+def c3d_small(
+    name: str,
+    num_classes: int,
+    *,
+    depth: int | Sequence[int] = 3,
+    width: float = 0.25,
+    clip_length: int = 16,
+    side: int = 56,
+    batch_norm: bool = True,
+    dropout: float = 0.5,
+) -> VideoModel:
+    """A search net for a laptop: channels 16, 32, 64, 64, 64, fc 512, 56 × 56 pixels, batch normalization.
+
+    The default of ``tubelet train`` and ``tubelet demo``; not in the paper. It is ``c3d_depth3`` with those
+    options and with the recipe ``c3d_small``.
+
+    Parameters
+    ----------
+    depth
+        Kernel depth in frames, odd: one number for all layers or five. ``depth=1`` is the frame-by-frame
+        network to compare with, ``depth=1, clip_length=1`` the single-frame one.
+    num_classes, width, clip_length, side, batch_norm, dropout
+        As for `tubelet.models.c3d.c3d`.
+    """
+    depths = kernel_depths("depth", depth, len(_CHANNELS))
+    options: dict[str, Any] = {
+        "width": width,
+        "clip_length": clip_length,
+        "side": side,
+        "batch_norm": batch_norm,
+        "dropout": dropout,
+    }
+    return PlainNet(
+        name,
+        _rows(depths),
+        _FC,
+        num_classes=num_classes,
+        **options,
+        paper=PAPER,
+        recipe="c3d_small",
+        options={"depth": list(depths), **options},
+    )

@@ -1,0 +1,147 @@
+"""``model.safetensors``: written, checked against the network before anything is loaded, and hashed."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tubelet.errors import InputDataError
+from tubelet.provenance import sha256_file
+
+_HEADER_LIMIT = 100_000_000  # the format's own limit, in bytes
+_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor as a safetensors header describes it: type code (``F32``, ``I64``) and shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {'×'.join(map(str, self.shape)) or 'scalar'}"
+
+
+def write_tensors(model: nn.Module, path: Path) -> None:
+    """Write a network's weights and buffers: floating point as float32, contiguous, under their names."""
+    tensors = {name: _portable(tensor) for name, tensor in model.state_dict().items()}
+    save_file(tensors, path)
+
+
+def contents_sha256(model: nn.Module) -> str:
+    """SHA-256 of the file that `write_tensors` makes of the weights as they are now."""
+    with tempfile.TemporaryDirectory(prefix="tubelet-") as folder:
+        path = Path(folder) / "model.safetensors"
+        write_tensors(model, path)
+        return sha256_file(path)
+
+
+def read_header(path: Path) -> dict[str, StoredTensor]:
+    """Names, types and shapes in a safetensors file, whose size is checked against them; no tensor is read.
+
+    Raises
+    ------
+    InputDataError
+        If the file is missing, truncated, too long, or no safetensors file.
+    """
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or not 2 <= length <= min(_HEADER_LIMIT, size - 8):
+                raise _damaged(path, "its header is no safetensors header")
+            header = json.loads(file.read(length))
+    except FileNotFoundError as error:
+        raise InputDataError(
+            "the model folder has no weights", path=path, remedy="save the model again"
+        ) from error
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, "its header is not JSON") from error
+    if not isinstance(header, dict):
+        raise _damaged(path, "its header is no table of tensors")
+    stored, spans = {}, []
+    for name, entry in header.items():
+        if name != "__metadata__":
+            stored[name], span = _entry(path, name, entry)
+            spans.append(span)
+    # The tensors fill the rest of the file without gap or overlap.
+    position = 0
+    for begin, end in sorted(spans):
+        if begin != position:
+            raise _damaged(path, "its tensors leave a gap or overlap")
+        position = end
+    if size != 8 + length + position:
+        raise _damaged(path, f"it has {size} bytes where its header announces {8 + length + position}")
+    return stored
+
+
+def _entry(path: Path, name: str, entry: Any) -> tuple[StoredTensor, tuple[int, int]]:
+    try:
+        shape = tuple(entry["shape"])
+        begin, end = entry["data_offsets"]
+        wanted = _BYTES[entry["dtype"]] * prod(shape)
+        sound = all(type(number) is int and number >= 0 for number in (*shape, begin, end))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, f"its header says nonsense about {name!r}") from error
+    if not sound or end - begin != wanted:
+        raise _damaged(path, f"its header says nonsense about {name!r}")
+    return StoredTensor(entry["dtype"], shape), (begin, end)
+
+
+def check_tensors(model: nn.Module, stored: dict[str, StoredTensor], path: Path) -> None:
+    """Compare a file's tensors with those of a network (its device may be ``meta``).
+
+    Raises
+    ------
+    InputDataError
+        If they differ; the sentence names the first five differences.
+    """
+    wanted = {
+        name: StoredTensor("F32" if tensor.is_floating_point() else "I64", tuple(tensor.shape))
+        for name, tensor in model.state_dict().items()
+    }
+    differences = [f"{name} is missing" for name in wanted if name not in stored]
+    differences += [f"{name} is not in the network" for name in stored if name not in wanted]
+    differences += [
+        f"{name} is {stored[name]} instead of {tensor}"
+        for name, tensor in wanted.items()
+        if name in stored and stored[name] != tensor
+    ]
+    if differences:
+        more = len(differences) - _SHOWN
+        raise InputDataError(
+            "the weights do not fit the network",
+            path=path,
+            why="; ".join(differences[:_SHOWN]) + (f"; and {more} more" if more > 0 else ""),
+            remedy="use the options that the model was built with",
+        )
+
+
+@torch.no_grad()
+def fill(model: nn.Module, path: Path) -> None:
+    """Copy a checked file's tensors into a network of the same names and shapes."""
+    with safe_open(path, framework="pt", device="cpu") as file:
+        for name, tensor in model.state_dict().items():
+            tensor.copy_(file.get_tensor(name))
+
+
+def _portable(tensor: Tensor) -> Tensor:
+    whole = tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None)
+    return whole.contiguous()
+
+
+def _damaged(path: Path, why: str) -> InputDataError:
+    return InputDataError("the weights file is damaged", path=path, why=why, remedy="copy or save it again")

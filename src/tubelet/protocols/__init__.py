@@ -1,0 +1,1 @@
+"""The papers' evaluations; each returns a :class:`tubelet.protocols.result.Result`."""

@@ -1,0 +1,86 @@
+"""Training settings that were fixed before they were measured, each with what was tried on the way."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from tubelet.clips.jitter import Jitter
+from tubelet.clips.recipe import get_recipe
+from tubelet.models.registry import model_info
+from tubelet.protocols.rounds import RoundSettings
+from tubelet.training.config import TrainConfig
+
+_log = logging.getLogger(__name__)
+
+SMALL = TrainConfig(
+    iterations=900,
+    batch_size=24,
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.02,
+    schedule="one-cycle",
+    label_smoothing=0.1,
+    jitter=Jitter(
+        crop="none", scale=(0.8, 1.2), shift=0.1, brightness=0.3, contrast=0.3, saturation=0.3, flip_p=0.5
+    ),
+)
+"""Small data: a c3d_small from scratch on one's own folder of videos."""
+
+WEIZMANN = SMALL.changed(iterations=500, learning_rate=1e-3)
+"""Weizmann, leave one actor out: the settings of `SMALL` with a gentler rate and fewer steps."""
+
+
+def protocol_settings(protocol: str, model: str | None = None, *, flip: bool) -> RoundSettings:
+    """The fixed settings of ``tubelet evaluate PROTOCOL``."""
+    return round_settings(model or "c3d_small", train=WEIZMANN if protocol == "weizmann" else SMALL, flip=flip)
+
+
+def round_settings(
+    model: str = "c3d_small",
+    *,
+    recipe: str | None = None,
+    mean: str | os.PathLike[str] | None = None,
+    options: dict[str, Any] | None = None,
+    train: TrainConfig | None = None,
+    flip: bool = True,
+    weights: str | None = None,
+    with_svm: bool = True,
+) -> RoundSettings:
+    """Settings of a round: a network with its recipe, by default trained as small data needs it.
+
+    Parameters
+    ----------
+    model, options
+        Network and its options.
+    recipe
+        Name of a recipe; None: the one that the network's input names, ``c3d_channel_mean`` where that would
+        need a mean file that was not given.
+    mean
+        Mean volume for ``c3d_sports1m``.
+    train
+        Training settings; None: `SMALL`.
+    flip
+        Whether mirrored clips keep their label.
+    weights
+        Model folder to start from.
+    with_svm
+        Whether to describe the training videos and fit the SVM.
+    """
+    spec = model_info(model, **(options or {})).input
+    name = recipe or spec.recipe
+    if recipe is None and name == "c3d_sports1m" and mean is None:
+        _log.warning("%s is trained with c3d_channel_mean, since no mean volume was given (--mean)", model)
+        name = "c3d_channel_mean"
+    chosen = get_recipe(name, mean)
+    if chosen.crop_hw != (spec.side, spec.side):
+        chosen = chosen.with_side(spec.side)
+    return RoundSettings(
+        model,
+        chosen.with_flip(flip),
+        train or SMALL,
+        options=dict(options or {}),
+        weights=weights,
+        with_svm=with_svm,
+    )

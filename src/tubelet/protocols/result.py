@@ -1,0 +1,192 @@
+"""What an evaluation returns: a figure, how sure it is, how it was made, and the published one beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tubelet.artifacts import write_json
+from tubelet.protocols.bootstrap import Interval
+from tubelet.protocols.metrics import ClassRow
+
+TAGS = ("paper", "author's thread", "computed")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure that someone printed, with where.
+
+    Attributes
+    ----------
+    value
+        In the unit of the Result it stands beside (a share, not percent).
+    source
+        Paper and table, or address.
+    tag
+        ``"paper"``, ``"author's thread"`` or ``"computed"`` (arithmetic on printed figures).
+    note
+        What differs from our setting (other split, other frame rate, other weights).
+    """
+
+    value: float
+    source: str
+    tag: str = "paper"
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.tag not in TAGS:
+            raise ValueError(f"tag must be one of {TAGS}, not {self.tag!r}")
+        if not self.source:
+            raise ValueError("a published figure needs its source")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One video's outcome.
+
+    Attributes
+    ----------
+    video_id
+        Which video.
+    label
+        What it is.
+    predicted
+        What it was taken for.
+    score
+        Score of ``predicted`` (a probability or a distance from the SVM's plane).
+    """
+
+    video_id: str
+    label: str
+    predicted: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One evaluation; ``print(result)`` shows it, ``to_dict()`` is JSON-ready.
+
+    Attributes
+    ----------
+    protocol
+        What was done, e.g. ``"linear SVM on fc6"``.
+    metric
+        What ``value`` is, e.g. ``"accuracy"``.
+    value
+        The figure, a share between 0 and 1.
+    n
+        Videos it rests on.
+    interval
+        Confidence interval of ``value``.
+    top_k
+        Share of videos whose class is among the best k, by k.
+    per_class, classes, confusion
+        Row per class; class names in order; counts, row = true class, column = predicted.
+    predictions
+        Outcome of each video.
+    settings
+        Everything needed to do it again (JSON-ready).
+    provenance
+        Versions, weights, recipe, data hashes (JSON-ready).
+    published
+        The figure in print, if there is one for this protocol.
+    notes
+        What a reader should know, such as a solver that did not converge.
+    """
+
+    protocol: str
+    metric: str
+    value: float
+    n: int
+    interval: Interval | None = None
+    top_k: Mapping[int, float] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    per_class: tuple[ClassRow, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    predictions: tuple[Prediction, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    published: Published | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready dictionary with every field; ``per_class`` and ``predictions`` are lists of objects."""
+        return {
+            "protocol": self.protocol,
+            "metric": self.metric,
+            "value": self.value,
+            "n": self.n,
+            "interval": None if self.interval is None else self.interval.to_dict(),
+            "top_k": {str(k): share for k, share in self.top_k.items()},
+            "classes": list(self.classes),
+            "per_class": [asdict(row) for row in self.per_class],
+            "confusion": [list(row) for row in self.confusion],
+            "predictions": [asdict(prediction) for prediction in self.predictions],
+            "settings": dict(self.settings),
+            "provenance": dict(self.provenance),
+            "published": None if self.published is None else asdict(self.published),
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Result:
+        """The inverse of :meth:`to_dict`."""
+        interval, published = value.get("interval"), value.get("published")
+        return cls(
+            protocol=value["protocol"],
+            metric=value["metric"],
+            value=value["value"],
+            n=value["n"],
+            interval=None if interval is None else Interval(**interval),
+            top_k={int(k): share for k, share in value.get("top_k", {}).items()},
+            classes=tuple(value.get("classes", ())),
+            per_class=tuple(ClassRow(**row) for row in value.get("per_class", ())),
+            confusion=tuple(tuple(row) for row in value.get("confusion", ())),
+            predictions=tuple(Prediction(**row) for row in value.get("predictions", ())),
+            settings=dict(value.get("settings", {})),
+            provenance=dict(value.get("provenance", {})),
+            published=None if published is None else Published(**published),
+            notes=tuple(value.get("notes", ())),
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the result as JSON, whole or not at all."""
+        return write_json(path, self.to_dict())
+
+    def headline(self) -> str:
+        """One line: the figure, its interval and the published figure."""
+        parts = [f"{self.protocol}: {self.metric} {self.value:.1%}"]
+        if self.interval is not None:
+            between = f"{self.interval.low:.1%} to {self.interval.high:.1%}"
+            units = f"{self.interval.n_units} {self.interval.unit}s"
+            parts.append(
+                f" ({self.interval.level:.0%} interval {between}, {self.interval.method} over {units})"
+            )
+        parts.append(f" on {self.n} videos")
+        if self.published is not None:
+            where = f"{self.published.tag}: {self.published.source}"
+            note = f"; {self.published.note}" if self.published.note else ""
+            parts.append(f"; published: {self.published.value:.1%} [{where}{note}]")
+        return "".join(parts)
+
+    def __str__(self) -> str:
+        lines = [self.headline()]
+        if self.top_k:
+            lines.append("  " + ", ".join(f"top-{k} {share:.1%}" for k, share in sorted(self.top_k.items())))
+        if self.per_class:
+            width = max(len("class"), *(len(row.name) for row in self.per_class))
+            lines.append(f"  {'class':<{width}}  videos  right  share  precision  mostly mistaken for")
+            lines += [
+                f"  {row.name:<{width}}  {row.n:>6}  {row.correct:>5}  {_share(row.accuracy):>5}"
+                f"  {_share(row.precision):>9}  {row.mistaken_for or '-'}"
+                for row in self.per_class
+            ]
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"

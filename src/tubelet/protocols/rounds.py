@@ -1,0 +1,365 @@
+"""One round of train and test: what every protocol that trains a network is made of.
+
+Train a network, describe videos with it (clips of 16 frames, stride 8, fc6, mean, L2), fit a linear SVM on the
+training descriptors, and score the test videos with the SVM and with the network itself. Each stage leaves its
+result in the round's folder and is not done twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tubelet.artifacts import write_json
+from tubelet.clips.decode import ClipDecoder
+from tubelet.clips.recipe import Recipe
+from tubelet.datasets.loader import DecodedVideos, decode_videos
+from tubelet.datasets.manifest import Manifest
+from tubelet.descriptors.extractor import Extractor
+from tubelet.descriptors.request import item_id
+from tubelet.descriptors.runner import extract
+from tubelet.descriptors.store import DescriptorTable
+from tubelet.errors import InputDataError
+from tubelet.models.contract import VideoModel
+from tubelet.models.folder import load_model
+from tubelet.models.registry import create_model, model_info
+from tubelet.protocols.svm import CONFIG_FILE as SVM_CONFIG
+from tubelet.protocols.svm import DescriptorSVM
+from tubelet.protocols.video_level import video_probabilities
+from tubelet.reporting.terminal import progress
+from tubelet.training.config import TrainConfig
+from tubelet.training.loop import train
+from tubelet.training.run_folder import RunFolder
+
+_log = logging.getLogger(__name__)
+
+FloatArray = NDArray[np.float64]
+
+MODEL, DESCRIPTORS, SVM, SCORES = "model", "descriptors", "svm", "scores.json"
+
+
+@dataclass(frozen=True)
+class RoundSettings:
+    """What a round is made with; hashed into the run, so that a folder never mixes two.
+
+    Attributes
+    ----------
+    model, options
+        Registry name and keyword options.
+    recipe
+        Preprocessing; its ``flip`` says whether mirrored clips keep their label.
+    train
+        Training settings, the seed included.
+    layer
+        Layer of the descriptor; None: ``fc6`` where the network has it, else ``pool5``.
+    stride_frames
+        Frames between clip starts of the descriptor (C3D paper, section 3.3: 8).
+    svm_c
+        C of the SVM.
+    with_svm
+        False: only the network's own prediction (no training descriptors are needed).
+    weights
+        Model folder to start from, or None.
+    """
+
+    model: str
+    recipe: Recipe
+    train: TrainConfig
+    options: dict[str, Any] = field(default_factory=dict)
+    layer: str | None = None
+    stride_frames: int = 8
+    svm_c: float = 1.0
+    with_svm: bool = True
+    weights: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, for ``config.toml``. The number of workers changes no result and is left out."""
+        values = self.train.model_dump(mode="json", exclude={"workers", "cache_mib"})
+        return {
+            "model": self.model,
+            "options": self.options,
+            "layer": self.layer,
+            "stride_frames": self.stride_frames,
+            "svm_c": self.svm_c,
+            "with_svm": self.with_svm,
+            "weights": self.weights,
+            "recipe": {**self.recipe.to_dict(), "hash": self.recipe.hash},
+            "train": values,
+        }
+
+
+@dataclass(frozen=True)
+class RoundScores:
+    """Scores of the test videos of one round.
+
+    Attributes
+    ----------
+    video_ids, labels, groups
+        (n,) of the test videos that could be read.
+    net
+        (n, K) mean of clip probabilities.
+    svm
+        (n, K) decision values, or None; a class that was not trained on has -1e9.
+    failed
+        Videos, of training and test, that could not be read.
+    notes
+        What a reader of the figures should know.
+    """
+
+    video_ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
+    net: FloatArray
+    svm: FloatArray | None
+    failed: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "video_ids": list(self.video_ids),
+            "labels": list(self.labels),
+            "groups": list(self.groups),
+            "net": self.net.tolist(),
+            "svm": None if self.svm is None else self.svm.tolist(),
+            "failed": [list(pair) for pair in self.failed],
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RoundScores:
+        """The inverse of :meth:`to_dict`."""
+        return cls(
+            tuple(values["video_ids"]),
+            tuple(values["labels"]),
+            tuple(values["groups"]),
+            np.array(values["net"], dtype=np.float64).reshape(len(values["labels"]), -1),
+            None if values["svm"] is None else np.array(values["svm"], dtype=np.float64),
+            tuple((path, why) for path, why in values["failed"]),
+            tuple(values["notes"]),
+        )
+
+
+def run_round(
+    training: Manifest,
+    test: Manifest | None,
+    settings: RoundSettings,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    overwrite: bool = False,
+) -> RoundScores:
+    """Train on ``training``, score ``test``; go on where an earlier call with equal settings was stopped.
+
+    Parameters
+    ----------
+    training
+        Labeled videos.
+    test
+        Labeled videos to score, or None: then only the model and its SVM are made and the scores are empty.
+    settings
+        How.
+    folder
+        The run folder: ``config.toml``, ``env.json``, ``log.txt``, ``metrics.csv``, ``checkpoints/``,
+        ``model/`` (with the SVM), ``descriptors/``, ``scores.json``, ``failed.jsonl``.
+    device
+        ``"cpu"`` or ``"cuda"``.
+    overwrite
+        Delete a run with other settings that lies there.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds another run.
+    InputDataError
+        If no training or no test video can be read.
+    """
+    resolved = {
+        "training": {"dataset": training.name, "videos": len(training), "hash": training.hash},
+        "test": None if test is None else {"dataset": test.name, "videos": len(test), "hash": test.hash},
+        "device": device,
+        **settings.to_dict(),
+    }
+    run = RunFolder(folder, resolved, overwrite=overwrite)
+    scores_file = folder / SCORES
+    if scores_file.exists():
+        return RoundScores.from_dict(json.loads(scores_file.read_text(encoding="utf-8")))
+    with run.logging():
+        model, failed = trained_model(training, settings, folder, device=device, test=test)
+        layer = settings.layer or default_layer_name(settings.model)
+        described = _concatenated(training if settings.with_svm else None, test)
+        notes: list[str] = []
+        table = None
+        if described is not None:
+            layers = (layer, "prob") if settings.with_svm else ("prob",)
+            with Extractor(
+                model,
+                layers,
+                stride_frames=settings.stride_frames,
+                batch_size=_EXTRACT_BATCH,
+                precision="float32",
+                device=device,
+                workers=settings.train.workers,
+            ) as extractor:
+                summary = extract(described, extractor, folder / DESCRIPTORS)
+            failed += [(failure.video_id, failure.error) for failure in summary.failures]
+            table = DescriptorTable(folder / DESCRIPTORS)
+        svm = None
+        if settings.with_svm and table is not None:
+            svm = fitted_svm(table, training, layer, settings, model, folder)
+            notes += svm.notes_
+        run.write_failures("failed.jsonl", sorted(set(failed)))
+        scores = _scores(test, table, svm, layer, failed, notes)
+        write_json(scores_file, scores.to_dict())
+    return scores
+
+
+_EXTRACT_BATCH = 32
+
+
+def default_layer_name(model: str) -> str:
+    """The layer that the papers describe videos with: fc6 of C3D, pool5 of Res3D."""
+    return "fc6" if "fc6" in model_info(model).layer_names else "pool5"
+
+
+def trained_model(
+    training: Manifest, settings: RoundSettings, folder: Path, *, device: str, test: Manifest | None = None
+) -> tuple[VideoModel, list[tuple[str, str]]]:
+    """The round's model: loaded if it is finished, else trained (from the last checkpoint on), and saved."""
+    target = folder / MODEL
+    if (target / "config.json").exists():
+        return load_model(target), []
+    config = settings.train
+    model = create_model(
+        settings.model, len(training.classes), settings.weights, seed=config.seed, **settings.options
+    )
+    with ClipDecoder(workers=config.workers) as decoder:
+        videos = _decoded(training, settings.recipe, decoder, config, "reading videos")
+        validation: DecodedVideos | None = None
+        if test is not None and config.validate_every:
+            validation = _decoded(test, settings.recipe, decoder, config, "reading test videos")
+        for path, why in videos.failed + videos.partial:
+            _log.warning("%s: %s", path, why)
+        outcome = train(model, videos, config, folder, validation=validation, device=device)
+    model.to("cpu")
+    model.save(
+        target,
+        recipe=settings.recipe,
+        labels=training.classes,
+        provenance={
+            "trained_on": trained_on(training),
+            "train": config.model_dump(mode="json"),
+            "steps": outcome.steps,
+            "precision": {"name": outcome.precision.name, "why": outcome.precision.reason},
+            "started_from": settings.weights,
+        },
+    )
+    return load_model(target), list(videos.failed)
+
+
+def _decoded(
+    manifest: Manifest, recipe: Recipe, decoder: ClipDecoder, config: TrainConfig, title: str
+) -> DecodedVideos:
+    with progress(title, total=len(manifest), unit="video") as bar:
+        return decode_videos(
+            manifest,
+            recipe,
+            decoder,
+            workers=config.workers,
+            cache_bytes=config.cache_mib << 20,
+            progress=lambda count: bar.update(count),
+        )
+
+
+def trained_on(manifest: Manifest) -> dict[str, Any]:
+    """What weights remember of their training set, so that nobody tests on it unknowingly.
+
+    Groups are stored as hashes: they tell whether a group was seen, not what the videos are called.
+    """
+    return {
+        "dataset": manifest.name,
+        "manifest_hash": manifest.hash,
+        "videos": len(manifest),
+        "classes": list(manifest.classes),
+        "splits": list(manifest.splits),
+        "group_hashes": [hashlib.sha256(group.encode()).hexdigest()[:16] for group in manifest.groups],
+    }
+
+
+def fitted_svm(
+    table: DescriptorTable,
+    training: Manifest,
+    layer: str,
+    settings: RoundSettings,
+    model: VideoModel,
+    folder: Path,
+) -> DescriptorSVM:
+    """The SVM on the training descriptors, saved inside the model's folder."""
+    target = folder / MODEL / SVM
+    ids, kept = _present(table, layer, training)
+    svm = DescriptorSVM(
+        settings.svm_c, layer=layer, weights_id=model.weights_id, recipe_hash=settings.recipe.hash
+    )
+    svm.fit(table.videos(layer, ids).take(ids), [str(training.items[index].label) for index in kept])
+    if not (target / SVM_CONFIG).exists():
+        svm.save(target, {"trained_on": trained_on(training), "stride_frames": settings.stride_frames})
+    return svm
+
+
+def _present(table: DescriptorTable, layer: str, manifest: Manifest) -> tuple[list[str], list[int]]:
+    """Ids and item indices of the manifest's videos that the table holds (the others failed to decode)."""
+    known = set(table.clip_counts())
+    kept = [index for index, item in enumerate(manifest.items) if item_id(item) in known]
+    if not kept:
+        raise InputDataError("not one video could be described", path=manifest.root, remedy="see failed.jsonl")
+    return [item_id(manifest.items[index]) for index in kept], kept
+
+
+def _concatenated(training: Manifest | None, test: Manifest | None) -> Manifest | None:
+    if training is None or test is None:
+        return training or test
+    both = {item.span: item for item in (*training.items, *test.items)}
+    return Manifest(
+        training.name, training.root, tuple(both.values()), training.classes, training.flip, training.fps,
+        training.group_rule, training.allow_outside,
+    )  # fmt: skip
+
+
+def _scores(
+    test: Manifest | None,
+    table: DescriptorTable | None,
+    svm: DescriptorSVM | None,
+    layer: str,
+    failed: list[tuple[str, str]],
+    notes: list[str],
+) -> RoundScores:
+    if test is None or table is None:
+        return RoundScores((), (), (), np.empty((0, 0)), None, tuple(failed), tuple(notes))
+    ids, kept = _present(table, "prob", test)
+    if len(ids) < len(test):
+        notes.append(f"{len(test) - len(ids)} of {len(test)} test videos could not be read and are not counted")
+    clips = table.clips("prob", ids)
+    names, starts = np.unique(clips.video_id, return_index=True)  # the clips are in the order of their videos
+    of_video = dict(zip(names.tolist(), np.split(clips.vectors, starts[1:]), strict=True))
+    net = np.stack([video_probabilities(of_video[video_id]) for video_id in ids])
+    decisions = None
+    if svm is not None:
+        decisions = np.full((len(ids), len(test.classes)), -1e9)
+        columns = [test.classes.index(name) for name in svm.classes_]
+        decisions[:, columns] = svm.decision_function(table.videos(layer, ids).take(ids))
+    return RoundScores(
+        tuple(ids),
+        tuple(str(test.items[index].label) for index in kept),
+        tuple(test.item_groups[index] for index in kept),
+        net,
+        decisions,
+        tuple(failed),
+        tuple(notes),
+    )

@@ -1,0 +1,207 @@
+"""The report pages of training, evaluation and classification: what people look at instead of reading logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tubelet.datasets.manifest import Manifest
+from tubelet.protocols.classifier import Classified
+from tubelet.protocols.recognition import Recognition, SeedSummary
+from tubelet.protocols.result import Result
+from tubelet.protocols.rounds import RoundSettings
+from tubelet.provenance import environment
+from tubelet.reporting.bars import Bar, interval_bars
+from tubelet.reporting.class_bars import class_accuracy
+from tubelet.reporting.confusion import confusion_matrix
+from tubelet.reporting.curves import training_curves
+from tubelet.reporting.figure import Figure
+from tubelet.reporting.page import Page
+from tubelet.reporting.text import percent
+from tubelet.reporting.timeline import class_timeline
+from tubelet.training.metrics import read_metrics
+
+_TIMELINES_IN_REPORT = 40
+
+
+def train_report(
+    folder: Path, training: Manifest, settings: RoundSettings, recognition: Recognition | None
+) -> Path:
+    """``report.html`` and ``plots/`` of a training run."""
+    page = Page(f"Training on {training.name}", f"{settings.model}, {settings.train.iterations} steps, from scratch"
+                if settings.weights is None else f"{settings.model}, fine-tuned")  # fmt: skip
+    if recognition is not None:
+        _headlines(page, recognition.results)
+    page.add_section("Training")
+    _curves(page, folder)
+    if recognition is None:
+        page.add_text("No video was held out, so this page shows no test figures.")
+    else:
+        for result in recognition.results:
+            result_section(page, result, folder / "plots")
+    settings_section(page, training, settings)
+    page.set_provenance(environment(settings=settings.to_dict(), dataset=training.to_dict()))
+    return page.save(folder / "report.html")
+
+
+def evaluation_report(
+    folder: Path,
+    manifest: Manifest,
+    settings: RoundSettings,
+    runs: Mapping[int, Recognition],
+    summaries: Sequence[SeedSummary],
+) -> Path:
+    """``report.html`` of a protocol over one or several seeds."""
+    first = next(iter(runs.values()))
+    how = str(first.net.settings.get("protocol", ""))
+    page = Page(f"{manifest.name}: {how}", f"{settings.model}, {len(manifest)} videos, {len(manifest.classes)} classes")
+    if summaries:
+        page.add_numbers(*[(percent(s.mean), s.protocol, f"mean of {len(s.seeds)} seeds") for s in summaries])
+        bars = [Bar(s.protocol, s.mean, s.interval.low, s.interval.high, note="mean of seeds") for s in summaries]
+    else:
+        bars = []
+    for seed, run in runs.items():
+        bars += [_bar(result, f"seed {seed}", strong=not summaries) for result in run.results]
+    if not summaries:
+        _headlines(page, first.results)
+    page.add_section("Accuracy")
+    chance = 1 / len(manifest.classes)
+    caption = "Share of videos recognized; whiskers: 95 % bootstrap interval over videos. Dashed: chance."
+    page.add_figure(_kept(interval_bars(bars, chance=chance, caption=caption), folder / "plots" / "accuracy.png"))
+    rows = [
+        [seed, result.protocol, result.n, percent(result.value), _interval(result)]
+        for seed, run in runs.items()
+        for result in run.results
+    ]
+    page.add_table(["seed", "head", "videos", "accuracy", "95 % interval"], rows)
+    for seed, run in runs.items():
+        for result in run.results:
+            result_section(page, result, folder / "plots", prefix=f"Seed {seed}: ")
+    settings_section(page, manifest, settings)
+    page.set_provenance(environment(settings=settings.to_dict(), dataset=manifest.to_dict()))
+    return page.save(folder / "report.html")
+
+
+def classify_report(
+    folder: Path, videos: Sequence[Classified], failed: Sequence[tuple[str, str]], head: str, top: int
+) -> Path:
+    """A page with one timeline per video, and each timeline as a picture in ``plots/``."""
+    known = [video for video in videos if video.label in video.classes]
+    page = Page("Classified videos", f"{len(videos)} videos, head {head}")
+    if known:
+        right = sum(video.predicted == video.label for video in known)
+        page.add_numbers((percent(right / len(known)), "labeled videos right", f"{right} of {len(known)}"))
+    page.add_section("Overview")
+    score = "probability" if head == "net" else "distance"
+    page.add_table(
+        ["video", "class", score, "label", "frames", "status"],
+        [
+            [
+                video.video_id,
+                video.predicted,
+                f"{video.scores.max():.2f}",
+                video.label,
+                video.described.report.frames_decoded,
+                video.described.report.status,
+            ]
+            for video in videos
+        ],
+    )
+    if failed:
+        page.add_table(["video that could not be read", "why"], [list(pair) for pair in failed])
+    shown = videos[:_TIMELINES_IN_REPORT]
+    page.add_section(
+        "Along time",
+        "The network's class probabilities of each clip (16 frames, stride 8)."
+        + (f" The first {len(shown)} of {len(videos)} videos; all are in `plots/`." if len(videos) > len(shown) else ""),
+    )
+    for index, video in enumerate(videos):
+        figure = class_timeline(
+            video.described.start_s,
+            video.described.end_s,
+            np.clip(video.clip_probabilities, 0.0, 1.0),
+            video.classes,
+            top=min(top, len(video.classes)),
+            title=video.video_id,
+            caption=f"{video.video_id}: {video.predicted}",
+        )
+        figure.save(folder / "plots" / f"{_plain(video.video_id)}.png")
+        if index < len(shown):
+            page.add_figure(figure)
+    page.set_provenance(environment(head=head))
+    return page.save(folder / "report.html")
+
+
+def result_section(page: Page, result: Result, plots: Path, prefix: str = "") -> None:
+    """A section with one result's confusion matrix and accuracy per class."""
+    title = f"{prefix}{result.protocol}"
+    page.add_section(title, result.headline() + ".")
+    name = _plain(title)
+    page.add_figure(
+        _kept(confusion_matrix(result.confusion, result.classes, caption=f"{title}: rows are the true classes."),
+              plots / f"confusion_{name}.png"),
+        _kept(class_accuracy(result.confusion, result.classes, chance=1 / len(result.classes),
+                             caption=f"{title}: accuracy of each class with its 95 % interval."),
+              plots / f"classes_{name}.png"),
+    )  # fmt: skip
+    for note in result.notes:
+        page.add_text(f"Note: {note}.")
+
+
+def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) -> None:
+    """A section that says how it was made."""
+    config = settings.train
+    page.add_section("Settings")
+    page.add_facts(
+        {
+            "network": settings.model,
+            "recipe": f"{settings.recipe.name}, flip {'on' if settings.recipe.flip else 'off'}",
+            "training": f"{config.iterations} steps of {config.batch_size} clips, {config.optimizer}, "
+            f"learning rate {config.learning_rate:g} ({config.schedule}), label smoothing {config.label_smoothing:g}",
+            "jitter": ", ".join(f"{key} {value}" for key, value in config.jitter.to_dict().items() if value),
+            "descriptor": f"{settings.layer or 'default layer'}, stride {settings.stride_frames}, mean, L2",
+            "SVM": f"linear, squared hinge, C = {settings.svm_c:g}" if settings.with_svm else "none",
+            "videos": f"{len(manifest)} in {len(manifest.groups)} groups ({manifest.group_rule})",
+        }
+    )
+
+
+def _headlines(page: Page, results: Sequence[Result]) -> None:
+    page.add_numbers(*[(percent(result.value), result.protocol, _interval(result)) for result in results])
+
+
+def _interval(result: Result) -> str:
+    if result.interval is None:
+        return ""
+    return f"{percent(result.interval.low)} to {percent(result.interval.high)}"
+
+
+def _bar(result: Result, note: str, *, strong: bool) -> Bar:
+    ends = result.interval
+    return Bar(
+        result.protocol,
+        result.value,
+        None if ends is None else ends.low,
+        None if ends is None else ends.high,
+        note=note,
+        strong=strong,
+    )
+
+
+def _curves(page: Page, folder: Path) -> None:
+    rows: list[dict[str, Any]] = list(read_metrics(folder))
+    if rows:
+        caption = "Loss and accuracy on the training batches, before each update."
+        page.add_figure(_kept(training_curves(rows, caption=caption), folder / "plots" / "curves.png"))
+
+
+def _kept(figure: Figure, path: Path) -> Figure:
+    figure.save(path)
+    return figure
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:120]

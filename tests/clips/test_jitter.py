@@ -1,0 +1,265 @@
+"""Jitter: what is drawn, and what a draw does to geometry and color, against NumPy and OpenCV."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tubelet.clips.jitter import Draw, Jitter, change_color, sample_box
+from tubelet.clips.recipe import Recipe, get_recipe
+from tubelet.clips.transforms import drawn_input, jittered_input, to_input
+from tubelet.errors import UsageError
+
+ALL = Jitter("none", scale=(0.7, 1.3), shift=0.1, brightness=0.3, contrast=0.3, saturation=0.3)
+
+
+def noise(t: int, hw: tuple[int, int], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (t, *hw, 3), dtype=np.uint8)
+
+
+def planes(t: int, hw: tuple[int, int], seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(noise(t, hw, seed).transpose(3, 0, 1, 2).astype(np.float32))
+
+
+def box_by_loop(frame: np.ndarray, draw: Draw, crop_hw: tuple[int, int]) -> np.ndarray:
+    """Bilinear box of one plane in float64, pixel by pixel, edge repeated."""
+    height, width = frame.shape
+    out = np.empty(crop_hw)
+    for i, j in np.ndindex(crop_hw):
+        place = []
+        for k, crop, corner, shift, full in (
+            (i, crop_hw[0], draw.offset_yx[0], draw.shift_yx[0], height),
+            (j, crop_hw[1], draw.offset_yx[1], draw.shift_yx[1], width),
+        ):
+            at = corner + crop / 2 + shift + (k + 0.5 - crop / 2) * draw.scale - 0.5
+            place.append(min(max(at, 0.0), full - 1.0))
+        y, x = place
+        y0, x0 = int(y), int(x)
+        y1, x1 = min(y0 + 1, height - 1), min(x0 + 1, width - 1)
+        top = frame[y0, x0] * (1 - (x - x0)) + frame[y0, x1] * (x - x0)
+        bottom = frame[y1, x0] * (1 - (x - x0)) + frame[y1, x1] * (x - x0)
+        out[i, j] = top * (1 - (y - y0)) + bottom * (y - y0)
+    return out
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.tuples(st.integers(1, 14), st.integers(1, 14)),
+    st.tuples(st.integers(0, 6), st.integers(0, 6)),
+    st.floats(0.2, 3),
+    st.tuples(st.floats(-9, 9), st.floats(-9, 9)),
+)
+def test_the_box_is_bilinear_with_the_edge_repeated(
+    crop_hw: tuple[int, int], extra: tuple[int, int], scale: float, shift: tuple[float, float]
+) -> None:
+    full = (crop_hw[0] + extra[0], crop_hw[1] + extra[1])
+    draw = Draw((extra[0] // 2, extra[1]), scale, shift)
+    clip = planes(2, full)
+    result = sample_box(clip, draw, crop_hw)
+    assert result.shape == (3, 2, *crop_hw)
+    for c, t in np.ndindex(3, 2):
+        expected = box_by_loop(clip[c, t].double().numpy(), draw, crop_hw)
+        # Places are float32: an error of 1e-5 pixels between levels 255 apart.
+        assert np.abs(result[c, t].numpy() - expected).max() < 0.02
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_box_is_opencvs_affine_warp(seed: int) -> None:
+    recipe = Recipe("wide", (60, 80), (40, 48))
+    jitter = Jitter(scale=(0.6, 1.6), shift=0.3)
+    draw = jitter.draw(recipe, np.random.default_rng(seed))
+    # Smooth, because OpenCV rounds places to 1/32 pixel.
+    y, x = np.mgrid[:60, :80].astype(np.float32)
+    image = 120 + 60 * np.sin(x / 9) + 60 * np.cos(y / 7)
+    clip = torch.from_numpy(image.astype(np.float32)).expand(3, 1, 60, 80).contiguous()
+    center_y = draw.offset_yx[0] + 20 + draw.shift_yx[0]
+    center_x = draw.offset_yx[1] + 24 + draw.shift_yx[1]
+    s = draw.scale
+    inverse = np.array([[s, 0, center_x - 24 * s + (s - 1) / 2], [0, s, center_y - 20 * s + (s - 1) / 2]])
+    expected = cv2.warpAffine(
+        image.astype(np.float32),
+        inverse,
+        (48, 40),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    # The slope is at most 60 / 9 + 60 / 7 levels a pixel, and the rounding 1/64 of one.
+    assert np.abs(sample_box(clip, draw, (40, 48))[0, 0].numpy() - expected).max() < 0.3
+
+
+def test_a_box_that_does_not_move_is_the_crop() -> None:
+    clip = planes(2, (20, 30))
+    box = sample_box(clip, Draw((3, 7)), (12, 12))
+    assert torch.allclose(box, clip[:, :, 3:15, 7:19], atol=0.02)
+    half_in = sample_box(clip, Draw((0, 0), shift_yx=(0.0, -6.0)), (20, 12))
+    assert torch.allclose(half_in[..., :6], clip[..., :1].expand(3, 2, 20, 6), atol=0.02)
+    assert torch.allclose(half_in[..., 6:], clip[..., :6], atol=0.02)
+
+
+def color_in_steps(clip: np.ndarray, draw: Draw) -> np.ndarray:
+    """Brightness, contrast, saturation one after the other, as their definitions say, in float64."""
+    luma = np.array([0.299, 0.587, 0.114])
+
+    def gray(rgb: np.ndarray) -> np.ndarray:
+        return np.tensordot(luma, rgb, 1)
+
+    clip = clip.astype(float) * draw.brightness
+    middle = gray(clip).mean()
+    clip = middle + (clip - middle) * draw.contrast
+    clip = gray(clip) + (clip - gray(clip)) * draw.saturation
+    return clip.clip(0, 255)
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.floats(0, 2), st.floats(0, 2), st.floats(0, 2), st.integers(0, 1000))
+def test_colors(brightness: float, contrast: float, saturation: float, seed: int) -> None:
+    draw = Draw((0, 0), brightness=brightness, contrast=contrast, saturation=saturation)
+    clip = planes(3, (7, 9), seed)
+    result = change_color(clip, draw)
+    assert result.shape == clip.shape
+    assert np.abs(result.numpy() - color_in_steps(clip.numpy(), draw)).max() < 0.01
+
+
+def test_saturation_zero_is_opencvs_gray() -> None:
+    frame = noise(1, (20, 30))
+    clip = torch.from_numpy(frame.transpose(3, 0, 1, 2).astype(np.float32))
+    gray = change_color(clip, Draw((0, 0), saturation=0.0)).numpy()
+    assert np.abs(gray[0, 0] - cv2.cvtColor(frame[0], cv2.COLOR_RGB2GRAY)).max() <= 0.51
+    assert np.abs(gray - gray[0]).max() < 1e-4
+
+
+@pytest.mark.parametrize("color", ["rgb", "bgr"])
+def test_order_of_the_whole(color: Any) -> None:
+    """Box, colors, channel order, mean of the same place, scale, mirror."""
+    volume = np.random.default_rng(1).uniform(0, 255, (3, 2, 16, 18)).astype(np.float32)
+    recipe = Recipe("v", (16, 18), (10, 12), color, mean_volume=volume, scale=0.5)
+    frames = noise(2, (16, 18))
+    draw = Draw((3, 2), 1.3, (1.5, -2.25), 1.1, 0.8, 1.2, True)
+    result = drawn_input(frames, recipe, draw).numpy()
+    boxes = np.stack([[box_by_loop(frames[t, :, :, c], draw, (10, 12)) for t in range(2)] for c in range(3)])
+    means = np.stack([[box_by_loop(volume[c, t], draw, (10, 12)) for t in range(2)] for c in range(3)])
+    pixels = color_in_steps(boxes, draw)
+    pixels = pixels if color == "rgb" else pixels[::-1]
+    expected = ((pixels - means) * 0.5)[..., ::-1]
+    assert result.shape == (3, 2, 10, 12)
+    assert np.abs(result - expected).max() < 0.05
+
+
+def test_published_crops_never_draw_the_last_offset() -> None:
+    recipe = get_recipe("res3d")
+    rng = np.random.default_rng(0)
+    n = 30_000
+    seen = [Jitter().draw(recipe, rng).offset_yx for _ in range(n)]
+    rows, columns = Counter(y for y, _ in seen), Counter(x for _, x in seen)
+    assert sorted(rows) == list(range(128 - 112))
+    assert sorted(columns) == list(range(171 - 112))
+    # Chi square, 15 and 58 degrees of freedom: above 37.7 and 97.0 once in a thousand.
+    assert sum((count - n / 16) ** 2 / (n / 16) for count in rows.values()) < 37.7
+    assert sum((count - n / 59) ** 2 / (n / 59) for count in columns.values()) < 97.0
+
+
+def test_inclusive_crops_do() -> None:
+    rng = np.random.default_rng(0)
+    seen = [Jitter("inclusive").draw(get_recipe("res3d"), rng).offset_yx for _ in range(5000)]
+    assert {y for y, _ in seen} == set(range(17))
+    assert {x for _, x in seen} == set(range(60))
+
+
+def test_crops_that_fill_the_frame_stay() -> None:
+    for crop in ("published", "inclusive", "none"):
+        jitter = Jitter(crop)  # type: ignore[arg-type]
+        assert jitter.draw(get_recipe("c3d_small"), np.random.default_rng(1)).offset_yx == (0, 0)
+    assert Jitter("none").draw(get_recipe("res3d"), np.random.default_rng(1)).offset_yx == (8, 29)
+
+
+def test_draws_stay_in_their_ranges_and_reach_the_ends() -> None:
+    rng = np.random.default_rng(0)
+    recipe = get_recipe("c3d_small")
+    draws = [ALL.draw(recipe, rng) for _ in range(4000)]
+    ranges = {
+        "scale": (0.7, 1.3),
+        "brightness": (0.7, 1.3),
+        "contrast": (0.7, 1.3),
+        "saturation": (0.7, 1.3),
+    }
+    for name, (low, high) in ranges.items():
+        values = [getattr(draw, name) for draw in draws]
+        assert low <= min(values) < low + 0.01
+        assert high - 0.01 < max(values) <= high
+        assert np.mean(values) == pytest.approx(1, abs=0.01)
+    for axis in (0, 1):
+        shifts = [draw.shift_yx[axis] for draw in draws]
+        assert -5.6 <= min(shifts) < -5.5
+        assert 5.5 < max(shifts) <= 5.6
+
+
+def test_flips() -> None:
+    recipe = get_recipe("c3d_small")
+    rng = np.random.default_rng(0)
+    flips = sum(Jitter().draw(recipe, rng).flip for _ in range(4000))
+    assert 1880 < flips < 2120  # four standard deviations
+    directional = recipe.with_flip(False)
+    assert not any(Jitter(flip_p=1.0).draw(directional, rng).flip for _ in range(200))
+    assert all(Jitter(flip_p=1.0).draw(recipe, rng).flip for _ in range(200))
+    assert not any(Jitter(flip_p=0.0).draw(recipe, rng).flip for _ in range(200))
+
+
+def test_settings_that_differ_in_one_respect_share_all_other_chance() -> None:
+    recipe = get_recipe("res3d")
+    plain = Jitter().draw(recipe, np.random.default_rng(7))
+    more = Jitter(scale=(0.5, 2), brightness=0.5).draw(recipe, np.random.default_rng(7))
+    assert (plain.offset_yx, plain.flip) == (more.offset_yx, more.flip)
+
+
+def test_one_draw_a_clip_and_the_same_draw_for_the_same_seed() -> None:
+    recipe = get_recipe("c3d_small")
+    frames = np.repeat(noise(1, (56, 56)), 16, axis=0)
+    clip = jittered_input(frames, recipe, ALL, np.random.default_rng(3))
+    assert clip.shape == (3, 16, 56, 56)
+    assert clip.dtype == torch.float32
+    assert clip.is_contiguous()
+    assert (clip == clip[:, :1]).all(), "equal frames stay equal"
+    assert clip.abs().max() <= 1
+    assert torch.equal(clip, jittered_input(frames, recipe, ALL, np.random.default_rng(3)))
+    assert not torch.equal(clip, jittered_input(frames, recipe, ALL, np.random.default_rng(4)))
+    assert (frames == np.repeat(noise(1, (56, 56)), 16, axis=0)).all()
+
+
+def test_no_jitter_is_the_test_input() -> None:
+    recipe = get_recipe("c3d_channel_mean")
+    frames = noise(2, (128, 171))
+    clip = jittered_input(frames, recipe, Jitter("none", flip_p=0), np.random.default_rng(0))
+    assert torch.equal(clip, to_input(frames, recipe))
+
+
+def test_dictionaries() -> None:
+    for jitter in (ALL, Jitter()):
+        assert Jitter.from_dict(json.loads(json.dumps(jitter.to_dict()))) == jitter
+    assert Jitter.from_dict({"scale": [0.8, 1.2]}) == Jitter(scale=(0.8, 1.2))
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"crop": "random"}, "choose one of published"),
+        ({"scale": [1.2, 0.8]}, "low, high"),
+        ({"scale": [0, 1]}, "low, high"),
+        ({"scale": [1]}, "low, high"),
+        ({"scale": [0.5, float("inf")]}, "low, high"),
+        ({"brightness": 1.5}, "brightness = 1.5"),
+        ({"shift": -0.1}, "shift = -0.1"),
+        ({"flip_p": float("nan")}, "flip_p = nan"),
+        ({"hue": 0.1}, "jitter has no hue"),
+    ],
+)
+def test_nonsense(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        Jitter.from_dict(values)

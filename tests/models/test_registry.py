@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import tubelet.models
+from tubelet.errors import UsageError
+from tubelet.models import create_model, list_models, model_info
+from tubelet.models.registry import model_options
+
+
+def test_listing_matches_patterns() -> None:
+    everything = list_models()
+    assert everything == sorted(everything)
+    assert {"c3d", "c3d_small", "res3d_18", "res3d_34", "sr18"} <= set(everything)
+    assert list_models("c3d_depth?") == ["c3d_depth1", "c3d_depth3", "c3d_depth5", "c3d_depth7"]
+    assert list_models("nothing*") == []
+
+
+def test_listing_needs_no_torch() -> None:
+    code = "import sys, tubelet.models as m; m.list_models(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("c3d_smal", {}, "there is no model 'c3d_smal'; did you mean 'c3d_small'"),
+        ("zzz", {}, "the models are: c3d, "),
+        ("c3d", {"widht": 2}, "c3d has no option 'widht'; did you mean 'width'"),
+        ("c3d", {"qqq": 2}, "its options are: width, clip_length, side, batch_norm, dropout"),
+        ("res3d_18", {"dropout": 0.5}, "res3d_18 has no option 'dropout'"),
+        ("c3d", {"name": "x"}, "multiple values|has no option"),
+    ],
+)
+def test_unknown_names_and_options_are_said(name: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises((UsageError, TypeError), match=message):
+        create_model(name, **options)  # type: ignore[arg-type]
+    with pytest.raises((UsageError, TypeError), match=message):
+        model_info(name, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "0"])
+def test_seeds_are_whole_numbers(seed: object) -> None:
+    with pytest.raises(UsageError, match="seed="):
+        create_model("c3d_small", 3, seed=seed)  # type: ignore[arg-type]
+
+
+def test_options_and_their_defaults() -> None:
+    assert model_options("c3d") == {
+        "width": 1.0, "clip_length": 16, "side": 112, "batch_norm": False, "dropout": 0.5,
+    }  # fmt: skip
+    assert model_options("c3d_small")["width"] == 0.25
+    assert model_options("sr18")["clip_length"] == 4
+
+
+def test_info_is_of_the_network_asked_for() -> None:
+    info = model_info("c3d_small", 5, side=28)
+    assert info.num_classes == 5
+    assert info.input.shape == (3, 16, 28, 28)
+    assert info.options["side"] == 28
+    assert info.layer_names[-1] == "prob"
+    assert [layer.name for layer in info.layers][-1] == "fc8"
+    assert info.layers[-1].output_shape == (1, 5)
+    assert info.paper.arxiv == "1412.0767"
+
+
+def test_input_specs_name_the_recipes_of_the_papers() -> None:
+    recipes = {name: model_info(name).input.recipe for name in list_models()}
+    assert recipes["c3d"] == "c3d_sports1m"
+    assert recipes["c3d_depth3"] == "c3d_channel_mean"
+    assert recipes["res3d_34"] == recipes["sr18"] == "res3d"
+    assert recipes["c3d_small"] == "c3d_small"
+    assert model_info("res3d_18").input.step_frames == 2
+    assert model_info("c3d").input.step_frames == 1
+
+
+def test_the_package_offers_its_names_lazily() -> None:
+    assert set(tubelet.models.__all__) <= set(dir(tubelet.models))
+    for name in tubelet.models.__all__:
+        assert getattr(tubelet.models, name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        tubelet.models.nothing  # noqa: B018
