@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], None]) -> Path:
+def write_atomically(
+    path: str | os.PathLike[str], write: Callable[[Path], None], *, durable: bool = True
+) -> Path:
     """Let ``write`` fill a temporary file in the same folder, then put it in place.
 
     Parameters
@@ -20,6 +22,9 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], None]
         Where the file shall be; missing parent folders are made.
     write
         Called with the temporary path; what it leaves there becomes the file.
+    durable
+        False for a cache that can be made anew: the file is then not flushed to disk, which costs milliseconds,
+        and a power cut (not a killed process) may leave it damaged.
 
     Returns
     -------
@@ -33,8 +38,9 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], None]
     temporary = Path(name)
     try:
         write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         # mkstemp makes files private; an artifact has the permissions of any other file the user makes.
         umask = os.umask(0)
         os.umask(umask)
@@ -44,7 +50,8 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], None]
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    sync_folder(target.parent)
+    if durable:
+        sync_folder(target.parent)
     return target
 
 

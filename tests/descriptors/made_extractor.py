@@ -32,7 +32,7 @@ class MadeExtractor:
 
     @property
     def dimensions(self) -> dict[str, int]:
-        return {layer: 8 for layer in self.layers}
+        return dict.fromkeys(self.layers, 8)
 
     def rows(self, requests: Sequence[VideoRequest]) -> Iterator[Rows | Ended]:
         for request in requests:
@@ -50,6 +50,4 @@ class MadeExtractor:
             else:
                 status = "partial" if data.startswith(b"cut") else "ok"
                 rate, source = (25.0, "container") if request.fps is None else (request.fps, "given")
-                yield Ended(
-                    request, DecodeReport(status, 8 * n + 8, 8 * n + 8, rate, source, 1.0, 2, 2, "h264", "mov")
-                )
+                yield Ended(request, DecodeReport(status, 8 * n + 8, 8 * n + 8, rate, source, 1.0, 2, 2, "h264", "mov"))

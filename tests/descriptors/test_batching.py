@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,8 @@ class Network:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def __call__(self, clips: Tensor) -> dict[str, FloatArray]:
+    def __call__(self, parts: Sequence[Tensor]) -> dict[str, FloatArray]:
+        clips = torch.stack(list(parts))
         self.batches.append(len(clips))
         assert clips.dtype == torch.float32
         assert clips.shape[1:] == (3, 4, 2, 2)
@@ -65,9 +66,7 @@ def expected_rows(number: int, n_frames: int) -> list[tuple[int, int, int, float
         last = 3 % n_frames
         return [(0, 0, n_frames, 0.0, n_frames / 10, True, [base, base + last])]
     starts = range(0, n_frames - 3, 2)
-    return [
-        (i, s, s + 4, s / 10, (s + 4) / 10, False, [base + s, base + s + 3]) for i, s in enumerate(starts)
-    ]
+    return [(i, s, s + 4, s / 10, (s + 4) / 10, False, [base + s, base + s + 3]) for i, s in enumerate(starts)]
 
 
 @settings(deadline=None, max_examples=60)
@@ -77,13 +76,9 @@ def expected_rows(number: int, n_frames: int) -> list[tuple[int, int, int, float
     batch_size=st.integers(1, 7),
     block=st.integers(1, 5),
 )
-def test_rows_are_those_of_each_video_alone(
-    lengths: list[int], failing: set[int], batch_size: int, block: int
-) -> None:
+def test_rows_are_those_of_each_video_alone(lengths: list[int], failing: set[int], batch_size: int, block: int) -> None:
     network = Network()
-    stream = (
-        part for number, n in enumerate(lengths) for part in parts(number, n, block, failing=number in failing)
-    )
+    stream = (part for number, n in enumerate(lengths) for part in parts(number, n, block, failing=number in failing))
     events = list(ClipBatcher(network, RECIPE, SAMPLING, batch_size).run(stream))
     ends = [event for event in events if isinstance(event, Ended)]
     assert [end.request.video_id for end in ends] == [f"v{number}.avi" for number in range(len(lengths))]
@@ -143,8 +138,8 @@ def test_short_videos_can_be_refused() -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_activations_that_are_not_finite_fail_their_video_only(batch_size: int) -> None:
-    def network(clips: Tensor) -> dict[str, FloatArray]:
-        levels = clips[:, 0, 0, 0, 0].numpy().copy()
+    def network(parts: Sequence[Tensor]) -> dict[str, FloatArray]:
+        levels = torch.stack(list(parts))[:, 0, 0, 0, 0].numpy().copy()
         levels[levels == 14] = np.nan  # the third clip of video 1
         return {"level": levels[:, None]}
 
@@ -158,7 +153,7 @@ def test_activations_that_are_not_finite_fail_their_video_only(batch_size: int) 
 
 
 def test_a_failing_network_is_nobodys_fault() -> None:
-    def network(clips: Tensor) -> dict[str, FloatArray]:
+    def network(parts: Sequence[Tensor]) -> dict[str, FloatArray]:
         raise TubeletError("out of memory")
 
     with pytest.raises(TubeletError, match="out of memory"):

@@ -97,9 +97,7 @@ def test_video_vector(described: dict[str, Described]) -> None:
 def test_workers_change_nothing_at_all(
     described: dict[str, Described], videos: Path, pixels: Pixels, model: VideoModel, recipe: Recipe
 ) -> None:
-    with Extractor(
-        model, layers=("fc6", "prob"), recipe=recipe, batch_size=4, device="cpu", workers=2
-    ) as parallel:
+    with Extractor(model, layers=("fc6", "prob"), recipe=recipe, batch_size=4, device="cpu", workers=2) as parallel:
         for path, outcome in parallel.describe_many([videos / name for name in pixels]):
             assert isinstance(outcome, Described)
             one = described[Path(path).relative_to(videos).as_posix()]
@@ -131,9 +129,7 @@ def test_each_frame_is_decoded_once(extractor: Extractor, videos: Path, monkeypa
     assert seen == list(range(40))
 
 
-def test_what_fails_yields_its_error_and_the_rest_goes_on(
-    extractor: Extractor, videos: Path, tmp_path: Path
-) -> None:
+def test_what_fails_yields_its_error_and_the_rest_goes_on(extractor: Extractor, videos: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.avi"
     text.write_text("no video")
     paths = [videos / "walk/b.mp4", text, tmp_path / "absent.avi", videos / "run/c.mp4"]
@@ -154,9 +150,7 @@ def test_no_videos_no_outcomes(extractor: Extractor) -> None:
     assert list(extractor.describe_many([])) == []
 
 
-def test_a_folder_of_frames_has_the_rate_it_is_given(
-    extractor: Extractor, pixels: Pixels, tmp_path: Path
-) -> None:
+def test_a_folder_of_frames_has_the_rate_it_is_given(extractor: Extractor, pixels: Pixels, tmp_path: Path) -> None:
     import av
 
     for number, image in enumerate(pixels["walk/a.mp4"][:20], start=1):

@@ -38,9 +38,7 @@ def relative_error(found: np.ndarray, right: np.ndarray) -> float:
     return float(np.linalg.norm(found - right) / np.linalg.norm(right))
 
 
-def test_vectors_are_those_of_float64(
-    model: VideoModel, clips: Tensor, expected: dict[str, np.ndarray]
-) -> None:
+def test_vectors_are_those_of_float64(model: VideoModel, clips: Tensor, expected: dict[str, np.ndarray]) -> None:
     network = ClipNetwork(model, LAYERS, clip_length=16, device="cpu")
     vectors = network(clips)
     assert tuple(vectors) == LAYERS
@@ -112,9 +110,7 @@ def test_bfloat16_is_never_chosen_unasked(model: VideoModel, monkeypatch: pytest
     assert ClipNetwork(model, ("fc6",), clip_length=16, device="cpu").precision == "float32"
 
 
-def test_bfloat16_that_the_processor_lacks_is_refused(
-    model: VideoModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bfloat16_that_the_processor_lacks_is_refused(model: VideoModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network_module, "has_fast_bfloat16", lambda device: False)
     with pytest.raises(UsageError, match="no bfloat16"):
         ClipNetwork(model, ("fc6",), clip_length=16, device="cpu", precision="bfloat16")
@@ -149,14 +145,12 @@ def test_a_failing_kernel_is_explained(model: VideoModel, monkeypatch: pytest.Mo
         raise RuntimeError("Kernel size can't be greater than actual input size\nat somewhere.cpp")
 
     monkeypatch.setattr(model, "features", broken)
-    with pytest.raises(UsageError, match="does not take clips of 16 frames of 56x56 .*actual input size"):
+    with pytest.raises(UsageError, match=r"does not take clips of 16 frames of 56x56 .*actual input size"):
         ClipNetwork(model, ("fc6",), clip_length=16, device="cpu")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_gives_the_vectors_of_float64(
-    model: VideoModel, clips: Tensor, expected: dict[str, np.ndarray]
-) -> None:
+def test_cuda_gives_the_vectors_of_float64(model: VideoModel, clips: Tensor, expected: dict[str, np.ndarray]) -> None:
     network = ClipNetwork(copy.deepcopy(model), LAYERS, clip_length=16, device="cuda")
     vectors = network(clips)
     for layer in LAYERS:  # with TF32 left on the error would be near 1e-3

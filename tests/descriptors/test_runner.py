@@ -39,7 +39,9 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def run(data: Path, extractor: MadeExtractor | None = None, names: tuple[str, ...] = NAMES, **options: Any) -> ExtractSummary:
+def run(
+    data: Path, extractor: MadeExtractor | None = None, names: tuple[str, ...] = NAMES, **options: Any
+) -> ExtractSummary:
     options = {"commit_every_s": 0.0, "root": data, **options}
     made: Any = extractor or MadeExtractor()
     return extract([data / name for name in names], made, data.parent / "out", **options)

@@ -85,13 +85,13 @@ def test_rows_with_a_condition(table: DescriptorTable) -> None:
 
 
 def test_an_unknown_layer_is_a_usage_error(table: DescriptorTable) -> None:
-    with pytest.raises(UsageError, match="no layer 'fc7'.*it has fc6"):
+    with pytest.raises(UsageError, match=r"no layer 'fc7'.*it has fc6"):
         table.clips("fc7")
 
 
 def test_no_table_is_an_input_error(tmp_path: Path) -> None:
     assert not has_table(tmp_path)
-    with pytest.raises(InputDataError, match="no descriptor table here.*tubelet extract"):
+    with pytest.raises(InputDataError, match=r"no descriptor table here.*tubelet extract"):
         DescriptorTable(tmp_path)
 
 

@@ -56,10 +56,7 @@ def main() -> None:
             "bias": (layer.bias.grad, exact_b.grad),
             "input": (x.grad, exact_x.grad),
         }
-        errors = {
-            name: float((mine.double() - right).norm() / right.norm())
-            for name, (mine, right) in pairs.items()
-        }
+        errors = {name: float((mine.double() - right).norm() / right.norm()) for name, (mine, right) in pairs.items()}
         print(json.dumps(errors), flush=True)
 
 

@@ -113,9 +113,7 @@ def test_tensors_without_a_rule_are_an_error_not_chance() -> None:
 
 
 def test_layer_uses_of_any_module() -> None:
-    module = nn.Sequential(
-        nn.Conv3d(4, 6, (1, 3, 5), stride=(1, 2, 1), groups=2), nn.Flatten(), nn.Linear(60, 2)
-    )
+    module = nn.Sequential(nn.Conv3d(4, 6, (1, 3, 5), stride=(1, 2, 1), groups=2), nn.Flatten(), nn.Linear(60, 2))
     module.train()
     conv, linear = layer_uses(module, (3, 4, 1, 5, 9))
     assert conv.output_shape == (3, 6, 1, 2, 5)

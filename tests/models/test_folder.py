@@ -28,9 +28,7 @@ def tiny(seed: int = 0, name: str = "c3d_small") -> VideoModel:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    return tiny().save(
-        tmp_path / "model", labels=CLASSES, provenance={"dataset": "weizmann", "groups": ["ido"]}
-    )
+    return tiny().save(tmp_path / "model", labels=CLASSES, provenance={"dataset": "weizmann", "groups": ["ido"]})
 
 
 def test_files_are_the_promised_ones_and_plain(saved: Path) -> None:
@@ -155,9 +153,7 @@ def stop_at_rename(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(7))  # six files are put into the hidden folder, then it is renamed
-def test_a_new_folder_appears_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+def test_a_new_folder_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     stop_at_rename(monkeypatch, number)
     with pytest.raises(OSError, match="stops here"):
         tiny().save(tmp_path / "new", labels=CLASSES, provenance={"a": 1})
@@ -172,10 +168,7 @@ def test_an_interrupted_replacement_is_the_old_model_or_a_clear_error(
     with pytest.raises(OSError, match="stops here"):
         tiny(1).save(saved, labels=CLASSES, provenance={"a": 1})
     monkeypatch.undo()
-    weights_replaced = (
-        number > 9
-    )  # README, labels and the recipe's file have no part in it; model.safetensors is 4th
-    if weights_replaced:
+    if number > 6:  # six files are staged; the first one that is replaced then holds the weights
         with pytest.raises(InputDataError, match="are not those that the configuration names"):
             load_model(saved)
     else:
@@ -198,9 +191,7 @@ def test_weights_with_the_same_classes(saved: Path) -> None:
     assert same.weights_id == model.weights_id
 
 
-def test_weights_with_other_classes_get_a_fresh_head_aloud(
-    saved: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_weights_with_other_classes_get_a_fresh_head_aloud(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         model = create_model("c3d_small", 7, weights=saved, seed=2)
     assert "has 3 outputs; a fresh one with 7 starts from seed 2" in caplog.text

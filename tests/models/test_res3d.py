@@ -35,9 +35,7 @@ def test_shapes_are_those_of_table_2(name: str, length: int) -> None:
     with torch.no_grad():
         found = model.features(torch.randn(1, 3, length, 112, 112), model.layer_names)
     times = (8, 8, 4, 2, 1) if name == "res3d_18" else (4, 4, 2, 1, 1)
-    for stage, (layer, side) in enumerate(
-        {"conv1": 56, "res2b": 56, "res3b": 28, "res4b": 14, "res5b": 7}.items()
-    ):
+    for stage, (layer, side) in enumerate({"conv1": 56, "res2b": 56, "res3b": 28, "res4b": 14, "res5b": 7}.items()):
         assert found[layer].shape[2:] == (times[stage], side, side), layer
     assert found["pool5"].shape == (1, 32)
     blocks = ("res2a", "res2b", "res3a", "res3b", "res4a", "res4b", "res5a", "res5b")
@@ -48,9 +46,11 @@ def test_sr18_strides_space_only_in_conv5() -> None:
     strides = {layer.name: layer.settings.get("stride") for layer in model_info("sr18").layers}
     assert strides["res5a.branch2a"] == strides["res5a.branch1"] == [1, 2, 2]
     assert strides["res4a.branch2a"] == strides["res4a.branch1"] == [2, 2, 2]
-    assert {layer.name: layer for layer in model_info("res3d_18").layers}["res5a.branch2a"].settings[
-        "stride"
-    ] == [2, 2, 2]
+    assert {layer.name: layer for layer in model_info("res3d_18").layers}["res5a.branch2a"].settings["stride"] == [
+        2,
+        2,
+        2,
+    ]
 
 
 def normalized(x: Tensor, w: dict[str, Tensor], name: str) -> Tensor:

@@ -75,9 +75,7 @@ def test_depth_profile_of_the_small_net() -> None:
         ("c3d_depth1", {}),
     ],
 )
-def test_depth_1_pooled_to_one_frame_cannot_see_the_arrow_of_time(
-    name: str, options: dict[str, object]
-) -> None:
+def test_depth_1_pooled_to_one_frame_cannot_see_the_arrow_of_time(name: str, options: dict[str, object]) -> None:
     model = create_model(name, 10, **options).eval()
     x = torch.randn(1, *model.input.shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -105,9 +103,7 @@ def test_single_frame_net_is_a_2d_network() -> None:
     frame = torch.randn(2, 3, 56, 56, generator=generator)
     x, weights = frame.double(), {k: v.double() for k, v in model.state_dict().items()}
     for stage in range(1, 6):
-        x = F.conv2d(
-            x, weights[f"conv{stage}a.weight"][:, :, 0], weights[f"conv{stage}a.bias"], padding=1
-        ).relu()
+        x = F.conv2d(x, weights[f"conv{stage}a.weight"][:, :, 0], weights[f"conv{stage}a.bias"], padding=1).relu()
         x = F.max_pool2d(x, 2, ceil_mode=True)
     x = x.flatten(1)
     for fc in ("fc6", "fc7"):

@@ -75,7 +75,6 @@ FORMATS: dict[str, Format] = {
         Format("mpegts-h264", ".ts", "libx264", _X264),
         Format("mpegts-mpeg2", ".ts", "mpeg2video", {"g": "12", "bf": "2"}),
         Format("mpegps-mpeg2", ".mpg", "mpeg2video", {"g": "12", "bf": "2"}, muxer="vob"),
-        Format("flv-flv1", ".flv", "flv", {"g": "12"}),
         Format("wmv-wmv2", ".wmv", "wmv2", {"g": "12"}),
         Format("gif", ".gif", "gif", pixel_format="rgb8"),
     )
@@ -99,8 +98,8 @@ def number_shown(image: npt.NDArray[np.uint8]) -> int:
     value = 0
     for bit in range(_BITS):
         row, column = divmod(bit, 5)
-        block = image[row * _BLOCK_H + 6 : (row + 1) * _BLOCK_H - 6, column * _BLOCK_W + 5 : (column + 1) * _BLOCK_W - 5]
-        value |= int(block.mean() > 128) << bit
+        y, x = row * _BLOCK_H, column * _BLOCK_W
+        value |= int(image[y + 6 : y + _BLOCK_H - 6, x + 5 : x + _BLOCK_W - 5].mean() > 128) << bit
     return value
 
 
@@ -148,9 +147,7 @@ def encode(
             container.mux(stream.encode(frame))
             while sound is not None and samples < (index + 1) * 48000 // form.fps:
                 size = sound.codec_context.frame_size or 1024
-                noise = av.AudioFrame.from_ndarray(
-                    np.zeros((2, size), np.float32), format="fltp", layout="stereo"
-                )
+                noise = av.AudioFrame.from_ndarray(np.zeros((2, size), np.float32), format="fltp", layout="stereo")
                 noise.rate, noise.pts, noise.time_base = 48000, samples, Fraction(1, 48000)
                 samples += size
                 container.mux(sound.encode(noise))

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tubelet.errors import RefusedVideoError
 from tubelet.video import guard_child
-from tubelet.video.guard_child import PREFIX, Inbox, describe_error, frame_writer, is_out_of_memory, serve
+from tubelet.video.guard_child import PREFIX, Inbox, frame_writer, serve
 
 
 class Sent(list[tuple[dict[str, Any], Any]]):
@@ -148,30 +147,6 @@ def test_what_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard_child, "MAX_HEADER_BYTES", 10)
     with pytest.raises(ValueError, match="too long"):
         send({"times": [0.0] * 10})
-
-
-def test_errors_as_json() -> None:
-    error = RefusedVideoError("too large", path="a.mp4", why="because", remedy="no")
-    assert describe_error(error) == {
-        "kinds": ["RefusedVideoError", "VideoError", "InputDataError", "TubeletError"],
-        "memory": False,
-        "what": "too large",
-        "path": "a.mp4",
-        "why": "because",
-        "remedy": "no",
-    }
-    assert describe_error(ValueError("a\n b"))["what"] == "ValueError: a b"
-
-
-def test_a_failed_allocation_is_recognized_through_its_wrappings() -> None:
-    wrapped = RefusedVideoError("cannot open")
-    wrapped.__cause__ = OSError("x")
-    assert not is_out_of_memory(wrapped)
-    wrapped.__cause__.__context__ = MemoryError()
-    assert is_out_of_memory(wrapped)
-    assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
-    assert not is_out_of_memory(RuntimeError("something else"))
-    assert not is_out_of_memory(None)
 
 
 def test_limits_are_set_within_the_hard_ones(monkeypatch: pytest.MonkeyPatch) -> None:

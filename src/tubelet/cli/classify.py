@@ -30,13 +30,16 @@ def classify(
     source: Annotated[Path, typer.Argument(help="A video, or a folder of videos.")],
     model: Annotated[Path, typer.Option("--model", help="Model folder, or the run folder of tubelet train.")],
     head: Annotated[
-        str, typer.Option("--head", help="net: mean of clip probabilities; svm: linear SVM; auto: svm if saved.")
+        str,
+        typer.Option("--head", help="net: mean of clip probabilities; svm: linear SVM; auto: svm if saved."),
     ] = "auto",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for report and plots [runs/classify/<name>].")
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="Classes shown per video.")] = 5,
-    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw each video's classes along time.")] = True,
+    plots: Annotated[
+        bool, typer.Option("--plots/--no-plots", help="Draw each video's classes along time.")
+    ] = True,
     fps: FpsOption = None,
     workers: WorkersOption = 1,
     limit: LimitOption = None,
@@ -63,7 +66,9 @@ def classify(
     failed: list[tuple[str, str]] = []
     chosen = None if head == "auto" else cast("Head", head)
     with (
-        Classifier(model_folder(model), head=chosen, device=choose_device(device), workers=workers) as classifier,
+        Classifier(
+            model_folder(model), head=chosen, device=choose_device(device), workers=workers
+        ) as classifier,
         progress("classifying", total=len(videos), unit="video") as bar,
     ):
         for video_id, outcome in classifier.classify(videos):
@@ -93,7 +98,9 @@ def classify(
         )
     else:
         if known:
-            typer.echo(f"{right} of {len(known)} labeled videos right ({right / len(known):.1%}), head {classifier.head}")
+            typer.echo(
+                f"{right} of {len(known)} labeled videos right ({right / len(known):.1%}), head {classifier.head}"
+            )
         if report is not None:
             typer.echo(f"report: {report}")
     for path, why in failed:
@@ -107,12 +114,18 @@ def _lines(video: Classified, top: int) -> str:
     from tubelet.protocols.video_level import top_classes
 
     unit = "{:.0%}" if video.head == "net" else "{:+.2f}"
-    best = ", ".join(f"{name} {unit.format(score)}" for name, score in top_classes(video.scores, video.classes, top))
-    mark = "" if video.label is None else "  [right]" if video.predicted == video.label else f"  [is {video.label}]"
+    best = ", ".join(
+        f"{name} {unit.format(score)}" for name, score in top_classes(video.scores, video.classes, top)
+    )
+    mark = (
+        ""
+        if video.label is None
+        else "  [right]"
+        if video.predicted == video.label
+        else f"  [is {video.label}]"
+    )
     partial = "" if video.described.report.status == "ok" else "  [partial: frames were lost]"
-    stretches = [
-        f"    {start:7.2f}-{end:.2f} s  {name}" for start, end, name in _stretches(video)
-    ]
+    stretches = [f"    {start:7.2f}-{end:.2f} s  {name}" for start, end, name in _stretches(video)]
     return "\n".join([f"{video.video_id}: {best}{mark}{partial}", *stretches])
 
 

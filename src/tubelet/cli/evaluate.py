@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 def evaluate(
     protocol: Annotated[str, typer.Argument(help="weizmann (leave one actor out), ucf101, or folder.")],
     data: DataOption,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [runs/evaluate/<protocol>].")] = None,
-    seeds: Annotated[str, typer.Option("--seeds", "--seed", help="One seed, or several: 0,1,2 or 0-2.")] = "0",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder [runs/evaluate/<protocol>].")
+    ] = None,
+    seeds: Annotated[
+        str, typer.Option("--seeds", "--seed", help="One seed, or several: 0,1,2 or 0-2.")
+    ] = "0",
     model: Annotated[str | None, typer.Option("--model", help="Network [the protocol's].")] = None,
     split: Annotated[int, typer.Option("--split", help="Official split of UCF101.")] = 1,
     test_groups: Annotated[
@@ -121,7 +125,9 @@ def evaluate(
     else:
         for seed, run in runs.items():
             for result in run.results:
-                typer.echo(f"seed {seed}: {result}" if len(runs) == 1 else f"seed {seed}: {result.headline()}")
+                typer.echo(
+                    f"seed {seed}: {result}" if len(runs) == 1 else f"seed {seed}: {result.headline()}"
+                )
         for summary in summaries:
             typer.echo(summary.headline())
         typer.echo(f"report: {report}")

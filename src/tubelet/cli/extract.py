@@ -30,13 +30,21 @@ def extract(
         str | None, typer.Option("--model", help="Model folder (from train or convert), or untrained:NAME.")
     ] = None,
     layers: Annotated[str, typer.Option("--layers", help="Layers, separated by commas.")] = "fc6",
-    clip_length: Annotated[int | None, typer.Option("--clip-length", min=1, help="Frames [the model's].")] = None,
-    stride_frames: Annotated[int, typer.Option("--stride-frames", min=1, help="Frames between clip starts.")] = 8,
-    short: Annotated[str, typer.Option("--short", help="Short videos: loop, repeat-last or refuse.")] = "loop",
+    clip_length: Annotated[
+        int | None, typer.Option("--clip-length", min=1, help="Frames [the model's].")
+    ] = None,
+    stride_frames: Annotated[
+        int, typer.Option("--stride-frames", min=1, help="Frames between clip starts.")
+    ] = 8,
+    short: Annotated[
+        str, typer.Option("--short", help="Short videos: loop, repeat-last or refuse.")
+    ] = "loop",
     file_format: Annotated[
         str, typer.Option("--format", help="lance, or also export npz, npy, parquet or projector beside it.")
     ] = "lance",
-    mean: Annotated[Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")] = None,
+    mean: Annotated[
+        Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")
+    ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Clips per batch.")] = 8,
     precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
     fps: FpsOption = None,

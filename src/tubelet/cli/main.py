@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
 
 from tubelet.allocator import set_allocator
-from tubelet.cli import classify, data, doctor, evaluate, extract, models, search, train
+from tubelet.cli import classify, data, demo, doctor, evaluate, extract, models, search, train
 from tubelet.errors import ExitCode, TubeletError
 from tubelet.version import __version__
 
@@ -28,6 +32,7 @@ app = typer.Typer(
     ),
 )
 
+app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("extract")(extract.extract)
@@ -38,7 +43,9 @@ app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.doctor)
 
 # Typer's usage errors, whether it brings its own Click (0.16 on) or imports the package.
-_CommandLineError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_CommandLineError: Any = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 
 def _print_version(wanted: bool) -> None:
@@ -50,15 +57,15 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _common(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
 ) -> None:
-    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.DEBUG if debug else logging.WARNING)
-    for noisy in ("matplotlib", "PIL", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    pass  # both are dealt with before a verb is called
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code.
+    """Run the command line and return its exit code; no warning filter or log handler of it stays behind.
 
     Parameters
     ----------
@@ -66,32 +73,108 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments without the program's name; ``sys.argv[1:]`` if None.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    if debug:
+        # Whoever is told to run the command again with --debug adds it at the end.
+        arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
     set_allocator()
+    with _messages(debug):
+        return int(_outcome(arguments, debug))
+
+
+def _outcome(arguments: list[str], debug: bool) -> int:
     try:
-        outcome = app(args=arguments, prog_name="tubelet", standalone_mode=False)
-        return int(outcome) if isinstance(outcome, int) else ExitCode.DONE
+        code = app(args=arguments, prog_name="tubelet", standalone_mode=False)
+        sys.stdout.flush()  # here a reader that has gone is no error; at the interpreter's end it would be one
     except TubeletError as error:
-        _complain(str(error), "--debug" in arguments)
+        _complain(str(error), debug)
         return error.exit_code
-    except typer.Exit as error:
-        return error.exit_code
-    except (typer.Abort, KeyboardInterrupt):
-        _complain("interrupted; what was finished is saved, the same command goes on from there", False)
-        return ExitCode.INTERRUPTED
     except _CommandLineError as error:
-        error.show(file=sys.stderr)
-        return ExitCode.USAGE
+        return _usage_error(error, debug)
     except BrokenPipeError:
-        return ExitCode.DONE  # `tubelet ... | head` is no error
-    except Exception as error:
-        _complain(f"unexpected error: {type(error).__name__}: {error}; run again with --debug and report it", True)
+        return _reader_gone()
+    except SystemExit as error:  # Typer and Rich end so when they write into a closed pipe
+        if isinstance(error.__context__, BrokenPipeError):
+            return _reader_gone()
+        return error.code if isinstance(error.code, int) else ExitCode.UNEXPECTED
+    except typer.Abort as error:
+        if isinstance(error.__cause__, EOFError):  # Typer takes it for Ctrl-D at a prompt, and there is none
+            return _unexpected(error.__cause__, debug)
+        code = ExitCode.INTERRUPTED
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except OSError as error:
+        if error.filename is None:
+            return _unexpected(error, debug)
+        _complain(
+            f"the system refuses to work with {error.filename} ({error.strerror}); "
+            "check the path, its permissions and the space on the disk",
+            debug,
+        )
         return ExitCode.UNEXPECTED
+    except Exception as error:
+        return _unexpected(error, debug)
+    if code == ExitCode.INTERRUPTED:  # which newer versions of Typer return instead of raising
+        _complain("interrupted; what was finished is saved, the same command goes on from there", False)
+    return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _usage_error(error: Any, debug: bool) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        said = str(error.format_message()).strip().rstrip(".").replace(". Did you mean", "; did you mean")
+        command = error.ctx.command_path if getattr(error, "ctx", None) is not None else "tubelet"
+        remedy = "" if said.endswith("?") else f"; see {command} --help"
+        _complain(f"{said[:1].lower()}{said[1:]}{remedy}", debug)
+    return ExitCode.USAGE
+
+
+def _unexpected(error: BaseException, debug: bool) -> int:
+    what = f"unexpected error: {type(error).__name__}: {error}"
+    _complain(what if debug else f"{what}; run it again with --debug and report what it prints", debug)
+    return ExitCode.UNEXPECTED
+
+
+def _reader_gone() -> int:
+    """`tubelet ... | head` is no error; what is still buffered must not be written at the interpreter's end."""
+    with suppress(OSError, ValueError):  # not a file of the system's: a test, a notebook
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.DONE
 
 
 def _complain(sentence: str, with_traceback: bool) -> None:
     if with_traceback:
         traceback.print_exc(file=sys.stderr)
     print(f"tubelet: {sentence}", file=sys.stderr)
+
+
+@contextmanager
+def _messages(debug: bool) -> Iterator[None]:
+    """Warnings and log messages as sentences on standard error, while a verb runs."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("tubelet: %(message)s"))
+    handler.setLevel(logging.DEBUG if debug else logging.WARNING)
+    logger = logging.getLogger("tubelet")
+    logger.addHandler(handler)
+    counts: Counter[str] = Counter()
+
+    def show(message: Warning | str, *where: object, **more: object) -> None:
+        # The sentence, not the line of code that said it; and once, not once per video.
+        kind = str(message).rpartition(": ")[0] or str(message)
+        counts[kind] += 1
+        if counts[kind] == 1:
+            print(f"tubelet: {message}", file=sys.stderr)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = show  # type: ignore[assignment]
+            yield
+    finally:
+        logger.removeHandler(handler)
+        for kind, count in counts.items():
+            if count > 1:
+                print(f"tubelet: {count - 1} more: {kind}", file=sys.stderr)
 
 
 def run() -> None:

@@ -24,7 +24,9 @@ def models(
     names = list_models(name)
     if not names:
         if any(sign in name for sign in "*?["):
-            raise UsageError(f"no model matches {name!r}", remedy=f"the models are {', '.join(list_models())}")
+            raise UsageError(
+                f"no model matches {name!r}", remedy=f"the models are {', '.join(list_models())}"
+            )
         model_info(name)  # raises the error that knows what was meant
     found = [model_info(each, classes) for each in names]
     if as_json:
@@ -46,15 +48,26 @@ def _print_list(found: list[ModelInfo]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, justify in (("model", "left"), ("parameters", "right"), ("GMACs", "right"), ("input", "left")):
+    for heading, justify in (
+        ("model", "left"),
+        ("parameters", "right"),
+        ("GMACs", "right"),
+        ("input", "left"),
+    ):
         table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("paper")
     for info in found:
         table.add_row(
-            info.name, f"{info.parameters:,}", f"{info.macs / 1e9:.3f}", _input(info), f"{info.paper.authors} {info.paper.year}"
+            info.name,
+            f"{info.parameters:,}",
+            f"{info.macs / 1e9:.3f}",
+            _input(info),
+            _cited(info),
         )
     Console().print(table)
-    Console(stderr=True).print(f"\n{found[0].num_classes} classes, one clip. No weights ship: see the README.")
+    Console(stderr=True).print(
+        f"\n{found[0].num_classes} classes, one clip. No weights ship: see the README."
+    )
 
 
 def _print_one(info: ModelInfo) -> None:
@@ -64,7 +77,9 @@ def _print_one(info: ModelInfo) -> None:
     console = Console()
     console.print(f"[bold]{info.name}[/]  {_input(info)}  {info.num_classes} classes")
     paper = info.paper
-    console.print(f"{paper.authors} ({paper.year}). {paper.title}, {paper.section}. {paper.url}", highlight=False)
+    console.print(
+        f"{paper.authors} ({paper.year}). {paper.title}, {paper.section}. {paper.url}", highlight=False
+    )
     options = ", ".join(f"{key}={value!r}" for key, value in info.options.items())
     console.print(f"options: {options}\nrecipe:  {info.input.recipe}\n", highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -83,3 +98,9 @@ def _print_one(info: ModelInfo) -> None:
 def _input(info: ModelInfo) -> str:
     clip = info.input
     return f"{clip.channels}×{clip.clip_length}×{clip.side}×{clip.side} {clip.modality}"
+
+
+def _cited(info: ModelInfo) -> str:
+    """The paper as it is cited in running text: Tran et al. 2015."""
+    first, *others = info.paper.authors.split(", ")
+    return f"{first.split()[-1]}{' et al.' if others else ''} {info.paper.year}"

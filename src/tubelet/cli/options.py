@@ -19,7 +19,8 @@ LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Only th
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 FpsOption = Annotated[
-    float | None, typer.Option("--fps", min=0.01, help="Frames per second of frame folders (else 25, with a warning).")
+    float | None,
+    typer.Option("--fps", min=0.01, help="Frames per second of frame folders (else 25, with a warning)."),
 ]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")]
 

@@ -16,10 +16,15 @@ def search(
     clip: Annotated[Path, typer.Argument(help="A video to search by.")],
     table: Annotated[Path, typer.Option("--in", help="Descriptor table made by tubelet extract.")],
     model: Annotated[str, typer.Option("--model", help="The model that made the table.")],
-    layer: Annotated[str | None, typer.Option("--layer", help="Layer to compare [the table's first].")] = None,
-    level: Annotated[str, typer.Option("--level", help="Find clips or whole videos: clip or video.")] = "clip",
+    layer: Annotated[
+        str | None, typer.Option("--layer", help="Layer to compare [the table's first].")
+    ] = None,
+    level: Annotated[
+        str, typer.Option("--level", help="Find clips or whole videos: clip or video.")
+    ] = "clip",
     start_s: Annotated[
-        float | None, typer.Option("--start-s", min=0, help="Search by the clip at this second [the whole video].")
+        float | None,
+        typer.Option("--start-s", min=0, help="Search by the clip at this second [the whole video]."),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many to print.")] = 10,
     fps: FpsOption = None,
@@ -59,11 +64,15 @@ def search(
         middle = (described.start_s + described.end_s) / 2
         query = described.vectors[name][int(np.abs(middle - start_s).argmin())]
     index = ExactIndex.from_table(source, name, chosen)
-    here = {path: video_id for path, video_id in zip(index.path.tolist(), index.video_id.tolist(), strict=True)}
+    here = {
+        path: video_id for path, video_id in zip(index.path.tolist(), index.video_id.tolist(), strict=True)
+    }
     own = here.get(Path(os.path.abspath(clip)).as_posix())
     hits = index.search(query, k, exclude=None if own is None else [own], merge=chosen == "clip")[0]
     if as_json:
-        print_json({"query": str(clip), "layer": name, "level": level, "hits": [hit.to_dict() for hit in hits]})
+        print_json(
+            {"query": str(clip), "layer": name, "level": level, "hits": [hit.to_dict() for hit in hits]}
+        )
         return
     if own is not None:
         say(f"{own} is the query itself and is left out")

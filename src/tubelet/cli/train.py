@@ -32,13 +32,20 @@ if TYPE_CHECKING:
 
 def train(
     dataset: Annotated[
-        str, typer.Argument(help="Kind of dataset: folder, weizmann, ucf101, ...; or a TOML file from experiments/.")
+        str,
+        typer.Argument(
+            help="Kind of dataset: folder, weizmann, ucf101, ...; or a TOML file from experiments/."
+        ),
     ],
     data: DataOption,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder [runs/train/<dataset>].")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder [runs/train/<dataset>].")
+    ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Network [c3d_small].")] = None,
     recipe: Annotated[str | None, typer.Option("--recipe", help="Preprocessing [the network's own].")] = None,
-    mean: Annotated[Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")] = None,
+    mean: Annotated[
+        Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")
+    ] = None,
     weights: Annotated[Path | None, typer.Option("--weights", help="Model folder to start from.")] = None,
     label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
     split: Annotated[int | None, typer.Option("--split", help="Official split of UCF101.")] = None,
@@ -46,15 +53,20 @@ def train(
         str | None, typer.Option("--test-groups", help="Groups to hold out, such as g21-g25.")
     ] = None,
     test_fraction: Annotated[
-        float | None, typer.Option("--test-fraction", help="Share of a folder's groups to hold out [0.2]; 0: none.")
+        float | None,
+        typer.Option("--test-fraction", help="Share of a folder's groups to hold out [0.2]; 0: none."),
     ] = None,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Optimizer steps.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Clips per step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Highest learning rate.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="Highest learning rate.")
+    ] = None,
     flip: Annotated[
         bool | None, typer.Option("--flip/--no-flip", help="Mirror clips in training [as the labels allow].")
     ] = None,
-    svm: Annotated[bool, typer.Option("--svm/--no-svm", help="Fit the linear SVM on the descriptors.")] = True,
+    svm: Annotated[
+        bool, typer.Option("--svm/--no-svm", help="Fit the linear SVM on the descriptors.")
+    ] = True,
     fps: FpsOption = None,
     precision: PrecisionOption = "auto",
     seed: SeedOption = 0,
@@ -144,19 +156,24 @@ def hold_out(
     manifest: Manifest, kind: str, test_groups: str | None, test_fraction: float | None, seed: int
 ) -> tuple[Manifest, Manifest | None]:
     """Training and test part: named groups, else the dataset's own splits, else random groups."""
-    from tubelet.datasets.splits import parse_groups, random_group_split, refuse_leaks, split_by_groups
+    from tubelet.datasets.content import copies
+    from tubelet.datasets.groups import join_copies, parse_groups
+    from tubelet.datasets.splits import random_group_split, refuse_leaks, split_by_groups
 
     if test_groups is not None:
-        parted = split_by_groups(manifest, parse_groups(test_groups))
+        parted = split_by_groups(manifest, parse_groups(test_groups, manifest.groups))
+        refuse_leaks(parted, copies(manifest.files()))
     elif "train" in manifest.splits and test_fraction is None:
-        refuse_leaks(manifest)
+        refuse_leaks(manifest, copies(manifest.files()))
         held_out = next((name for name in ("test", "val") if name in manifest.splits), None)
         training = manifest.select(split="train")
         return training, manifest.select(split=held_out) if held_out else None
     elif test_fraction == 0 or (test_fraction is None and kind == "weizmann"):
         return manifest, None
     else:
-        parted = random_group_split(manifest, 0.2 if test_fraction is None else test_fraction, seed=seed)
+        # Copies of one file count as filmed together, or the test would hold videos that were trained on.
+        joined = join_copies(manifest, copies(manifest.files()))
+        parted = random_group_split(joined, 0.2 if test_fraction is None else test_fraction, seed=seed)
     return parted.select(split="train"), parted.select(split="test")
 
 

@@ -44,7 +44,8 @@ def decode(request: dict[str, Any]) -> Iterator[Item]:
     av.logging.set_level(None)  # damaged files make FFmpeg talk without end; the report says what is wrong
     size = None if request["resize_hw"] is None else tuple(request["resize_hw"])
     limits = Limits(**request["limits"])
-    with Video(request["path"], fps=request["fps"], limits=limits) as video:
+    # One pass from the first frame to the last needs no frame table, so none is looked up or kept.
+    with Video(request["path"], fps=request["fps"], limits=limits, cache=request["operation"] != "stream") as video:
         match request["operation"]:
             case "stream":
                 yield from _stream(video, _scaler(size), request["block_frames"])

@@ -113,7 +113,9 @@ def decode_videos(
         upcoming = iter(range(len(manifest)))
         while True:
             while len(waiting) < 2 * workers and (following := next(upcoming, None)) is not None:
-                waiting.append((following, threads.submit(_read, manifest, following, recipe, decoder, room > 0)))
+                waiting.append(
+                    (following, threads.submit(_read, manifest, following, recipe, decoder, room > 0))
+                )
             if not waiting:
                 break
             index, future = waiting.popleft()
@@ -137,7 +139,9 @@ def decode_videos(
                 progress(1)
     if not readable:
         why = found.failed[0][1] if found.failed else "the manifest is empty"
-        raise InputDataError("no video can be read", path=manifest.root, why=why, remedy="run tubelet data check")
+        raise InputDataError(
+            "no video can be read", path=manifest.root, why=why, remedy="run tubelet data check"
+        )
     found.manifest = manifest.select(keep=readable)
     return found
 
@@ -215,7 +219,9 @@ class TrainingClips:
         if every_clip:
             cut = Sampling("non_overlapping", clip_length, step_frames=step_frames)
             self._samples = [
-                (video, clip) for video, length in enumerate(videos.lengths) for clip in cut.indices(length).frames
+                (video, clip)
+                for video, length in enumerate(videos.lengths)
+                for clip in cut.indices(length).frames
             ]
         else:
             self._samples = [(video, None) for video in range(len(videos.lengths))]
@@ -229,7 +235,9 @@ class TrainingClips:
         drawn = [self._draw(step * self.batch_size + k) for k in range(self.batch_size)]
         videos = tuple(video for video, _ in drawn)
         return Batch(
-            torch.stack([clip for _, clip in drawn]), torch.from_numpy(self._targets[list(videos)].copy()), videos
+            torch.stack([clip for _, clip in drawn]),
+            torch.from_numpy(self._targets[list(videos)].copy()),
+            videos,
         )
 
     def batches(self, first: int, stop: int, ahead: int = 3, threads: int = 2) -> Iterator[Batch]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tubelet.clips.decode import FrameBlock
@@ -91,7 +90,7 @@ class ClipBatcher:
     Parameters
     ----------
     network
-        From ``(N, C, T, H, W)`` float32 to ``{layer: (N, D) float32}``.
+        From N clips ``(C, T, H, W)`` float32 to ``{layer: (N, D) float32}``.
     recipe, sampling
         How clips are made from decoded frames.
     batch_size
@@ -100,7 +99,7 @@ class ClipBatcher:
 
     def __init__(
         self,
-        network: Callable[[Tensor], dict[str, FloatArray]],
+        network: Callable[[Sequence[Tensor]], dict[str, FloatArray]],
         recipe: Recipe,
         sampling: Sampling,
         batch_size: int,
@@ -151,7 +150,7 @@ class ClipBatcher:
 
     def _compute(self, waiting: list[_Pending | _Video]) -> Iterator[Rows | Ended]:
         clips = [part.clip for part in waiting if isinstance(part, _Pending)]
-        vectors = self._network(torch.stack([clip.input for clip in clips])) if clips else {}
+        vectors = self._network([clip.input for clip in clips]) if clips else {}
         done = 0
         run: list[_Pending] = []
         for part in [*waiting, None]:

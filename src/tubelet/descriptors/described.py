@@ -72,9 +72,7 @@ class Described:
             If the layer was not extracted.
         """
         if layer not in self.vectors:
-            raise UsageError(
-                f"the layer {layer!r} was not extracted", remedy=f"there are {', '.join(self.vectors)}"
-            )
+            raise UsageError(f"the layer {layer!r} was not extracted", remedy=f"there are {', '.join(self.vectors)}")
         if layer not in self._video_vectors:
             self._video_vectors[layer] = video_vector(self.vectors[layer])
         return self._video_vectors[layer]

@@ -81,15 +81,11 @@ def export(
             for layer, rows in vectors.items()
         ]
         return [*files, write_text(target / "rows.csv", _table_text(columns, ","))]
-    files = [
-        write_atomically(target / f"{layer}.tsv", partial(_fill_tsv, rows)) for layer, rows in vectors.items()
-    ]
+    files = [write_atomically(target / f"{layer}.tsv", partial(_fill_tsv, rows)) for layer, rows in vectors.items()]
     return [*files, write_text(target / "metadata.tsv", _table_text(columns, "\t"))]
 
 
-def _gather(
-    table: DescriptorTable, level: Level
-) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, FloatArray]]:
+def _gather(table: DescriptorTable, level: Level) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, FloatArray]]:
     read: Callable[[str], ClipTable | VideoTable] = table.clips if level == "clip" else table.videos
     parts = {layer: read(layer) for layer in table.layers}
     first = next(iter(parts.values()))

@@ -176,9 +176,7 @@ class Extractor:
             for request, outcome in zip(requests, outcomes, strict=True):
                 yield request.video_id, outcome
 
-    def described(
-        self, requests: Sequence[VideoRequest]
-    ) -> Generator[Described | TubeletError, None, None]:
+    def described(self, requests: Sequence[VideoRequest]) -> Generator[Described | TubeletError, None, None]:
         """The descriptors, or the error, of each request in order; see :meth:`rows`."""
         collected: list[Rows] = []
         with closing(self.rows(requests)) as parts:
@@ -209,9 +207,7 @@ class Extractor:
             If the model was changed after the extractor was made.
         """
         if self.model.weights_id != self.weights_id:
-            raise UsageError(
-                "the model changed after this extractor was made", remedy="make a new Extractor for it"
-            )
+            raise UsageError("the model changed after this extractor was made", remedy="make a new Extractor for it")
         batcher = ClipBatcher(self._network, self.recipe, self.sampling, self.batch_size)
         with closing(self._parts(requests)) as parts:
             yield from batcher.run(parts)
@@ -219,9 +215,7 @@ class Extractor:
     def _parts(self, requests: Sequence[VideoRequest]) -> Generator[tuple[VideoRequest, Part], None, None]:
         rates = {request.fps for request in requests}
         if len(rates) > 1:
-            raise UsageError(
-                "videos described together need the same fps", remedy="describe them in several calls"
-            )
+            raise UsageError("videos described together need the same fps", remedy="describe them in several calls")
         if not requests:
             return
         upcoming = iter(requests)

@@ -65,13 +65,13 @@ class ClipNetwork:
         _lay_out_channels_last(self._model)
         self.dimensions = self._measure(clip_length)
 
-    def __call__(self, clips: Tensor) -> dict[str, FloatArray]:
+    def __call__(self, clips: Sequence[Tensor] | Tensor) -> dict[str, FloatArray]:
         """Vectors of a batch of clips.
 
         Parameters
         ----------
         clips
-            ``(N, C, T, H, W)`` float32, preprocessed by the recipe, N at least 1.
+            N clips ``(C, T, H, W)`` float32, preprocessed by the recipe; N at least 1.
 
         Returns
         -------
@@ -79,12 +79,12 @@ class ClipNetwork:
             By layer: ``(N, D)`` float32; see :func:`tubelet.descriptors.pooling.clip_vectors`.
         """
         n = len(clips)
-        if n == 1:
-            # PyTorch sends a lone float32 clip's deep convolutions to a slow kernel; two go to the fast one.
-            clips = clips.expand(2, *clips.shape[1:])
-        batch = clips.to(device=self.device, dtype=self._dtype).contiguous(
-            memory_format=torch.channels_last_3d
-        )
+        # PyTorch sends a lone float32 clip's deep convolutions to a slow kernel; two go to the fast one. Clips are
+        # copied straight into the layout and type that the network wants: a stack would be a second batch.
+        batch = torch.empty((max(n, 2), *clips[0].shape), dtype=self._dtype, memory_format=torch.channels_last_3d)
+        for index in range(len(batch)):
+            batch[index] = clips[min(index, n - 1)]
+        batch = batch.to(self.device)
         with torch.inference_mode(), _evaluating(self._model), _exact_convolutions(self.device):
             activations = self._model.features(batch, self.layers)
             return {layer: clip_vectors(layer, activations[layer][:n]).cpu().numpy() for layer in self.layers}
@@ -111,9 +111,7 @@ def _known_layers(model: VideoModel, layers: Sequence[str]) -> tuple[str, ...]:
         layers = (layers,)
     wanted = tuple(dict.fromkeys(layers))
     if not wanted:
-        raise UsageError(
-            "no layer to extract is named", remedy=f"{model.name} has {', '.join(model.layer_names)}"
-        )
+        raise UsageError("no layer to extract is named", remedy=f"{model.name} has {', '.join(model.layer_names)}")
     unknown = [layer for layer in wanted if layer not in model.layer_names]
     if unknown:
         raise UsageError(

@@ -106,11 +106,7 @@ def plan_extraction(requests: Sequence[VideoRequest], making: Making, table: Des
             continue
         if reason is None and request.video_id in lacking:
             reason = "layers"
-        if (
-            reason is None
-            and state is not None
-            and not _complete(request, state, plan.present[request.video_id])
-        ):
+        if reason is None and state is not None and not _complete(request, state, plan.present[request.video_id]):
             reason = "incomplete"
         if reason is None:
             plan.skipped.append(request.video_id)
@@ -121,9 +117,7 @@ def plan_extraction(requests: Sequence[VideoRequest], making: Making, table: Des
     return plan
 
 
-def _why_stale(
-    request: VideoRequest, making: Making, state: Mapping[str, Any], stamp: FileStamp
-) -> str | None:
+def _why_stale(request: VideoRequest, making: Making, state: Mapping[str, Any], stamp: FileStamp) -> str | None:
     for column, reason in _REASONS:
         if state[column] != getattr(making, column):
             return reason

@@ -99,6 +99,4 @@ def common_root(paths: Iterable[str | os.PathLike[str]]) -> Path:
     try:
         return Path(os.path.commonpath(parents) if parents else os.getcwd())
     except ValueError as error:  # Windows: several drives
-        raise UsageError(
-            "the videos have no folder in common", remedy="extract them in several runs"
-        ) from error
+        raise UsageError("the videos have no folder in common", remedy="extract them in several runs") from error

@@ -243,9 +243,7 @@ class _Run:
         )
 
     def _fail(self, request: VideoRequest, error: TubeletError) -> None:
-        self._failures.append(
-            FailedVideo(request.video_id, os.fspath(request.path), str(error), type(error).__name__)
-        )
+        self._failures.append(FailedVideo(request.video_id, os.fspath(request.path), str(error), type(error).__name__))
         self._show(1)
 
     def _show(self, videos: int) -> None:
@@ -283,9 +281,7 @@ def _former_root(folder: Path, paths: Sequence[Path]) -> str | None:
     return root if all(path.is_relative_to(root) for path in paths) else None
 
 
-def _provenance(
-    source: object, root: str | os.PathLike[str], extractor: Extractor, making: Making
-) -> dict[str, Any]:
+def _provenance(source: object, root: str | os.PathLike[str], extractor: Extractor, making: Making) -> dict[str, Any]:
     return environment(
         **asdict(making),
         root=os.path.abspath(root),

@@ -162,9 +162,7 @@ def record_batch(
             arrays.append(pa.array([getattr(span, field.name) for span in spans], field.type))
         elif field.name in RECORD_COLUMNS:
             value = getattr(record, field.name)
-            arrays.append(
-                pa.nulls(n, field.type) if value is None else pa.repeat(pa.scalar(value, field.type), n)
-            )
+            arrays.append(pa.nulls(n, field.type) if value is None else pa.repeat(pa.scalar(value, field.type), n))
         else:
             arrays.append(pa.nulls(n, field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)

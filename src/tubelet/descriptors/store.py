@@ -190,8 +190,7 @@ class DescriptorTable:
         keys = self.rows(names[:3], where)
         order = np.lexsort((np.asarray(keys["clip_index"]), np.asarray(keys["video_id"], dtype=str)))
         place = {
-            (keys["video_id"][row], keys["clip_index"][row]): position
-            for position, row in enumerate(order.tolist())
+            (keys["video_id"][row], keys["clip_index"][row]): position for position, row in enumerate(order.tolist())
         }
         n = len(place)
         vectors = np.empty((n, self.dimensions[layer]), dtype=np.float32)

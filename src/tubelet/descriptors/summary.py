@@ -85,9 +85,7 @@ class ExtractSummary:
 def list_failures(path: Path, failures: Sequence[FailedVideo]) -> None:
     """Write one JSON object per failed video, atomically; without any, the file of an earlier run goes."""
     if failures:
-        write_text(
-            path, "".join(json.dumps(asdict(failure), ensure_ascii=False) + "\n" for failure in failures)
-        )
+        write_text(path, "".join(json.dumps(asdict(failure), ensure_ascii=False) + "\n" for failure in failures))
     else:
         with suppress(FileNotFoundError):
             path.unlink()

@@ -28,7 +28,7 @@ from tubelet.descriptors.schema import (
     table_schema,
     vector_field,
 )
-from tubelet.descriptors.spool import RowSpool
+from tubelet.descriptors.spool import BLOCK_BYTES, RowSpool
 from tubelet.descriptors.store import TABLE_FOLDER, TABLE_NAME, has_table, open_lance
 from tubelet.errors import UsageError
 
@@ -169,9 +169,20 @@ class TableWriter:
 
 
 def _batches(schema: pa.Schema, videos: Sequence[FinishedVideo]) -> Iterator[pa.RecordBatch]:
+    """All rows in batches of a few megabytes: LanceDB takes a millisecond per batch, however small."""
+    import pyarrow as pa
+
+    waiting: list[pa.RecordBatch] = []
+    nbytes = 0
     for video in videos:
         for spans, vectors in video.rows.blocks():
-            yield record_batch(schema, video.record, spans, vectors)
+            waiting.append(record_batch(schema, video.record, spans, vectors))
+            nbytes += waiting[-1].nbytes
+            if nbytes >= BLOCK_BYTES:
+                yield pa.concat_batches(waiting)
+                waiting, nbytes = [], 0
+    if waiting:
+        yield pa.concat_batches(waiting)
 
 
 def _create(folder: Path, schema: pa.Schema) -> None:

@@ -258,9 +258,14 @@ class VideoModel(nn.Module, ABC):
         self._identity = (identity, self._versions())
 
     def _versions(self) -> tuple[int, ...]:
-        # PyTorch counts the in-place writes to each tensor.
-        tensors = chain(self.parameters(), self.buffers())
-        return tuple(-1 if tensor.is_inference() else tensor._version for tensor in tensors)
+        # PyTorch counts the in-place writes to each tensor, and batch normalization the batches it has seen;
+        # its running statistics become new tensors when a network is converted, so their writes say nothing.
+        writes = [-1 if tensor.is_inference() else tensor._version for tensor in self.parameters()]
+        norms = (module for module in self.modules() if isinstance(module, nn.BatchNorm3d))
+        return (
+            *writes,
+            *(int(norm.num_batches_tracked) for norm in norms if norm.num_batches_tracked is not None),
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy's tensors count their writes anew, so the copy has to be told who it is.

@@ -136,7 +136,9 @@ class Classifier:
         self.model = load_model(folder)
         if self.model.labels is None:
             raise InputDataError(
-                "the model has no class names", path=folder, remedy="save it with labels, or train it with tubelet train"
+                "the model has no class names",
+                path=folder,
+                remedy="save it with labels, or train it with tubelet train",
             )
         self.classes = self.model.labels
         where = Path(folder) / SVM
@@ -158,19 +160,35 @@ class Classifier:
                 if isinstance(outcome, TubeletError):
                     yield request.video_id, outcome
                 else:
-                    yield request.video_id, self._classified(request.video_id, request.path, request.label, outcome)
+                    yield (
+                        request.video_id,
+                        self._classified(request.video_id, request.path, request.label, outcome),
+                    )
 
     def _classified(self, video_id: str, path: Path, label: str | None, described: Described) -> Classified:
         clip_probabilities = described.vectors["prob"].astype(np.float64)
         net = video_probabilities(clip_probabilities)
-        svm = None if self.svm is None else self._distances(self.svm, described.video_vector(self.svm.layer)[None])[0]
+        svm = (
+            None
+            if self.svm is None
+            else self._distances(self.svm, described.video_vector(self.svm.layer)[None])[0]
+        )
         if self.head == "svm" and self.svm is not None and svm is not None:
             clips = self._distances(self.svm, l2_normalize(described.vectors[self.svm.layer]))
             return Classified(
                 video_id, path, label, "svm", self.classes, svm, net, clips, clip_probabilities, described
             )
         return Classified(
-            video_id, path, label, "net", self.classes, net, svm, clip_probabilities, clip_probabilities, described
+            video_id,
+            path,
+            label,
+            "net",
+            self.classes,
+            net,
+            svm,
+            clip_probabilities,
+            clip_probabilities,
+            described,
         )
 
     def _distances(self, svm: DescriptorSVM, vectors: NDArray[np.float32]) -> FloatArray:

@@ -34,7 +34,9 @@ WEIZMANN = SMALL.changed(iterations=500, learning_rate=1e-3)
 
 def protocol_settings(protocol: str, model: str | None = None, *, flip: bool) -> RoundSettings:
     """The fixed settings of ``tubelet evaluate PROTOCOL``."""
-    return round_settings(model or "c3d_small", train=WEIZMANN if protocol == "weizmann" else SMALL, flip=flip)
+    return round_settings(
+        model or "c3d_small", train=WEIZMANN if protocol == "weizmann" else SMALL, flip=flip
+    )
 
 
 def round_settings(

@@ -77,7 +77,9 @@ def leave_one_out(
     Finished folds lie in ``folder/<group>`` and are not run again.
     """
     scores = [
-        run_round(fold.train, fold.test, settings, folder / _safe(fold.group), device=device, overwrite=overwrite)
+        run_round(
+            fold.train, fold.test, settings, folder / _safe(fold.group), device=device, overwrite=overwrite
+        )
         for fold in leave_one_group_out(manifest)
     ]
     text = f"leave one group out, {len(scores)} folds"
@@ -101,18 +103,21 @@ def _recognition(
     labels = [label for scores in rounds for label in scores.labels]
     if not labels:
         raise InputDataError("no test video could be read", path=manifest.root, remedy="see failed.jsonl")
+    groups = [group for scores in rounds for group in scores.groups]
     layer = settings.layer or default_layer_name(settings.model)
     common: dict[str, Any] = {
         "labels": labels,
         "classes": classes,
         "video_ids": [video_id for scores in rounds for video_id in scores.video_ids],
-        "groups": [group for scores in rounds for group in scores.groups],
+        "groups": groups if len(set(groups)) < len(groups) else None,
         "settings": {"protocol": how, **settings.to_dict()},
         "provenance": environment(dataset=manifest.to_dict()),
         "notes": sorted({note for scores in rounds for note in scores.notes}),
     }
     net = classification_result(
-        np.concatenate([scores.net for scores in rounds]), protocol="network, mean of clip probabilities", **common
+        np.concatenate([scores.net for scores in rounds]),
+        protocol="network, mean of clip probabilities",
+        **common,
     )
     decisions = [scores.svm for scores in rounds if scores.svm is not None]
     svm = None

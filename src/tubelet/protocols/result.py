@@ -162,9 +162,7 @@ class Result:
         if self.interval is not None:
             between = f"{self.interval.low:.1%} to {self.interval.high:.1%}"
             units = f"{self.interval.n_units} {self.interval.unit}s"
-            parts.append(
-                f" ({self.interval.level:.0%} interval {between}, {self.interval.method} over {units})"
-            )
+            parts.append(f" ({self.interval.level:.0%} interval {between}, {self.interval.method} over {units})")
         parts.append(f" on {self.n} videos")
         if self.published is not None:
             where = f"{self.published.tag}: {self.published.source}"

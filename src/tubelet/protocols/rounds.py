@@ -318,7 +318,9 @@ def _present(table: DescriptorTable, layer: str, manifest: Manifest) -> tuple[li
     known = set(table.clip_counts())
     kept = [index for index, item in enumerate(manifest.items) if item_id(item) in known]
     if not kept:
-        raise InputDataError("not one video could be described", path=manifest.root, remedy="see failed.jsonl")
+        raise InputDataError(
+            "not one video could be described", path=manifest.root, remedy="see failed.jsonl"
+        )
     return [item_id(manifest.items[index]) for index in kept], kept
 
 
@@ -344,7 +346,9 @@ def _scores(
         return RoundScores((), (), (), np.empty((0, 0)), None, tuple(failed), tuple(notes))
     ids, kept = _present(table, "prob", test)
     if len(ids) < len(test):
-        notes.append(f"{len(test) - len(ids)} of {len(test)} test videos could not be read and are not counted")
+        notes.append(
+            f"{len(test) - len(ids)} of {len(test)} test videos could not be read and are not counted"
+        )
     clips = table.clips("prob", ids)
     names, starts = np.unique(clips.video_id, return_index=True)  # the clips are in the order of their videos
     of_video = dict(zip(names.tolist(), np.split(clips.vectors, starts[1:]), strict=True))

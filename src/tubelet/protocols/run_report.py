@@ -57,10 +57,15 @@ def evaluation_report(
     """``report.html`` of a protocol over one or several seeds."""
     first = next(iter(runs.values()))
     how = str(first.net.settings.get("protocol", ""))
-    page = Page(f"{manifest.name}: {how}", f"{settings.model}, {len(manifest)} videos, {len(manifest.classes)} classes")
+    page = Page(
+        f"{manifest.name}: {how}",
+        f"{settings.model}, {len(manifest)} videos, {len(manifest.classes)} classes",
+    )
     if summaries:
         page.add_numbers(*[(percent(s.mean), s.protocol, f"mean of {len(s.seeds)} seeds") for s in summaries])
-        bars = [Bar(s.protocol, s.mean, s.interval.low, s.interval.high, note="mean of seeds") for s in summaries]
+        bars = [
+            Bar(s.protocol, s.mean, s.interval.low, s.interval.high, note="mean of seeds") for s in summaries
+        ]
     else:
         bars = []
     for seed, run in runs.items():
@@ -70,7 +75,9 @@ def evaluation_report(
     page.add_section("Accuracy")
     chance = 1 / len(manifest.classes)
     caption = "Share of videos recognized; whiskers: 95 % bootstrap interval over videos. Dashed: chance."
-    page.add_figure(_kept(interval_bars(bars, chance=chance, caption=caption), folder / "plots" / "accuracy.png"))
+    page.add_figure(
+        _kept(interval_bars(bars, chance=chance, caption=caption), folder / "plots" / "accuracy.png")
+    )
     rows = [
         [seed, result.protocol, result.n, percent(result.value), _interval(result)]
         for seed, run in runs.items()
@@ -116,7 +123,11 @@ def classify_report(
     page.add_section(
         "Along time",
         "The network's class probabilities of each clip (16 frames, stride 8)."
-        + (f" The first {len(shown)} of {len(videos)} videos; all are in `plots/`." if len(videos) > len(shown) else ""),
+        + (
+            f" The first {len(shown)} of {len(videos)} videos; all are in `plots/`."
+            if len(videos) > len(shown)
+            else ""
+        ),
     )
     for index, video in enumerate(videos):
         figure = class_timeline(
@@ -135,15 +146,20 @@ def classify_report(
     return page.save(folder / "report.html")
 
 
-def result_section(page: Page, result: Result, plots: Path, prefix: str = "") -> None:
-    """A section with one result's confusion matrix and accuracy per class."""
+def result_section(
+    page: Page, result: Result, plots: Path, prefix: str = "", order: Sequence[str] | None = None
+) -> None:
+    """A section with one result's confusion matrix and accuracy per class, classes in ``order`` where given."""
+    classes = list(order or result.classes)
+    rows = [result.classes.index(name) for name in classes]
+    counts = np.array(result.confusion)[np.ix_(rows, rows)]
     title = f"{prefix}{result.protocol}"
     page.add_section(title, result.headline() + ".")
     name = _plain(title)
     page.add_figure(
-        _kept(confusion_matrix(result.confusion, result.classes, caption=f"{title}: rows are the true classes."),
+        _kept(confusion_matrix(counts, classes, caption=f"{title}: rows are the true classes."),
               plots / f"confusion_{name}.png"),
-        _kept(class_accuracy(result.confusion, result.classes, chance=1 / len(result.classes),
+        _kept(class_accuracy(counts, classes, chance=1 / len(result.classes),
                              caption=f"{title}: accuracy of each class with its 95 % interval."),
               plots / f"classes_{name}.png"),
     )  # fmt: skip

@@ -119,14 +119,13 @@ class DescriptorSVM:
             warnings.simplefilter("always", ConvergenceWarning)
             solver.fit(X, y)
         stopped = any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
-        self.notes_ = (
-            (f"the SVM solver stopped at {self.max_iter} iterations without converging",) if stopped else ()
-        )
+        self.notes_ = (f"the SVM solver stopped at {self.max_iter} iterations without converging",) if stopped else ()
         self.classes_ = tuple(str(name) for name in solver.classes_)
         coef, intercept = solver.coef_.astype(np.float64), solver.intercept_.astype(np.float64)
         if len(self.classes_) == 2:  # scikit-learn keeps one plane for two classes: that of the second
             coef, intercept = np.concatenate([-coef, coef]), np.concatenate([-intercept, intercept])
-        self.coef_, self.intercept_ = coef, intercept
+        # scikit-learn may keep columns together; safetensors writes the memory as it lies, whatever the order.
+        self.coef_, self.intercept_ = np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
         return self
 
     def decision_function(self, vectors: ArrayLike) -> NDArray[np.float64]:
@@ -281,7 +280,5 @@ def _checked(vectors: ArrayLike) -> NDArray[np.float64]:
     if X.ndim != 2:
         raise UsageError(f"descriptors must have shape (n, D), not {X.shape}")
     if not np.isfinite(X).all():
-        raise InputDataError(
-            "a descriptor is not finite", why="NaN or infinity", remedy="extract it again in float32"
-        )
+        raise InputDataError("a descriptor is not finite", why="NaN or infinity", remedy="extract it again in float32")
     return X

@@ -134,9 +134,7 @@ def _draw_bars(sheet: Drawing, width: float, bars: Sequence[Bar], chance: float 
         )
         if above:
             halo = {"facecolor": SURFACE.light, "edgecolor": "none", "boxstyle": "square,pad=0.1"}
-            axes.annotate(
-                names[row], (0, row - 0.27), xytext=(2, 0), va="center", fontsize=13, bbox=halo, **beside
-            )
+            axes.annotate(names[row], (0, row - 0.27), xytext=(2, 0), va="center", fontsize=13, bbox=halo, **beside)
             across = text_width(names[row], 13) + 12
             axes.annotate(
                 notes[row],
@@ -149,9 +147,7 @@ def _draw_bars(sheet: Drawing, width: float, bars: Sequence[Bar], chance: float 
             )
             continue
         lift = 0.14 if bar.note else 0.0
-        axes.annotate(
-            names[row], (0, row - lift), xytext=(-12, 0), ha="right", va="center", fontsize=13, **beside
-        )
+        axes.annotate(names[row], (0, row - lift), xytext=(-12, 0), ha="right", va="center", fontsize=13, **beside)
         axes.annotate(
             notes[row],
             (0, row + 0.19),

@@ -267,9 +267,7 @@ def _pairs(sheet: Drawing, pairs: Sequence[Confusion], left: float, width: float
             va="center",
             ha="right",
         )
-        axes.add_patch(
-            Rectangle((0, y + 9), (width - 18) * pair.count / largest, 3, color=ACCENT.light, linewidth=0)
-        )
+        axes.add_patch(Rectangle((0, y + 9), (width - 18) * pair.count / largest, 3, color=ACCENT.light, linewidth=0))
     if not pairs:
         axes.text(0, head + 26, "none: every item is right", fontsize=10.5, va="center")
 

@@ -32,9 +32,10 @@ class _Curve:
     @property
     def shown(self) -> str:
         """Its name for a reader, without the word that its panel's heading already says."""
+        if self.name in {"loss", "accuracy"}:
+            return "training"
         words = [{"val": "validation", "train": "training"}.get(word, word) for word in self.name.split("_")]
-        last = words[-1] if len(words) > 1 else ""
-        return " ".join(words[:-1] if last in {"loss", "accuracy", "acc"} else words)
+        return " ".join(words[:-1] if words[-1] in {"loss", "accuracy", "acc"} else words)
 
 
 def training_curves(
@@ -51,7 +52,7 @@ def training_curves(
     rows
         Metric rows in order of ``x``, as from ``metrics.csv``. Columns are told apart by name: ``…loss``,
         ``…accuracy`` (fractions in [0, 1]; also ``top1``, ``top5``), ``lr`` or ``learning_rate``; others are
-        left out. A row may lack any of them; NaN is a gap.
+        left out. A bare ``loss`` or ``accuracy`` is the training one. A row may lack any of them; NaN is a gap.
     x
         Column for the horizontal axis.
     title, caption
@@ -169,7 +170,7 @@ def _draw(axes: Axes, kind: str, members: list[_Curve], best: tuple[str, _Curve,
         textcoords="offset points",
         annotation_clip=False,
     )
-    if [curve.shown for curve in members] != [kind] and kind != "learning rate":
+    if [curve.name for curve in members] != [kind] and kind != "learning rate":
         axes.legend(
             handles=handles,
             loc="lower right",
@@ -225,9 +226,7 @@ def _mark(axes: Axes, members: list[_Curve], curve: _Curve, index: int, kind: st
     )
 
 
-def _free_place(
-    axes: Axes, members: list[_Curve], point: tuple[float, float], width: float
-) -> tuple[float, float]:
+def _free_place(axes: Axes, members: list[_Curve], point: tuple[float, float], width: float) -> tuple[float, float]:
     """Where beside a marked point a word of this width hides least of the curves, in CSS pixels."""
     center = axes.transData.transform(point)
     ink = np.concatenate([axes.transData.transform(np.c_[curve.x, curve.y]) for curve in members])

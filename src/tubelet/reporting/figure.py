@@ -205,9 +205,7 @@ def raster(sheet: Drawing) -> bytes:
     pixels = io.BytesIO()
     width, height = float(sheet.get_figwidth()), float(sheet.get_figheight())
     room = Bbox.from_extents(-_MARGIN, -_MARGIN, width + _MARGIN, height + _MARGIN)
-    sheet.savefig(
-        pixels, format="png", dpi=_POINTS * _PNG_SCALE, bbox_inches=room, metadata={"Software": None}
-    )
+    sheet.savefig(pixels, format="png", dpi=_POINTS * _PNG_SCALE, bbox_inches=room, metadata={"Software": None})
     return pixels.getvalue()
 
 
@@ -244,9 +242,7 @@ def _inline_svg(svg: str, prefix: str, alt: str) -> str:
     used = set(_REFERENCE.findall(body))
 
     def adapt(tag: str) -> str:
-        tag = re.sub(
-            r' id="([^"]*)"', lambda m: f' id="{prefix}{m.group(1)}"' if m.group(1) in used else "", tag
-        )
+        tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m.group(1)}"' if m.group(1) in used else "", tag)
         tag = re.sub(r"url\(#", f"url(#{prefix}", tag)
         tag = re.sub(r'(?:xlink:)?href="#', f'href="#{prefix}', tag)
         tag = tag.replace("xlink:href", "href").replace(f"font-family: {FONT_STACK}", "").replace('; "', '"')

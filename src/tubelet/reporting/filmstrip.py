@@ -9,14 +9,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tubelet.errors import UsageError
-from tubelet.reporting.figure import COLUMN_PX, PREFIX_MARK, WIDE_PX, Figure, drawing, place, raster
+from tubelet.reporting.figure import COLUMN_PX, PREFIX_MARK, WIDE_PX, Figure, drawing, raster
 from tubelet.reporting.strips import Sprite, Strip, chosen, sprite
 from tubelet.reporting.style import BAD, GOOD, INK, MUTED, RULE
 from tubelet.reporting.templating import environment
 from tubelet.reporting.text import printable, seconds, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _PLAYED = 8  # frames of a clip that are kept: enough to see a motion, one second when played
 _SIDE = 112  # pixels of a kept frame's longer side: sharp at half that size on a dense screen
@@ -117,9 +120,7 @@ def _figure(
     words = _alt(built, lead)
     template = environment().get_template("filmstrip.html.j2")
     headed = any(row.head for row in built)
-    markup = template.render(
-        rows=built, lead=lead, headed=headed, columns=columns, alt=words, prefix=PREFIX_MARK
-    )
+    markup = template.render(rows=built, lead=lead, headed=headed, columns=columns, alt=words, prefix=PREFIX_MARK)
     png = _sheet(built, columns, width, lead)
     return Figure(title=title, caption=caption, alt=words, png=png, markup=markup, width_px=width)
 
@@ -146,8 +147,7 @@ def _alt(rows: Sequence[_Row], lead: bool) -> str:
     parts = []
     for row in rows[:8]:
         found = ", ".join(
-            printable(cell.strip.label) + (" (wrong)" if cell.strip.correct is False else "")
-            for cell in row.cells[1:]
+            printable(cell.strip.label) + (" (wrong)" if cell.strip.correct is False else "") for cell in row.cells[1:]
         )
         parts.append(f"{printable(row.cells[0].strip.label)}: {found}")
     return "Film strips of queries and their nearest neighbors. " + "; ".join(parts) + "."
@@ -166,19 +166,19 @@ def _sheet(rows: Sequence[_Row], columns: int, width: float, lead: bool) -> byte
         axes = sheet.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         total = sum(heights) + 12 * len(rows) + 8
-        axes.set_xlim(0, width)
-        axes.set_ylim(total, 0)
         y = 10.0
         for row, height in zip(rows, heights, strict=True):
             if row.head:
                 axes.text(8, y + 4, shorten(row.head, head - 14, 11), fontsize=11, va="top")
             for column, cell in enumerate(row.cells):
                 x = 8 + head + column * (cell_width + between)
-                _draw_cell(sheet, axes, cell, x, y, cell_width, height - words, gap)
+                _draw_cell(axes, cell, x, y, cell_width, height - words, gap)
             if lead and len(row.cells) > 1:
                 rule = 8 + head + cell_width + between / 2
                 axes.plot([rule, rule], [y, y + height - 8], color=RULE.light, linewidth=1)
             y += height + 12
+        axes.set_xlim(0, width)  # after the images, which set limits of their own
+        axes.set_ylim(total, 0)
         return raster(sheet)
 
 
@@ -188,17 +188,18 @@ def _strip_ratio(cell: _Cell, gap: float, cell_width: float) -> float:
     return (cell_width - gap * (count - 1)) / count * frame_height / frame_width / cell_width
 
 
-def _draw_cell(
-    sheet: Any, axes: Any, cell: _Cell, x: float, y: float, width: float, height: float, gap: float
-) -> None:
+def _draw_cell(axes: Axes, cell: _Cell, x: float, y: float, width: float, height: float, gap: float) -> None:
     frame_width, frame_height = cell.sprite.size
     count = len(cell.shown)
     scale = min((width - gap * (count - 1)) / count / frame_width, height / frame_height)
     for position, index in enumerate(cell.shown):
         left = x + position * (frame_width * scale + gap)
-        panel = sheet.add_axes(place(sheet, left, y, frame_width * scale, frame_height * scale))
-        panel.imshow(cell.sprite.frames[index], aspect="auto", interpolation="antialiased")
-        panel.set_axis_off()
+        axes.imshow(
+            cell.sprite.frames[index],
+            extent=(left, left + frame_width * scale, y + frame_height * scale, y),
+            aspect="auto",
+            interpolation="antialiased",
+        )
     used = count * frame_width * scale + gap * (count - 1)
     below = y + frame_height * scale
     correct = cell.strip.correct

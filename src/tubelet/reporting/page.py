@@ -130,18 +130,14 @@ class Page:
         """
         for row in rows:
             if len(row) != len(columns):
-                raise UsageError(
-                    "a table row must have one cell per column", why=f"{len(row)}, {len(columns)}"
-                )
+                raise UsageError("a table row must have one cell per column", why=f"{len(row)}, {len(columns)}")
         formatted = [column_cells([row[index] for row in rows]) for index in range(len(columns))]
         cells = [list(row) for row in zip(*formatted, strict=True)]
         if align is None:
             numeric = [all(is_numeric(row[i]) for row in cells) and bool(cells) for i in range(len(columns))]
             align = "".join("r" if number else "l" for number in numeric)
         if len(align) != len(columns) or set(align) - set(_ALIGN):
-            raise UsageError(
-                "align needs one of l, r, c per column", why=f"{align!r}, {len(columns)} columns"
-            )
+            raise UsageError("align needs one of l, r, c per column", why=f"{align!r}, {len(columns)} columns")
         marked = {highlight} if isinstance(highlight, int) else set(highlight)
         if caption:
             self._tables += 1

@@ -152,9 +152,7 @@ def _frame(axes: Axes, xy: NDArray[np.float64], width: float, height: float) -> 
     axes.set_axis_off()
 
 
-def _legend(
-    axes: Axes, groups: Sequence[str], shown: Sequence[str], other: bool, marks: bool, below: bool
-) -> None:
+def _legend(axes: Axes, groups: Sequence[str], shown: Sequence[str], other: bool, marks: bool, below: bool) -> None:
     from matplotlib.lines import Line2D
 
     looks = [_look(position) for position in range(len(groups))] + ([_look(-1)] if other else [])
@@ -177,9 +175,7 @@ def _legend(
     )
 
 
-def _alt(
-    xy: NDArray[np.float64], groups: Sequence[str], other: Sequence[str], correct: Sequence[bool] | None
-) -> str:
+def _alt(xy: NDArray[np.float64], groups: Sequence[str], other: Sequence[str], correct: Sequence[bool] | None) -> str:
     words = f"Map of {len(xy)} points colored by {len(groups) + len(other)} labels: {', '.join(groups[:20])}"
     if other:
         words += f" and {len(other)} others"

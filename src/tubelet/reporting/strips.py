@@ -46,9 +46,7 @@ class Strip:
     def __post_init__(self) -> None:
         frames = self.frames
         if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or 0 in frames.shape:
-            raise UsageError(
-                "a strip needs (T, H, W, 3) uint8 frames", why=f"shape {frames.shape}, {frames.dtype}"
-            )
+            raise UsageError("a strip needs (T, H, W, 3) uint8 frames", why=f"shape {frames.shape}, {frames.dtype}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +133,9 @@ def sprite(frames: Pixels, *, count: int, max_side: int) -> Sprite:
 
 def encoded_jpeg(image: Pixels, quality: int = 84) -> bytes:
     """(H, W, 3) uint8 RGB as JPEG: frames of lossy video are a tenth of their PNG size that way."""
-    from tubelet.reporting.figure import drawing
+    from matplotlib.image import imsave
 
     buffer = io.BytesIO()
-    with drawing(1, 1):  # imsave reads matplotlib's settings
-        from matplotlib.image import imsave
-
-        imsave(
-            buffer, image, format="jpeg", pil_kwargs={"quality": quality, "optimize": True, "subsampling": 0}
-        )
+    options = {"quality": quality, "optimize": True, "subsampling": 0}
+    imsave(buffer, image, format="jpeg", origin="upper", dpi=72, pil_kwargs=options)
     return buffer.getvalue()

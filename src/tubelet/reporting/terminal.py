@@ -137,9 +137,7 @@ class ProgressBar:
 
     def _open(self) -> None:
         bar = _rich_bar(self._stream, self._clock)
-        task = bar.add_task(
-            self.description, total=self.total, completed=self.done, counted=self._counted(), words=""
-        )
+        task = bar.add_task(self.description, total=self.total, completed=self.done, counted=self._counted(), words="")
         self._bar = (bar, task)
         bar.start()
 

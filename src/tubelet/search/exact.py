@@ -106,9 +106,7 @@ class ExactIndex:
         source = table if isinstance(table, DescriptorTable) else DescriptorTable(table)
         if level == "clip":
             clips = source.clips(layer)
-            return cls(
-                clips.vectors, clips.video_id, clips.path, clips.start_s, clips.end_s, clips.clip_index
-            )
+            return cls(clips.vectors, clips.video_id, clips.path, clips.start_s, clips.end_s, clips.clip_index)
         if level == "video":
             videos = source.videos(layer)
             return cls(videos.vectors, videos.video_id, videos.path, videos.start_s, videos.end_s)

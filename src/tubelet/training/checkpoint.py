@@ -75,13 +75,20 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise InputDataError(
-            "the checkpoint cannot be read", path=path, why=str(error), remedy="delete it to resume from the one before"
+            "the checkpoint cannot be read",
+            path=path,
+            why=str(error),
+            remedy="delete it to resume from the one before",
         ) from error
-    weights = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
+    weights = {
+        name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")
+    }
     expected = {name: value.shape for name, value in model.state_dict().items()}
     if {name: value.shape for name, value in weights.items()} != expected:
         raise InputDataError(
-            "the checkpoint belongs to another network", path=path, remedy="use another run name or --overwrite"
+            "the checkpoint belongs to another network",
+            path=path,
+            remedy="use another run name or --overwrite",
         )
     model.load_state_dict(weights)
     slots: dict[int, dict[str, Any]] = {}

@@ -84,9 +84,12 @@ def build_config(kind: type[_Model], values: dict[str, Any], where: str) -> _Mod
         return kind.model_validate(values)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}" for fault in error.errors()
+            f"{'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}"
+            for fault in error.errors()
         )
-        raise UsageError(f"the settings in {where} do not fit", why=faults, remedy="correct these keys") from error
+        raise UsageError(
+            f"the settings in {where} do not fit", why=faults, remedy="correct these keys"
+        ) from error
 
 
 def load_experiment(path: str | Path) -> Experiment:
@@ -100,7 +103,9 @@ def load_experiment(path: str | Path) -> Experiment:
     try:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UsageError("there is no such experiment file", path=path, remedy="see experiments/*.toml") from error
+        raise UsageError(
+            "there is no such experiment file", path=path, remedy="see experiments/*.toml"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("the experiment file is not valid TOML", path=path, why=str(error)) from error
     return build_config(Experiment, values, str(path))
@@ -133,7 +138,9 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml_value(item) for item in value)}]"
     escaped = "".join(
-        {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(c, c if c >= " " else f"\\u{ord(c):04x}")
+        {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(
+            c, c if c >= " " else f"\\u{ord(c):04x}"
+        )
         for c in str(value)
     )
     return f'"{escaped}"'

@@ -27,6 +27,7 @@ from tubelet.provenance import derive_seed
 from tubelet.reporting.terminal import progress
 from tubelet.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from tubelet.training.config import TrainConfig
+from tubelet.training.interrupt import held_interrupt
 from tubelet.training.metrics import MetricLog
 from tubelet.training.precision import Precision, choose_precision
 from tubelet.training.schedule import learning_rate
@@ -85,10 +86,13 @@ def train(
     ------
     NumericalError
         If a loss or a gradient is not finite: names the step and the layer. Nothing is saved after it.
+    KeyboardInterrupt
+        After Ctrl-C, when the step under way is done and its checkpoint written.
     """
     set_allocator()
     precision = choose_precision(model, config.precision, device)
-    model.to(device=device, memory_format=precision.memory_format)
+    model.to(device)
+    model.to(memory_format=precision.memory_format)  # type: ignore[call-overload]  # missing in torch's stubs
     optimizer = build_optimizer(model, config)
     clips = TrainingClips(
         videos,
@@ -105,7 +109,7 @@ def train(
         first = int(load_checkpoint(checkpoint, model, optimizer)["step"])
     log = MetricLog(folder, first)
     ready = clips.batches(first, config.iterations)
-    with progress("training", total=config.iterations, unit="step", initial=first) as bar:
+    with progress("training", total=config.iterations, unit="step", initial=first) as bar, held_interrupt() as pressed:
         for step in range(first, config.iterations):
             started = time.perf_counter()
             batch = next(ready)
@@ -121,14 +125,22 @@ def train(
             if validation is not None and (last or _due(step, config.validate_every)):
                 row["val_accuracy"] = clip_accuracy(model, validation, precision, device)
             log.add(row, seconds=time.perf_counter() - started, clips=config.batch_size)
-            if last or _due(step, config.checkpoint_every):
+            interrupted = pressed()
+            if last or interrupted or _due(step, config.checkpoint_every):
                 log.flush()
                 state = {"step": step + 1, "seed": config.seed, "precision": precision.name}
                 save_checkpoint(folder / "checkpoints", model, optimizer, state, config.keep_checkpoints)
             recent = log.recent()
-            bar.update(1, loss=f"{recent.loss:.3f}", accuracy=f"{recent.accuracy:.1%}", rate=f"{recent.rate:.0f} clips/s")
+            bar.update(
+                1,
+                loss=recent.loss,
+                accuracy=recent.accuracy,
+                rate=f"{recent.rate:.0f} clips/s",
+            )
             if on_step is not None:
                 on_step(step + 1)
+            if interrupted:
+                raise KeyboardInterrupt
     log.close()
     model.eval()
     return TrainOutcome(config.iterations, first, log.rows, precision)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +58,9 @@ class MetricLog:
     def recent(self) -> Recent:
         """Means over the last 50 steps."""
         loss, accuracy, seconds, clips = (list(column) for column in zip(*self._recent, strict=True))
-        return Recent(sum(loss) / len(loss), sum(accuracy) / len(accuracy), sum(clips) / max(sum(seconds), 1e-9))
+        return Recent(
+            sum(loss) / len(loss), sum(accuracy) / len(accuracy), sum(clips) / max(sum(seconds), 1e-9)
+        )
 
     def flush(self) -> None:
         """Hand the rows to the operating system, before the checkpoint that counts them is written."""
@@ -84,10 +87,13 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
 
 def _cells(row: dict[str, float]) -> tuple[str, ...]:
     # repr of a float reads back to the same bits.
-    return tuple("" if name not in row else f"{row[name]:.0f}" if name == "step" else repr(row[name]) for name in COLUMNS)
+    return tuple(
+        "" if name not in row else f"{row[name]:.0f}" if name == "step" else repr(row[name])
+        for name in COLUMNS
+    )
 
 
-def _csv(rows: list[tuple[str, ...]] | list[list[str]]) -> str:
+def _csv(rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -51,7 +51,7 @@ class Precision:
 def has_fast_bfloat16(device: str = "cpu") -> bool:
     """True where bf16 is computed by the hardware and not emulated."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     supported: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return supported
 
@@ -88,5 +88,7 @@ def choose_precision(model: VideoModel, wanted: PrecisionName, device: str = "cp
     _log.warning("channels_last_3d is not used: %s", report.sentence)
     report = check_gradients(model, dtype="float32", memory_format="contiguous")
     if not report.ok:
-        raise NumericalError("fp32 gradients of this network are wrong on this processor", why=report.sentence)
+        raise NumericalError(
+            "fp32 gradients of this network are wrong on this processor", why=report.sentence
+        )
     return Precision("float32", torch.contiguous_format, report.sentence)

@@ -18,10 +18,7 @@ from av.video.stream import VideoStream
 
 from tubelet.errors import RefusedVideoError, VideoError
 from tubelet.video.limits import CODECS, CONTAINERS, DECODERS, Limits
-
-# Decoding in two threads pays for large frames only; small ones are faster, and a damaged file is decoded the
-# same way every time, in one.
-TWO_THREADS_FROM_PIXELS = 1280 * 720
+from tubelet.video.structure import inspect
 
 # First bytes of the formats that name other files or addresses instead of holding pictures.
 _PLAYLISTS: tuple[tuple[bytes, str], ...] = (
@@ -95,9 +92,7 @@ def open_container(
     }
     try:
         # The prefix keeps a name such as "http:x" or "concat:a|b" from being taken for a protocol.
-        container = av.open(
-            f"file:{os.path.abspath(path)}", mode="r", options=every_option, metadata_errors="ignore"
-        )
+        container = av.open(f"file:{os.path.abspath(path)}", mode="r", options=every_option, metadata_errors="ignore")
     except (av.error.FFmpegError, OSError, ValueError, UnicodeError, MemoryError) as error:
         raise _why_not_opened(path, error) from error
     try:
@@ -106,12 +101,10 @@ def open_container(
         _check_limits(path, header, limits)
         codec = stream.codec_context
         codec.options = {"max_pixels": str(limits.max_pixels)}
-        if header.width * header.height >= TWO_THREADS_FROM_PIXELS and (os.cpu_count() or 1) > 1:
-            codec.thread_type = "AUTO"
-            codec.thread_count = 2
-        else:
-            codec.thread_type = "SLICE"
-            codec.thread_count = 1
+        # One decoder thread: small frames decode faster so, several videos decode in processes of their own, and of a
+        # damaged file frame threads give other pixels each time and lose up to a frame per thread at its end.
+        codec.thread_type = "SLICE"
+        codec.thread_count = 1
         yield container, stream, header
     finally:
         container.close()
@@ -230,7 +223,10 @@ def _check_limits(path: Path, header: Header, limits: Limits) -> None:
     measured = header.container not in ("mpegts", "mpeg")
     if measured and header.duration_s is not None and header.duration_s > limits.max_duration_s:
         raise refuse("seconds", f"{header.duration_s:.0f}", limits.max_duration_s, "max_duration_s")
-    if frames is not None and header.duration_s is not None:
+    if frames is not None and frames > 1 and header.duration_s is not None:
         rate = frames / header.duration_s
-        if frames > 1 and rate > limits.max_fps:
+        if rate > limits.max_fps and header.container == "avi":
+            # AVI fills the time between frames with empty ones: a fine clock, not a fast video.
+            rate = (inspect(path, "avi").packets or frames) / header.duration_s
+        if rate > limits.max_fps:
             raise refuse("frames/s", f"{rate:.1f}", limits.max_fps, "max_fps")

@@ -6,7 +6,6 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import av.error
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -17,7 +16,7 @@ from tubelet.video.packets import PacketCounter
 # A damaged index can make the demuxer fail at every entry; a file with none left to read must still end.
 MAX_READ_ERRORS_IN_A_ROW = 1000
 
-# PyAV turns damage into more than FFmpegError: UnicodeDecodeError for metadata, IndexError for streams that appear late.
+# PyAV turns damage into more than FFmpegError: UnicodeDecodeError for metadata, IndexError for a late stream.
 _DECODE_ERRORS = (Exception,)
 
 

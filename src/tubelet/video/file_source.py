@@ -66,9 +66,7 @@ class FileSource:
         except OSError as error:
             raise VideoError("the video is gone", path=self._path, why=error.strerror) from error
         if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
-            raise VideoError(
-                "the file has changed since it was opened", path=self._path, remedy="open it again"
-            )
+            raise VideoError("the file has changed since it was opened", path=self._path, remedy="open it again")
 
     def forget(self) -> None:
         """Drop the frame table."""
@@ -138,7 +136,7 @@ class FileSource:
             ) from error
 
     def stream(self, start: int, stop: int | None) -> Generator[Frame, None, DecodeReport | None]:
-        """Frames in order; returns the report if all of the file was decoded from its start."""
+        """Frames in order; returns the report if all of the file was asked for and decoded."""
         self._require_same_file()
         with open_container(self._path, self._limits) as (container, stream, header):
             tally = Tally(counter=PacketCounter(header.codec, header.extradata))
@@ -160,15 +158,11 @@ class FileSource:
                     return None
                 if index >= start:
                     held = converter.rgb(frame)
-            if converter is None:
-                raise nothing_decoded(self._path, tally)
             if held is not None:
                 yield self._frame(len(recorder) - 1, held, begin, recorder.last_end - recorder.first)
-            if start > 0:
+            if start > 0 and len(recorder):
                 return None
-            table = recorder.table()
-            self._keep(table)
-            return self._report(header, tally, table)
+            return self._conclude(header, tally, recorder)
 
     def _frame(self, index: int, image: npt.NDArray[np.uint8], begin: int, end: int) -> Frame:
         if self._given_fps:
@@ -176,13 +170,26 @@ class FileSource:
         base = self._header.time_base
         return Frame(index, float(begin * base), float(end * base), image)
 
-    def _report(self, header: Header, tally: Tally, table: FrameTable) -> DecodeReport:
-        problems = judge(self._path, self._limits, header, tally, table.pts)
+    def check(self) -> DecodeReport:
+        """Decode everything, without color conversion, and judge it."""
+        self._require_same_file()
+        with open_container(self._path, self._limits) as (container, stream, header):
+            tally = Tally(counter=PacketCounter(header.codec, header.extradata))
+            recorder = TableRecorder(self._path, self._limits, header)
+            for frame in decode_frames(container, stream, tally):
+                recorder.add(frame)
+            return self._conclude(header, tally, recorder)
+
+    def _conclude(self, header: Header, tally: Tally, recorder: TableRecorder) -> DecodeReport:
+        if not len(recorder):
+            raise nothing_decoded(self._path, tally)
+        self._keep(recorder.table())
+        problems = judge(self._path, self._limits, header, tally, self.table.pts)
         width, height = self.size
         return DecodeReport(
             status="partial" if problems else "ok",
             frames_declared=header.frames_declared,
-            frames_decoded=len(table),
+            frames_decoded=len(self.table),
             fps=self.fps,
             fps_source=self.fps_source,
             duration_s=float(self.ends[-1]),
@@ -192,13 +199,3 @@ class FileSource:
             container=header.container,
             problems=problems,
         )
-
-    def check(self) -> DecodeReport:
-        """Decode everything and judge it."""
-        passes = self.stream(0, None)
-        while True:
-            try:
-                next(passes)
-            except StopIteration as end:
-                report: DecodeReport = end.value
-                return report

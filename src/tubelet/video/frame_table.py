@@ -86,9 +86,7 @@ def seconds(ticks: npt.NDArray[np.int64], time_base: Fraction) -> npt.NDArray[np
     return result
 
 
-def average_rate(
-    pts: npt.NDArray[np.int64], last_duration: int, time_base: Fraction, rate: Fraction | None
-) -> float:
+def average_rate(pts: npt.NDArray[np.int64], last_duration: int, time_base: Fraction, rate: Fraction | None) -> float:
     """Frames per second of a video: the container's figure if the frames keep to it, else their number over time.
 
     Parameters
@@ -125,5 +123,5 @@ def fingerprint(frame: VideoFrame) -> int:
     bits = layout.components[0].bits if layout.is_planar else layout.padded_bits_per_pixel
     # A row's stride may be negative (bottom-up pictures) and longer than the picture; padding is nobody's bytes.
     stride = abs(plane.line_size)
-    rows = np.frombuffer(plane, np.uint8)[: stride * plane.height].reshape(plane.height, stride)
-    return zlib.crc32(np.ascontiguousarray(rows[::FINGERPRINT_ROW_STEP, : plane.width * ((bits + 7) // 8)]))
+    rows = np.frombuffer(memoryview(plane), np.uint8)[: stride * plane.height].reshape(plane.height, stride)
+    return zlib.crc32(rows[::FINGERPRINT_ROW_STEP, : plane.width * ((bits + 7) // 8)].tobytes())

@@ -12,12 +12,10 @@ end when the pipe closes.
 
 from __future__ import annotations
 
-import builtins
 import itertools
 import os
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,10 +23,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from tubelet import errors
-from tubelet.errors import DecodeWorkerError, TubeletError, UsageError
+from tubelet.errors import DecodeWorkerError, UsageError
 from tubelet.video.guard_child import Array
-from tubelet.video.guard_process import MORE_MEMORY, ChildGoneError, ChildProcess, out_of_memory
+from tubelet.video.guard_errors import rebuild_error, warn_again
+from tubelet.video.guard_process import ChildGoneError, ChildProcess
 
 _CANCEL_S = 1.0  # how long an abandoned request may take to end before its child is killed
 
@@ -158,13 +156,13 @@ class GuardedPool:
                 header, array = self._receive(child, run)
                 kind = header["kind"]
                 if kind == "warning":
-                    _warn_again(header)
+                    warn_again(header, stacklevel=3)
                 elif kind == "end":
                     healthy = True
                     return
                 elif kind == "error":
                     healthy = not header.get("memory")  # what filled the memory may still be there
-                    raise self._rebuild(header, path)
+                    raise rebuild_error(header, path, self.memory_bytes)
                 else:
                     try:
                         yield Message(header.get("header") or {}, array)
@@ -301,27 +299,6 @@ class GuardedPool:
         except ChildGoneError:
             pass
         return False
-
-    def _rebuild(self, header: dict[str, Any], path: str | None) -> TubeletError:
-        """The error that a child reported, as the most special class of it that exists here."""
-        if header.get("memory"):
-            parts = [out_of_memory(self.memory_bytes), header.get("what"), header.get("why")]
-            why = ": ".join(str(part) for part in parts if part)
-            return DecodeWorkerError("the decoding process failed", path=path, why=why, remedy=MORE_MEMORY)
-        for name in header.get("kinds") or ():
-            kind = getattr(errors, str(name), None)
-            if isinstance(kind, type) and issubclass(kind, TubeletError):
-                words = {part: header.get(part) for part in ("path", "why", "remedy")}
-                return kind(str(header.get("what")), **words)
-        return DecodeWorkerError("decoding failed unexpectedly", path=path, why=str(header.get("what")))
-
-
-def _warn_again(header: dict[str, Any]) -> None:
-    """Give a child's warning in the parent, whose filters decide what becomes of it."""
-    category = getattr(builtins, str(header.get("category")), UserWarning)
-    if not (isinstance(category, type) and issubclass(category, Warning)):
-        category = UserWarning
-    warnings.warn(str(header.get("text")), category, stacklevel=3)
 
 
 def _kill_started(starting: Future[ChildProcess]) -> None:

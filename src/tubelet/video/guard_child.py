@@ -6,9 +6,9 @@ go out as frames of a fixed prefix (header bytes, payload bytes), a JSON header,
 Nothing is pickled, so a child that a hostile file has taken over can send the parent wrong pixels, but no
 code.
 
-Frames that a child sends, by their ``kind``: ``ready`` (imports done), ``begin`` (request taken), ``item`` (one
-thing the task yielded), ``warning`` (a Python warning, for the parent to give), ``error`` and ``end`` (the last
-frame of a request).
+Frames that a child sends, by their ``kind``: ``ready`` (imports done), ``begin`` (request taken), ``item``
+(one thing the task yielded), ``warning`` (a Python warning, for the parent to give), ``error`` and ``end``
+(the last frame of a request).
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import signal
 import struct
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -31,7 +30,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tubelet.errors import TubeletError
+from tubelet.video.guard_errors import describe_error
 
 Array = npt.NDArray[Any]
 Task = Callable[[dict[str, Any]], Iterator[tuple[dict[str, Any], Array | None]]]
@@ -141,31 +140,6 @@ def serve(task: Task, run: int, request: dict[str, Any], send: Send, inbox: Inbo
             error.__traceback__ = None
     with suppress(BrokenPipeError):
         send(last)
-
-
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """An error as JSON: a ``TubeletError`` by classes and parts, any other by type, message and place."""
-    memory = is_out_of_memory(error)
-    if isinstance(error, TubeletError):
-        kinds = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, TubeletError)]
-        parts = {"what": error.what, "path": error.path, "why": error.why, "remedy": error.remedy}
-        return {"kinds": kinds, "memory": memory, **parts}
-    text = " ".join(str(error).split())[:500]
-    place = traceback.extract_tb(error.__traceback__)[-1:]
-    where = f" at {os.path.basename(place[0].filename)}:{place[0].lineno}" if place else ""
-    return {"kinds": [], "memory": memory, "what": f"{type(error).__name__}: {text}{where}"}
-
-
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or one that it was raised from, says that an allocation failed."""
-    while error is not None:
-        # torch reports a failed allocation as a RuntimeError.
-        if isinstance(error, MemoryError) or (
-            isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-        ):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def frame_writer(descriptor: int) -> Send:

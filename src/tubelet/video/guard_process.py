@@ -19,6 +19,7 @@ import numpy as np
 
 from tubelet.errors import TubeletError
 from tubelet.video.guard_child import BOOTSTRAP, MAX_HEADER_BYTES, ONE_THREAD, PREFIX, Array
+from tubelet.video.guard_errors import MORE_MEMORY, out_of_memory
 
 _PIPE_BYTES = 1 << 20  # Linux gives 64 KiB, a hundred wake-ups for one full-HD frame
 _TAIL_BYTES = 4096
@@ -197,12 +198,6 @@ class ChildProcess:
 # The last words of C++, of Python and of the C library when an allocation fails.
 _NO_MEMORY = ("bad_alloc", "MemoryError", "annot allocate memory")
 _SUSPECT = "the file is probably damaged: re-encode it or leave it out"
-MORE_MEMORY = "raise the memory limit if the file is meant to be this large"
-
-
-def out_of_memory(memory_bytes: int) -> str:
-    """The cause, in words."""
-    return f"out of memory (limit {memory_bytes / (1 << 30):.2g} GiB)"
 
 
 def _nonsense(what: str) -> ChildGoneError:

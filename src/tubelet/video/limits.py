@@ -13,7 +13,6 @@ CONTAINERS: dict[str, str] = {
     "mpegts": "MPEG-TS",
     "mpeg": "MPEG-PS",
     "gif": "GIF",
-    "flv": "FLV",
     "asf": "WMV, ASF",
 }
 

@@ -17,6 +17,9 @@ from tubelet.video.limits import Limits
 from tubelet.video.packet_table import table_from_packets
 from tubelet.video.pixels import Orientation, orientation_of
 
+# A container that counts no frames is held to the limit on frames/s while it is decoded, every so many frames.
+_RATE_EVERY = 1024
+
 
 class TableRecorder:
     """Collects the rows of a :class:`FrameTable` while a video is decoded from its start.
@@ -65,11 +68,15 @@ class TableRecorder:
 
     def _stay_within_limits(self, stamp: int) -> None:
         limits = self._limits
-        what = ""
-        if len(self._pts) >= limits.max_frames:
+        count = len(self._pts)
+        elapsed = (stamp - self._pts[0]) * self._header.time_base
+        what = field = ""
+        if count >= limits.max_frames:
             what, field = f"has more than {limits.max_frames} frames", "max_frames"
-        elif (stamp - self._pts[0]) * self._header.time_base > limits.max_duration_s:
+        elif elapsed > limits.max_duration_s:
             what, field = f"is longer than {limits.max_duration_s:.0f} s", "max_duration_s"
+        elif count % _RATE_EVERY == 0 and count > limits.max_fps * elapsed:
+            what, field = f"has more than {limits.max_fps:g} frames/s", "max_fps"
         if what:
             remedy = f"raise Limits.{field} if the file is to be trusted"
             raise RefusedVideoError(f"the video {what}", path=self._path, remedy=remedy)

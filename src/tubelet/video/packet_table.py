@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from av.packet import Packet
+from av.video.stream import VideoStream
 
 from tubelet.video.container import Header, open_container
 from tubelet.video.decoder import Tally, decode_frames, read_packets
@@ -86,7 +87,7 @@ def _is_cheap(header: Header) -> bool:
     return frames is None or frames * header.width * header.height <= CHEAP_PIXELS
 
 
-def _is_clean_start(header: Header, packet: Packet) -> bool:  # type: ignore[type-arg]
+def _is_clean_start(header: Header, packet: Packet[VideoStream]) -> bool:
     """Whether decoding may start at a key packet: true of all but H.264's key pictures that later ones look past."""
     if header.codec != "h264":
         return True

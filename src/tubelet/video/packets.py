@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from av.packet import Packet
+from av.video.stream import VideoStream
 
 # A packet this small in an MPEG-4 stream repeats the picture before or pads the stream; no picture fits into it.
 _TINY_BYTES = 8
@@ -30,7 +31,7 @@ class PacketCounter:
         self._codec = codec
         self._clock_bits = _mpeg4_clock_bits(extradata) if codec == "mpeg4" else None
 
-    def pictures(self, packet: Packet) -> int:  # type: ignore[type-arg]
+    def pictures(self, packet: Packet[VideoStream]) -> int:
         """Number of pictures to be shown from ``packet``, which is not empty."""
         if packet.is_discard:
             return 0  # before the start of an edit: decoded, but not shown

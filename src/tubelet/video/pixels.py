@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,10 +35,10 @@ class Orientation:
         return self.quarter_turns % 2 == 1
 
     def apply(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Turn an ``(H, W, 3)`` image; the result is contiguous."""
+        """A turned copy of an ``(H, W, 3)`` image, contiguous."""
         if self.mirrored:
             image = image[:, ::-1]
-        return np.ascontiguousarray(np.rot90(image, self.quarter_turns))
+        return np.rot90(image, self.quarter_turns).copy()
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
@@ -45,9 +46,10 @@ def orientation_of(frame: VideoFrame) -> Orientation:
 
     Angles are rounded to quarter turns: the matrix may hold any angle, cameras write these four.
     """
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
-    if data is None:
+    kept: Any = frame.side_data  # a mapping by type, whatever its stub says
+    if not len(kept) or Type.DISPLAYMATRIX not in kept:
         return Orientation()
+    data = kept[Type.DISPLAYMATRIX]
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data)[:36])
     # Row-vector convention with y pointing down: (x, y) goes to (a x + c y, b x + d y), 16.16 fixed point.
     mirrored = a * d - b * c < 0
@@ -84,15 +86,21 @@ class RgbConverter:
             return (self._width, self._height, 3)
         return (self._height, self._width, 3)
 
+    def fits(self, frame: VideoFrame) -> bool:
+        """Whether ``frame`` has the video's size."""
+        return frame.width == self._width and frame.height == self._height
+
     def rgb(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
         """``frame`` as ``(H, W, 3)`` uint8 RGB; a frame of another size is scaled to the video's (bilinear)."""
-        if frame.width == self._width and frame.height == self._height:
+        if self.fits(frame):
             converted = self._reformatter.reformat(frame, format="rgb24", threads=1)
         else:
             converted = VideoReformatter().reformat(
                 frame, width=self._width, height=self._height, format="rgb24", interpolation="BILINEAR", threads=1
             )
         plane = converted.planes[0]
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: self._height, : self._width * 3]
-        image = rows.reshape(self._height, self._width, 3)
-        return self._orientation.apply(image).copy() if image.base is not None else image
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+            : self._height, : self._width * 3
+        ]
+        # Copied once: from the decoder's padded rows, turned as needed, into an array of its own.
+        return self._orientation.apply(rows.reshape(self._height, self._width, 3))

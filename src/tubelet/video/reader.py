@@ -139,11 +139,9 @@ class Video:
         if wanted.size == 0:
             wanted = wanted.astype(np.int64)
         if wanted.ndim != 1 or not np.issubdtype(wanted.dtype, np.integer):
-            raise UsageError(
-                "frame indices must be a list of integers", path=self.path, why=f"got {indices!r:.80}"
-            )
+            raise UsageError("frame indices must be a list of integers", path=self.path, why=f"got {indices!r:.80}")
         length = len(self)
-        if wanted.size and not (0 <= wanted.min() and wanted.max() < length):
+        if wanted.size and not (wanted.min() >= 0 and wanted.max() < length):
             outside = int(wanted[(wanted < 0) | (wanted >= length)][0])
             raise UsageError(
                 f"frame {outside} does not exist",
@@ -171,6 +169,9 @@ class Video:
         """
         if start < 0 or (stop is not None and stop < start):
             raise UsageError("frames are counted from 0 forwards", why=f"start={start}, stop={stop}")
+        return self._iterate(start, stop)
+
+    def _iterate(self, start: int, stop: int | None) -> Iterator[Frame]:
         report = yield from self._source.stream(start, stop)
         if report is not None:
             self.report = report

@@ -175,9 +175,7 @@ def _entries(split_sizes: Mapping[str, int], seed: int) -> Iterator[_Entry]:
 
 def _card(split_sizes: Mapping[str, int], seed: int, difficulty: Difficulty) -> dict[str, Any]:
     counts = {
-        split: {
-            label: len(range(first, size, len(MOTION_CLASSES))) for first, label in enumerate(MOTION_CLASSES)
-        }
+        split: {label: len(range(first, size, len(MOTION_CLASSES))) for first, label in enumerate(MOTION_CLASSES)}
         for split, size in split_sizes.items()
     }
     return {
@@ -259,9 +257,7 @@ def _metadata(entries: list[_Entry]) -> str:
     return text.getvalue()
 
 
-def _make(
-    folder: Path, missing: list[_Entry], difficulty: Difficulty, workers: int
-) -> Generator[int, None, None]:
+def _make(folder: Path, missing: list[_Entry], difficulty: Difficulty, workers: int) -> Generator[int, None, None]:
     """Make the missing videos; yields how many came since the last time."""
     requests: list[dict[str, Any]] = [
         {

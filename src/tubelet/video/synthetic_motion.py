@@ -45,9 +45,7 @@ MOTION_CLASSES: tuple[str, ...] = tuple(_DIRECTIONS)
 """The ten classes, each beside its reverse."""
 
 REVERSED: dict[str, str] = {
-    label: next(
-        other for other, back in _DIRECTIONS.items() if back == (-ahead[0], -ahead[1], -ahead[2], -ahead[3])
-    )
+    label: next(other for other, back in _DIRECTIONS.items() if back == (-ahead[0], -ahead[1], -ahead[2], -ahead[3]))
     for label, ahead in _DIRECTIONS.items()
 }
 """The class that a class becomes when its video runs backward."""
@@ -107,8 +105,7 @@ class Difficulty:
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON values."""
         return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in dataclasses.asdict(self).items()
+            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
         }
 
     @classmethod
@@ -208,9 +205,7 @@ def draw_motion(label: str, seed: int, difficulty: Difficulty = DEFAULT_DIFFICUL
     start = rng.integers(0, TURN, size=4)
     pace = rng.random()
     small, large = difficulty.radius_px
-    slow_growth, fast_growth = (
-        math.log(factor) / math.log(large / small) for factor in difficulty.scale_factor
-    )
+    slow_growth, fast_growth = (math.log(factor) / math.log(large / small) for factor in difficulty.scale_factor)
     turn = (difficulty.turn_deg[0] / 360, difficulty.turn_deg[1] / 360)
     ahead = _DIRECTIONS[label]
     # A diagonal way is as long as a straight one.

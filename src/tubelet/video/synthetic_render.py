@@ -18,8 +18,15 @@ from tubelet.provenance import derive_seed
 from tubelet.video.synthetic_motion import DEFAULT_DIFFICULTY, Difficulty, Trajectory
 
 PATTERNS: tuple[str, ...] = ("solid", "stripes", "checker", "dots", "rings")
-PALETTES: dict[str, tuple[float, float]] = {"warm": (-0.03, 0.13), "cool": (0.47, 0.68)}
-"""Range of the hue, of a circle of 1."""
+PALETTES: dict[str, tuple[float, float]] = {"warm": (-0.03, 0.1), "cool": (0.5, 0.66)}
+"""Range of the ground's hue, of a circle of 1."""
+
+# Hue, saturation and value of the pattern's figure. Patterns differ in color too: ones that differ in outline
+# alone take a small network thousands of steps to tell apart at every angle and size.
+_FIGURES = {
+    "warm": {"stripes": (0, 0, 1), "checker": (0, 0, 0.08), "dots": (0.36, 0.9, 0.7), "rings": (0.77, 0.7, 0.8)},
+    "cool": {"stripes": (0, 0, 1), "checker": (0, 0, 0.08), "dots": (0.9, 0.8, 0.9), "rings": (0.2, 0.9, 0.8)},
+}
 
 TEXTURES: tuple[str, ...] = tuple(f"{palette}_{pattern}" for palette in PALETTES for pattern in PATTERNS)
 """The ten textures of the moving object: recognizable in one frame, independent of the class."""
@@ -85,8 +92,8 @@ def draw_scene(seed: int, difficulty: Difficulty = DEFAULT_DIFFICULTY) -> Scene:
     palette, pattern = TEXTURES[texture].split("_")
     hue = float(rng.uniform(*PALETTES[palette])) % 1
     bright = colorsys.hsv_to_rgb(hue, float(rng.uniform(0.75, 1.0)), float(rng.uniform(0.85, 1.0)))
-    dark = colorsys.hsv_to_rgb(hue, float(rng.uniform(0.6, 1.0)), float(rng.uniform(0.1, 0.25)))
-    thing = Thing(_pick(rng, SHAPES), pattern, (bright, dark), float(rng.random()))
+    figure = colorsys.hsv_to_rgb(*_FIGURES[palette].get(pattern, (0, 0, 0)))
+    thing = Thing(_pick(rng, SHAPES), pattern, (bright, figure), float(rng.random()))
     background = _waves(rng, difficulty)
     for _ in range(difficulty.distractors):
         # Gray and of any pattern: what moves is what is colored.
@@ -203,9 +210,7 @@ def _distance(shape: str, u: NDArray[np.float32], v: NDArray[np.float32]) -> NDA
     nearest: NDArray[np.float32] | None = None
     for corners in _SHAPES[shape]:
         inside: NDArray[np.float32] | None = None
-        turning = sum(
-            a[0] * b[1] - a[1] * b[0] for a, b in zip(corners, corners[1:] + corners[:1], strict=True)
-        )
+        turning = sum(a[0] * b[1] - a[1] * b[0] for a, b in zip(corners, corners[1:] + corners[:1], strict=True))
         for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
             length = math.copysign(math.hypot(x1 - x0, y1 - y0), turning)
             normal_x, normal_y = np.float32((y1 - y0) / length), np.float32((x0 - x1) / length)

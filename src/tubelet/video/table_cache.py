@@ -20,7 +20,7 @@ from typing import Any
 import av
 import numpy as np
 
-from tubelet.artifacts import write_bytes
+from tubelet.artifacts import write_atomically
 from tubelet.provenance import sha256_file
 from tubelet.video.frame_table import FrameTable
 from tubelet.video.pixels import Orientation
@@ -98,9 +98,14 @@ def store_table(path: Path, table: FrameTable, before: os.stat_result) -> None:
             keyframes=table.keyframes,
             fingerprints=table.fingerprints,
         )
-        write_bytes(_place(path), buffer.getvalue())
+        content = buffer.getvalue()  # a zip, so that damage by a power cut is noticed by its checksums
+        write_atomically(_place(path), lambda temporary: _fill(temporary, content), durable=False)
     except Exception:  # a full disk or a folder that may not be written costs a measurement, no more
         return
+
+
+def _fill(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
 
 
 def _place(path: Path) -> Path:
@@ -124,7 +129,7 @@ def _same_file(path: Path, facts: dict[str, Any]) -> bool:
         return True  # the sample was the whole file
     if status.st_mtime_ns == facts["mtime_ns"] and facts["settled"]:
         return True
-    return sha256_file(path) == facts["sha256"]
+    return bool(sha256_file(path) == facts["sha256"])
 
 
 def _sample_hash(path: Path, size: int) -> str:

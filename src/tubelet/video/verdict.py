@@ -48,9 +48,7 @@ def judge(path: Path, limits: Limits, header: Header, tally: Tally, pts: npt.NDA
     return tuple(problems)
 
 
-def _missing_packets(
-    path: Path, limits: Limits, header: Header, tally: Tally, structure: Structure
-) -> list[str]:
+def _missing_packets(path: Path, limits: Limits, header: Header, tally: Tally, structure: Structure) -> list[str]:
     """Packets that the container's bookkeeping knows and the demuxer did not find or was told to leave out."""
     stored = structure.packets
     if stored is None:

@@ -35,8 +35,8 @@ def embed_tsne(
     -------
     ndarray
         (n, 2) float64, centered, the farthest point at distance 1. Only neighborhoods mean something: neither
-        the axes, nor the sizes of clusters, nor the distances between them do. Fewer than five points, and points
-        that are all equal, are laid out by PCA alone.
+        the axes, nor the sizes of clusters, nor the distances between them do. Fewer than five points, and
+        points that are all equal, are laid out by PCA alone.
 
     Raises
     ------
@@ -45,8 +45,8 @@ def embed_tsne(
 
     Notes
     -----
-    L. van der Maaten and G. Hinton, Visualizing Data using t-SNE, JMLR 9 (2008); the PCA start, which keeps the
-    global arrangement and the result repeatable, as in D. Kobak and P. Berens, Nature Communications 10 (2019).
+    L. van der Maaten and G. Hinton, Visualizing Data using t-SNE, JMLR 9 (2008). The PCA start keeps the global
+    arrangement and makes the result repeatable: D. Kobak and P. Berens, Nature Communications 10 (2019).
     """
     points = np.asarray(vectors, dtype=np.float64)
     if points.ndim != 2 or 0 in points.shape:
@@ -54,11 +54,13 @@ def embed_tsne(
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points).all(1)).sum())
         raise UsageError("an embedding needs finite vectors", why=f"{bad} of {len(points)} are not")
-    reduced = _principal(points, min(_FIRST_DIMENSIONS, *points.shape))
+    centered = points - points.mean(0)
     # Less spread than rounding leaves is no spread: the start would be divided by it.
-    flat = np.ptp(reduced, axis=0).max() <= 1e-12 * max(1.0, float(np.abs(points).max()))
-    if len(points) < 5 or flat:
-        return _framed(_two_columns(np.zeros_like(reduced) if flat else reduced))
+    if np.abs(centered).max() <= 1e-12 * np.abs(points).max():
+        return np.zeros((len(points), 2))
+    reduced = _principal(centered, min(_FIRST_DIMENSIONS, *points.shape))
+    if len(points) < 5:
+        return _framed(_two_columns(reduced))
 
     from sklearn.manifold import TSNE
 
@@ -75,14 +77,11 @@ def embed_tsne(
     return _framed(np.asarray(layout, dtype=np.float64))
 
 
-def _principal(points: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
+def _principal(centered: NDArray[np.float64], dimensions: int) -> NDArray[np.float64]:
     """Scores on the first principal components, the sign of each fixed by its largest loading."""
     from sklearn.decomposition import PCA
 
-    centered = points - points.mean(0)
-    if not centered.any():
-        return np.zeros((len(points), dimensions))
-    solver = "full" if min(points.shape) <= 500 else "randomized"
+    solver = "full" if min(centered.shape) <= 500 else "randomized"
     scores = PCA(dimensions, svd_solver=solver, random_state=0).fit_transform(centered)
     return np.asarray(scores, dtype=np.float64)
 
@@ -94,4 +93,4 @@ def _two_columns(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 def _framed(layout: NDArray[np.float64]) -> NDArray[np.float64]:
     layout = layout - (layout.max(0) + layout.min(0)) / 2
     farthest = float(np.linalg.norm(layout, axis=1).max())
-    return np.asarray(layout / farthest if farthest > 0 else layout)
+    return np.asarray(layout / farthest)

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from tubelet.video.structure.asf import inspect_asf
 from tubelet.video.structure.avi import inspect_avi
 from tubelet.video.structure.bytes_reader import BytesReader, TruncatedStructureError, open_bytes
 from tubelet.video.structure.gif import inspect_gif
 from tubelet.video.structure.matroska import inspect_matroska
 from tubelet.video.structure.mp4 import inspect_mp4
+from tubelet.video.structure.mpegps import inspect_mpegps
 from tubelet.video.structure.mpegts import inspect_mpegts
 from tubelet.video.structure.result import Structure
 
 __all__ = ["Structure", "inspect"]
 
 _READERS: dict[str, Callable[[BytesReader], Structure]] = {
+    "asf": inspect_asf,
     "avi": inspect_avi,
     "gif": inspect_gif,
     "matroska": inspect_matroska,
     "mov": inspect_mp4,
+    "mpeg": inspect_mpegps,
     "mpegts": inspect_mpegts,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
-from tubelet.video.structure.bytes_reader import BytesReader, TruncatedStructureError
+from tubelet.video.structure.bytes_reader import BytesReader
 from tubelet.video.structure.result import Structure
 
 _HAS_INDEX = 0x10  # AVIF_HASINDEX in the main header's flags
@@ -79,7 +79,7 @@ def _walk_list(walk: _Walk, position: int, end: int, parent: bytes) -> None:
         else:
             _header(walk, kind, body, size, parent)
         position = after + (after & 1)
-    if parent == b"movi" and 0 < end - position:
+    if parent == b"movi" and end - position > 0:
         walk.problem(f"{end - position} bytes at byte {position} belong to no chunk")
 
 
@@ -92,11 +92,11 @@ def _header(walk: _Walk, kind: bytes, body: int, size: int, parent: bytes) -> No
             walk.length = walk.file.number(body + 32, 4, "little")
         walk.streams += 1
     elif kind == b"idx1" and walk.stream is not None:
-        entries = walk.file.read(body, size - size % 16)
-        prefix = b"%02d" % walk.stream
+        names = (b"%02ddc" % walk.stream, b"%02ddb" % walk.stream)
         walk.indexed = sum(
-            entries[at : at + 2] == prefix and entries[at + 2 : at + 4] in (b"dc", b"db")
-            for at in range(0, len(entries), 16)
+            block[at : at + 4] in names
+            for block in walk.file.blocks(body, body + size - size % 16)
+            for at in range(0, len(block), 16)
         )
 
 

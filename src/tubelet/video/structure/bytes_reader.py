@@ -38,6 +38,13 @@ class BytesReader:
             raise TruncatedStructureError(f"{count} bytes at {position}")
         return data
 
+    def peek(self, position: int, count: int) -> bytes:
+        """Up to ``count`` bytes at ``position``, fewer at the end of the file."""
+        if not 0 <= position <= self.size:
+            raise TruncatedStructureError(f"byte {position}")
+        self._file.seek(position)
+        return self._file.read(min(count, self.size - position))
+
     def number(self, position: int, count: int, order: str = "big") -> int:
         """Unsigned integer of ``count`` bytes."""
         return int.from_bytes(self.read(position, count), "little" if order == "little" else "big")

@@ -73,19 +73,19 @@ def inspect_matroska(file: BytesReader) -> Structure:
 
 def _element(file: BytesReader, position: int) -> tuple[int, int | None, int]:
     """Id, length (None if unknown) and start of content of the element at a position."""
-    first = file.number(position, 1)
-    width = 9 - first.bit_length()
-    if not 1 <= width <= 4:
-        raise TruncatedStructureError(f"no element at byte {position}")
-    identity = file.number(position, width)
-    position += width
-    first = file.number(position, 1)
-    width = 9 - first.bit_length()
-    if not 1 <= width <= 8:
-        raise TruncatedStructureError(f"no length at byte {position}")
-    mask = (1 << 7 * width) - 1
-    length = file.number(position, width) & mask
-    return identity, None if length == mask else length, position + width
+    head = file.peek(position, 12)
+    try:
+        id_width = 9 - head[0].bit_length()
+        first = head[id_width]
+        length_width = 9 - first.bit_length()
+        if id_width > 4 or length_width > 8 or id_width + length_width > len(head):
+            raise TruncatedStructureError(f"no element at byte {position}")
+    except IndexError as error:
+        raise TruncatedStructureError(f"no element at byte {position}") from error
+    mask = (1 << 7 * length_width) - 1
+    length = int.from_bytes(head[id_width : id_width + length_width], "big") & mask
+    body = position + id_width + length_width
+    return int.from_bytes(head[:id_width], "big"), None if length == mask else length, body
 
 
 def _read_file(walk: _Walk) -> None:
@@ -186,9 +186,7 @@ def _read_cues(walk: _Walk, body: int, end: int) -> None:
             continue
         for inner, at, until in _children(walk, start, after):
             if inner == 0xB7:
-                walk.cues += [
-                    walk.file.number(a, min(8, b - a)) for i, a, b in _children(walk, at, until) if i == 0xF1
-                ]
+                walk.cues += [walk.file.number(a, min(8, b - a)) for i, a, b in _children(walk, at, until) if i == 0xF1]
 
 
 def _read_cluster(walk: _Walk, body: int, end: int, *, open_ended: bool) -> int:
@@ -225,12 +223,12 @@ def _read_cluster(walk: _Walk, body: int, end: int, *, open_ended: bool) -> int:
 
 
 def _count_block(walk: _Walk, start: int, end: int) -> None:
-    first = walk.file.number(start, 1)
-    width = 9 - first.bit_length()
-    if width > 8 or start + width + 3 > end:
+    head = walk.file.peek(start, min(12, end - start))
+    width = 9 - head[0].bit_length() if head else 9
+    if width > 8 or len(head) < width + 3:
         walk.problem(f"a block at byte {start} is too short")
         return
-    number = walk.file.number(start, width) & ((1 << 7 * width) - 1)
-    laced = walk.file.number(start + width + 2, 1) & 0x06
-    frames = walk.file.number(start + width + 3, 1) + 1 if laced and start + width + 4 <= end else 1
+    number = int.from_bytes(head[:width], "big") & ((1 << 7 * width) - 1)
+    laced = head[width + 2] & 0x06
+    frames = head[width + 3] + 1 if laced and len(head) > width + 3 else 1
     walk.packets[number] = walk.packets.get(number, 0) + frames

@@ -14,6 +14,9 @@ from tubelet.video.structure.result import Structure
 # Children of these fill them exactly; QuickTime closes other boxes with four zero bytes.
 _FILLED = (b"file", b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"edts")
 
+# Samples of a track, four times the frames that a video may have by default: damage cannot make us read gigabytes.
+_MAX_ROWS = 8_000_000
+
 
 def inspect_mp4(file: BytesReader) -> Structure:
     """Bookkeeping of an MP4, MOV or 3GP file, fragmented or not."""
@@ -144,9 +147,9 @@ class _Mp4Reader:
 
     def numbers(self, start: int, end: int, rows: int, columns: int) -> npt.NDArray[np.int64]:
         """``(rows, columns)`` big-endian 32-bit numbers, fewer rows if the box ends before."""
-        if start + rows * columns * 4 > end:
+        if start + rows * columns * 4 > end or rows > _MAX_ROWS:
             self.movie.problem("a table of the header is longer than its box")
-            rows = max(0, end - start) // (columns * 4)
+            rows = min(_MAX_ROWS, max(0, end - start) // (columns * 4))
         data = self.file.read(start, rows * columns * 4)
         return np.frombuffer(data, ">u4").astype(np.int64).reshape(rows, columns)
 

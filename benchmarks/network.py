@@ -1,0 +1,31 @@
+"""Full C3D, clips in memory: ours against eager fp32 contiguous PyTorch."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+from benchmarks.turns import in_turns, ratio, row
+from tubelet.training.precision import has_fast_bfloat16
+
+BARS = {"float32": 1.7, "bfloat16": 3.3}
+
+
+def run(rounds: int, work: Path) -> list[dict[str, object]]:
+    """Clips per second and ratios; the rival shares no process with us."""
+    variants = {"rival": ["benchmarks.rival_network"]}
+    for precision in BARS:
+        if precision == "float32" or has_fast_bfloat16():
+            variants[precision] = ["benchmarks.our_network", precision]
+    rates = in_turns(variants, rounds)
+    rows = [
+        row(f"{name}: clips/s", f"{statistics.median(values):.2f}", "median", values=values)
+        for name, values in rates.items()
+    ]
+    for precision, bar in BARS.items():
+        if precision in rates:
+            middle, low, high = ratio(rates[precision], rates["rival"])
+            rows.append(row(f"C3D {precision} / eager fp32 contiguous", f"{middle:.2f}x", f"bar {bar}x, range {low:.2f}-{high:.2f}"))
+        else:
+            rows.append(row(f"C3D {precision}", "-", "this processor has no bf16 arithmetic"))
+    return rows

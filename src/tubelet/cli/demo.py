@@ -1,0 +1,79 @@
+"""``tubelet demo``: the main job from nothing: videos, training, descriptors, SVM, report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tubelet.cli.options import (
+    DeviceOption,
+    DryRunOption,
+    JsonOption,
+    SeedOption,
+    WorkersOption,
+    choose_device,
+)
+from tubelet.cli.options import print_json, say
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for videos, runs and report.")] = Path(
+        "runs/demo"
+    ),
+    long: Annotated[
+        bool, typer.Option("--long", help="Train for longer (about 25 minutes on 2 cores).")
+    ] = False,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps of each net.")] = None,
+    train_videos: Annotated[int, typer.Option("--train-videos", min=20, help="Videos to train on.")] = 2000,
+    test_videos: Annotated[int, typer.Option("--test-videos", min=10, help="Videos to test on.")] = 400,
+    seed: SeedOption = 0,
+    workers: WorkersOption = 2,
+    device: DeviceOption = "auto",
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make synthetic motion videos, train a small C3D on them, describe, classify, and write a report.
+
+    The same net with depth-1 kernels and a single-frame net are trained beside it, to show what temporal
+    kernels buy. Interrupted, the same command goes on where it was.
+    """
+    from tubelet.cli.demo_report import demo_report
+    from tubelet.protocols.motion import STEPS, STEPS_LONG, run_motion_study
+    from tubelet.reporting.terminal import progress
+    from tubelet.video.synthetic import DEFAULT_DIFFICULTY, make_dataset
+
+    started = time.monotonic()
+    n_steps = steps or (STEPS_LONG if long else STEPS)
+    folder = out / ("long" if long else "short") if steps is None else out / f"steps{n_steps}"
+    sizes = {"train": train_videos, "test": test_videos}
+    say(f"{train_videos} + {test_videos} videos: {DEFAULT_DIFFICULTY.describe()}")
+    say(f"4 nets of {n_steps} steps -> {folder}")
+    if dry_run:
+        return
+    with progress("making videos", total=train_videos + test_videos, unit="video") as bar:
+        videos = make_dataset(
+            out / "videos",
+            sizes,
+            seed=0,
+            workers=workers,
+            progress=lambda done, total: bar.update(done - bar.done),
+        )
+    found = run_motion_study(
+        videos, folder, steps=n_steps, seed=seed, workers=workers, device=choose_device(device), say=say
+    )
+    report = demo_report(
+        out / ("report-long.html" if long else "report.html"), videos, folder, found, n_steps
+    )
+    minutes = (time.monotonic() - started) / 60
+    if as_json:
+        figures = {key: recognition.to_dict() for key, (_, recognition) in found.items()}
+        print_json({"report": str(report), "minutes": minutes, "nets": figures})
+        return
+    for _, recognition in found.values():
+        for result in recognition.results:
+            typer.echo(result.headline())
+    typer.echo(f"report: {report}")
+    say(f"done in {minutes:.1f} minutes; the trained model lies in {folder / 'depth3' / 'model'}")

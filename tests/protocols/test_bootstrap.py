@@ -1,0 +1,104 @@
+"""Intervals, against the binomial distribution and against coverage."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from tubelet.protocols.bootstrap import bootstrap_interval
+
+
+@pytest.mark.parametrize(("n", "right"), [(25, 17), (60, 55), (300, 120)])
+def test_resampled_accuracy_is_binomial(n: int, right: int) -> None:
+    # A resample of n videos of which a share p is right has Binomial(n, p) right ones.
+    interval = bootstrap_interval([1] * right + [0] * (n - right), draws=20_000)
+    low, high = stats.binom.ppf([0.025, 0.975], n, right / n) / n
+    assert interval.low == pytest.approx(low, abs=1.01 / n)
+    assert interval.high == pytest.approx(high, abs=1.01 / n)
+    assert (interval.method, interval.unit, interval.n_units) == ("percentile bootstrap", "video", n)
+
+
+def test_twenty_five_videos_give_about_eighteen_points() -> None:
+    interval = bootstrap_interval([1] * 17 + [0] * 8)
+    assert (interval.high - interval.low) / 2 == pytest.approx(0.18, abs=0.02)
+
+
+def test_the_seed_decides() -> None:
+    values = np.random.default_rng(0).random(50)
+    assert bootstrap_interval(values, seed=1) == bootstrap_interval(values, seed=1)
+    assert bootstrap_interval(values, seed=1) != bootstrap_interval(values, seed=2)
+
+
+def test_ten_groups_are_resampled_as_groups() -> None:
+    # All videos of a group alike: ten independent units, whatever the number of videos.
+    values = np.repeat([1.0] * 6 + [0.0] * 4, 30)
+    groups = [f"g{index}" for index in range(10) for _ in range(30)]
+    over_groups = bootstrap_interval(values, groups, draws=20_000)
+    low, high = stats.binom.ppf([0.025, 0.975], 10, 0.6) / 10
+    assert (over_groups.low, over_groups.high) == (pytest.approx(low), pytest.approx(high))
+    assert (over_groups.unit, over_groups.n_units) == ("group", 10)
+    over_videos = bootstrap_interval(values)
+    assert over_videos.high - over_videos.low < (over_groups.high - over_groups.low) / 3
+
+
+def test_groups_of_unequal_size_weigh_by_their_videos() -> None:
+    values = [1.0] * 90 + [0.0] * 9
+    groups = ["big"] * 90 + [f"g{index}" for index in range(9)]
+    interval = bootstrap_interval(values, groups, draws=20_000)
+    # P(the big group is not drawn) = 0.9^10 = 35 %, and then the accuracy is 0.
+    assert interval.low == 0.0
+    assert interval.high > 0.95
+
+
+def test_fewer_than_ten_groups_are_too_few() -> None:
+    values = [1, 0] * 9
+    interval = bootstrap_interval(values, [f"g{index // 2}" for index in range(18)])
+    assert (interval.unit, interval.n_units) == ("video", 18)
+
+
+@pytest.mark.parametrize("n", [1, 12, 60])
+def test_all_right_or_all_wrong_is_exact_binomial(n: int) -> None:
+    right, wrong = bootstrap_interval(np.ones(n)), bootstrap_interval(np.zeros(n))
+    exact = stats.binomtest(n, n).proportion_ci(0.95, method="exact")
+    assert right.low == pytest.approx(exact.low)
+    assert right.high == 1.0
+    assert (wrong.low, wrong.high) == (0.0, pytest.approx(1 - exact.low))
+    assert right.method == "exact binomial"
+
+
+def test_level_widens() -> None:
+    values = np.random.default_rng(3).random(40)
+    narrow, wide = bootstrap_interval(values, level=0.5), bootstrap_interval(values, level=0.99)
+    assert wide.low < narrow.low < values.mean() < narrow.high < wide.high
+
+
+def test_coverage_is_near_the_level() -> None:
+    rng = np.random.default_rng(7)
+    inside = 0
+    for trial in range(200):
+        interval = bootstrap_interval(rng.normal(5.0, 1.0, 60), draws=400, seed=trial)
+        inside += interval.low <= 5.0 <= interval.high
+    assert 0.89 <= inside / 200 <= 0.99
+
+
+@settings(deadline=None, max_examples=40)
+@given(values=st.lists(st.floats(0, 1), min_size=1, max_size=40), seed=st.integers(0, 99))
+def test_an_interval_lies_within_the_values(values: list[float], seed: int) -> None:
+    interval = bootstrap_interval(values, draws=100, seed=seed)
+    if interval.method == "percentile bootstrap":
+        assert min(values) - 1e-12 <= interval.low <= interval.high <= max(values) + 1e-12
+    assert not math.isnan(interval.low)
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    with pytest.raises(ValueError, match="n > 0"):
+        bootstrap_interval([])
+    with pytest.raises(ValueError, match="2 values but 1 groups"):
+        bootstrap_interval([1, 0], ["g"])
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        bootstrap_interval([1, 0], level=95)

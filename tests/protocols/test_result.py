@@ -1,0 +1,67 @@
+"""A Result prints itself, and survives JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tubelet.protocols.bootstrap import Interval
+from tubelet.protocols.result import Published, Result
+from tubelet.protocols.video_level import classification_result
+
+
+@pytest.fixture
+def result() -> Result:
+    scores = np.array([[0.9, 0.1, 0.0], [0.2, 0.5, 0.3], [0.1, 0.7, 0.2], [0.1, 0.3, 0.6]])
+    return classification_result(
+        scores, ["walk", "run", "run", "run"], ["walk", "run", "jump"],
+        protocol="linear SVM on fc6", video_ids=["a", "b", "c", "d"], top_k=(2,),
+        settings={"C": 1.0}, provenance={"seed": 0}, notes=["tiny"],
+        published=Published(0.823, "C3D, table 3", "paper", "full frame rate"),
+    )  # fmt: skip
+
+
+def test_it_prints_itself_beside_the_published_figure(result: Result) -> None:
+    text = str(result)
+    head = text.splitlines()[0]
+    assert head.startswith("linear SVM on fc6: accuracy 75.0% (95% interval ")
+    assert "percentile bootstrap over 4 videos) on 4 videos" in head
+    assert head.endswith("; published: 82.3% [paper: C3D, table 3; full frame rate]")
+    assert "  top-2 100.0%" in text
+    assert "  run         3      2    67%       100%  jump" in text
+    assert "  jump        0      0      -         0%  -" in text
+    assert text.endswith("  note: tiny")
+
+
+def test_it_survives_json(result: Result, tmp_path: Path) -> None:
+    file = result.save(tmp_path / "result.json")
+    read = Result.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    assert read == result
+    assert str(read) == str(result)
+
+
+def test_a_bare_result_prints_and_survives() -> None:
+    bare = Result("p", "accuracy", 0.5, 2)
+    assert str(bare) == "p: accuracy 50.0% on 2 videos"
+    assert Result.from_dict(json.loads(json.dumps(bare.to_dict()))) == bare
+
+
+def test_it_is_frozen(result: Result) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.value = 1.0  # type: ignore[misc]
+
+
+def test_an_exact_interval_says_so() -> None:
+    interval = Interval(0.7, 1.0, 0.95, "exact binomial", "group", 12, 0)
+    assert "exact binomial over 12 groups" in Result("p", "accuracy", 1.0, 40, interval).headline()
+
+
+def test_a_published_figure_needs_source_and_tag() -> None:
+    with pytest.raises(ValueError, match="needs its source"):
+        Published(0.8, "")
+    with pytest.raises(ValueError, match="tag must be"):
+        Published(0.8, "somewhere", "memory")

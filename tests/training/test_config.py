@@ -1,0 +1,76 @@
+"""Settings: validation in words, TOML there and back, and the published experiments."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tubelet.clips.jitter import Jitter
+from tubelet.errors import UsageError
+from tubelet.training.config import TrainConfig, load_experiment, save_toml
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+def test_scratch_is_the_released_solver() -> None:
+    experiment = load_experiment(EXPERIMENTS / "c3d_ucf101_scratch.toml")
+    train = experiment.train
+    assert (train.learning_rate, train.momentum, train.weight_decay) == (0.003, 0.9, 0.005)
+    assert (train.batch_size, train.iterations, train.step_every, train.step_factor) == (30, 60_000, 20_000, 0.1)
+    assert (train.optimizer, train.schedule, train.clips) == ("sgd", "step", "non_overlapping")
+    assert train.jitter == Jitter(crop="published")
+    assert (experiment.model, experiment.dataset, experiment.weights) == ("c3d_depth3", "ucf101", "none")
+
+
+def test_finetune_is_the_released_solver() -> None:
+    experiment = load_experiment(EXPERIMENTS / "c3d_ucf101_finetune.toml")
+    train = experiment.train
+    assert (train.learning_rate, train.weight_decay, train.iterations, train.step_every) == (1e-4, 5e-4, 20_000, 5_000)
+    assert (experiment.model, experiment.weights, experiment.recipe) == ("c3d", "required", "c3d_sports1m")
+
+
+def test_faults_name_their_keys(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text('name = "x"\nsource = "y"\ndataset = "ucf101"\nmodel = "c3d"\nrecipe = "r"\n[train]\nitrations = 3\n')
+    with pytest.raises(UsageError, match=r"train\.itrations"):
+        load_experiment(path)
+    path.write_text("name = ")
+    with pytest.raises(UsageError, match="not valid TOML"):
+        load_experiment(path)
+    with pytest.raises(UsageError, match="no such experiment"):
+        load_experiment(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"batch_size": 1}, {"learning_rate": 0}, {"momentum": 0.5}, {"precision": "float16"}, {"nonsense": 1}]
+)
+def test_unfit_settings_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        TrainConfig().changed(**settings)
+
+
+def test_changed_leaves_none_alone() -> None:
+    config = TrainConfig(iterations=7)
+    assert config.changed(iterations=None, seed=4) == TrainConfig(iterations=7, seed=4)
+
+
+text = st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), max_size=20)
+values = st.one_of(st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False), text)
+tables = st.dictionaries(text.filter(bool), values | st.lists(values, max_size=3), max_size=4)
+
+
+@given(tables, st.dictionaries(text.filter(bool), tables, max_size=3))
+def test_toml_reads_back(tmp_path_factory: pytest.TempPathFactory, flat: dict[str, object], nested: dict[str, object]) -> None:
+    path = tmp_path_factory.mktemp("toml") / "config.toml"
+    everything = {**flat, **nested}
+    save_toml(path, everything)
+    assert tomllib.loads(path.read_text(encoding="utf-8")) == everything
+
+
+def test_none_is_left_out(tmp_path: Path) -> None:
+    save_toml(tmp_path / "a.toml", {"a": None, "b": 1})
+    assert tomllib.loads((tmp_path / "a.toml").read_text()) == {"b": 1}
