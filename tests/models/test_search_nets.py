@@ -49,10 +49,11 @@ def test_each_step_of_depth_adds_3_100_032_weights() -> None:
 
 def test_small_preset_is_depth3_with_its_options() -> None:
     small = model_info("c3d_small", 10)
-    same = model_info("c3d_depth3", 10, width=0.25, side=56, batch_norm=True)
+    same = model_info("c3d_depth3", 10, width=0.25, side=56, batch_norm=True, dropout=0.2)
     assert [x.settings for x in small.layers] == [x.settings for x in same.layers]
     assert [x.output_shape[1] for x in small.layers] == [16, 32, 64, 64, 64, 512, 512, 10]
     assert (small.parameters, small.macs) == (same.parameters, same.macs)
+    assert {key: small.options[key] for key in same.options} == same.options
     assert small.input.recipe == "c3d_small"
     assert same.input.recipe == "c3d_channel_mean"
     one, two = create_model("c3d_small", 10), create_model("c3d_depth3", 10, **same.options)

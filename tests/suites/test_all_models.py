@@ -108,9 +108,7 @@ def plain_cost(name: str, classes: int, width: float, side: int, batch_norm: boo
 def residual_cost(name: str, classes: int, width: float, side: int) -> tuple[int, int]:
     blocks = (3, 4, 6, 3) if name == "res3d_34" else (2, 2, 2, 2)
     base = int(64 * width)
-    shape, parameters, macs = _conv(
-        [3, 4 if name == "sr18" else 8, side, side], base, (3, 7, 7), (1, 2, 2), 0
-    )
+    shape, parameters, macs = _conv([3, 4 if name == "sr18" else 8, side, side], base, (3, 7, 7), (1, 2, 2), 0)
     parameters += 2 * base
     for group, count in enumerate(blocks):
         out = base * 2**group

@@ -18,8 +18,7 @@ def ramp(count: int = 12, height: int = 48, width: int = 64) -> np.ndarray:
     """Smooth frames that differ from each other, so that a lossy codec keeps them apart."""
     rows, columns = np.mgrid[:height, :width]
     frames = [
-        np.stack([rows * 2 + 9 * t, columns * 2 + 3 * t, np.full_like(rows, 20 * t)], axis=-1)
-        for t in range(count)
+        np.stack([rows * 2 + 9 * t, columns * 2 + 3 * t, np.full_like(rows, 20 * t)], axis=-1) for t in range(count)
     ]
     return np.clip(np.stack(frames), 0, 255).astype(np.uint8)
 
@@ -64,9 +63,7 @@ def test_lossless_codecs_return_the_very_pixels(tmp_path: Path, name: str, setti
         ("a.mpg", "mpeg2video", {"qmin": "2", "qmax": "2"}),
     ],
 )
-def test_lossy_codecs_keep_order_and_colors(
-    tmp_path: Path, name: str, codec: str, options: dict[str, str]
-) -> None:
+def test_lossy_codecs_keep_order_and_colors(tmp_path: Path, name: str, codec: str, options: dict[str, str]) -> None:
     frames = ramp()
     decoded, times, _ = decode(encode(tmp_path / name, frames, codec=codec, options=options))
     assert decoded.shape == frames.shape

@@ -209,7 +209,8 @@ def test_matroska_by_hand(tmp_path):
     for cluster, expected in (
         (element("1f43b675", time + block(track=9)), "track 9 that the header does not know"),
         (element("1f43b675", block()), "has no time"),
-        (element("1f43b675", time + time), "time at byte"),
+        (element("1f43b675", time + time), "number at byte"),
+        (element("1f43b675", time + element("ab", bytes(40))), "number at byte"),
         (element("1f43b675", time + element("a0", b"")), "holds 0 blocks"),
         (element("1f43b675", time + element("a3", b"\x81")), "too short"),
         (element("1f43b675", time + element("d7", b"\x01")), "unknown element D7"),
@@ -239,6 +240,8 @@ def test_mpegts_packets_out_of_place(clip, tmp_path):
 def test_gif_blocks(clip, tmp_path):
     data = clip("gif").read_bytes()
     assert problems_of(tmp_path, "gif", data[:-1]).problems == ("the trailer is missing: the file is cut off",)
+    assert problems_of(tmp_path, "gif", data + bytes(4)).problems == ()
+    assert problems_of(tmp_path, "gif", data + bytes(40)).problems == ("40 bytes follow the trailer",)
     assert problems_of(tmp_path, "gif", b"GIF89b" + data[6:]).problems == ("no GIF header",)
 
 

@@ -30,9 +30,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> torch.Tensor:
 @pytest.mark.parametrize("depth", [1, 3])
 def test_only_temporal_kernels_see_the_direction_of_time(clips: torch.Tensor, depth: int) -> None:
     torch.manual_seed(0)
-    model = create_model(
-        f"c3d_depth{depth}", num_classes=10, width=0.25, side=56, batch_norm=True, dropout=0.0
-    )
+    model = create_model(f"c3d_depth{depth}", num_classes=10, width=0.25, side=56, batch_norm=True, dropout=0.0)
     with torch.no_grad():
         model.train()
         model(clips)  # gives batch normalization the statistics of these clips

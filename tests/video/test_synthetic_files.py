@@ -46,9 +46,7 @@ def packets(path: Path) -> list[bytes]:
 
 def tree(root: Path) -> dict[str, bytes]:
     """Every file below ``root``, hidden ones too."""
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()
-    }
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +101,7 @@ def test_what_a_data_set_holds(dataset: Path) -> None:
         assert row["texture"] == TEXTURES[draw_scene(int(row["seed"])).texture]
     assert len({row["seed"] for row in rows}) == 63
     first = rows[0]
-    frames = render(
-        draw_scene(int(first["seed"])), draw_motion(first["label"], int(first["seed"])).trajectory()
-    )
+    frames = render(draw_scene(int(first["seed"])), draw_motion(first["label"], int(first["seed"])).trajectory())
     assert np.abs(decode(dataset / first["file_name"]).astype(int) - frames).mean() < 6
     card = json.loads((dataset / "dataset.json").read_text())
     assert card["complete"] is True
@@ -184,9 +180,7 @@ def test_a_folder_with_something_else_is_left_alone(dataset: Path, tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset.json", "letter.txt"]
 
 
-@pytest.mark.parametrize(
-    ("sizes", "workers"), [({}, 1), ({"train": 0}, 1), ({"../train": 5}, 1), ({"train": 5}, 0)]
-)
+@pytest.mark.parametrize(("sizes", "workers"), [({}, 1), ({"train": 0}, 1), ({"../train": 5}, 1), ({"train": 5}, 0)])
 def test_sizes_that_make_no_sense(tmp_path: Path, sizes: dict[str, int], workers: int) -> None:
     with pytest.raises(UsageError):
         make_dataset(tmp_path / "set", sizes, workers=workers)

@@ -61,19 +61,14 @@ def test_outlines_are_those_of_filled_polygons(shape: str, angle: float) -> None
     expected = fine.reshape(64, 16, 64, 16).mean(axis=(1, 3))
     assert np.abs(picture - expected).max() < 0.35  # a corner's pixel
     assert np.abs(picture - expected).mean() < 0.004
-    assert visible_area(white_on_black(shape), still(x, y, radius, angle))[0] == pytest.approx(
-        expected.sum(), rel=0.01
-    )
+    assert visible_area(white_on_black(shape), still(x, y, radius, angle))[0] == pytest.approx(expected.sum(), rel=0.01)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_shape_looks_the_same_after_a_part_of_a_turn(shape: str) -> None:
     area = visible_area(white_on_black(shape), still(32, 32, 16, 0.0))[0]
     pictures = np.stack(
-        [
-            render(white_on_black(shape), still(32, 32, 16, 2 * math.pi * k / 64))[0, :, :, 0] / 255
-            for k in range(64)
-        ]
+        [render(white_on_black(shape), still(32, 32, 16, 2 * math.pi * k / 64))[0, :, :, 0] / 255 for k in range(64)]
     )
     changed = np.abs(pictures[1:] - pictures[0]).sum(axis=(1, 2)) / area
     assert changed[[0, -1]].min() > 0.04  # 5.6 degrees, as slow as a turn in a video gets per frame

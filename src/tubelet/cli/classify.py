@@ -19,7 +19,7 @@ from tubelet.cli.options import (
     print_json,
     say,
 )
-from tubelet.cli.sources import model_folder, open_videos
+from tubelet.cli.sources import model_folder, name_of, open_videos
 from tubelet.errors import ExitCode, TubeletError
 
 if TYPE_CHECKING:
@@ -34,12 +34,11 @@ def classify(
         typer.Option("--head", help="net: mean of clip probabilities; svm: linear SVM; auto: svm if saved."),
     ] = "auto",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for report and plots [runs/classify/<name>].")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for report and plots.", show_default="runs/classify/<source>"),
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="Classes shown per video.")] = 5,
-    plots: Annotated[
-        bool, typer.Option("--plots/--no-plots", help="Draw each video's classes along time.")
-    ] = True,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw each video's classes along time.")] = True,
     fps: FpsOption = None,
     workers: WorkersOption = 1,
     limit: LimitOption = None,
@@ -51,6 +50,8 @@ def classify(
 
     Where the folder says the labels (class folders, metadata.csv), the accuracy is printed too.
     """
+    from tubelet.descriptors.summary import FAILED_FILE, FailedVideo, list_failures
+    from tubelet.models.folder import read_config
     from tubelet.protocols.classifier import Classifier
     from tubelet.protocols.run_report import classify_report
     from tubelet.reporting.terminal import progress
@@ -58,27 +59,30 @@ def classify(
     one_of(head, ("auto", "net", "svm"), "--head")
     videos = open_videos(source, fps)
     videos = videos.select(keep=range(min(limit or len(videos), len(videos))))
-    folder = out or Path("runs/classify") / (source.resolve().stem or "videos")
+    folder = out or Path("runs/classify") / name_of(source)
+    where = choose_device(device)
+    read_config(model_folder(model))  # a wrong --model is told before anything is said to be done with it
     say(f"{len(videos)} videos, model {model} -> {folder}")
     if dry_run:
+        if as_json:
+            print_json({"model": str(model), "videos": len(videos), "folder": str(folder)})
         return
     done: list[Classified] = []
-    failed: list[tuple[str, str]] = []
+    failures: list[FailedVideo] = []
     chosen = None if head == "auto" else cast("Head", head)
     with (
-        Classifier(
-            model_folder(model), head=chosen, device=choose_device(device), workers=workers
-        ) as classifier,
+        Classifier(model_folder(model), head=chosen, device=where, workers=workers) as classifier,
         progress("classifying", total=len(videos), unit="video") as bar,
     ):
         for video_id, outcome in classifier.classify(videos):
             if isinstance(outcome, TubeletError):
-                failed.append((video_id, str(outcome)))
+                failures.append(FailedVideo(video_id, outcome.path or "", str(outcome), type(outcome).__name__))
             else:
                 done.append(outcome)
                 if not as_json:
                     typer.echo(_lines(outcome, top))
-            bar.update(1, failed=len(failed))
+            bar.update(1, failed=len(failures))
+    failed = [(failure.video_id, failure.error) for failure in failures]
     known = [video for video in done if video.label in video.classes]
     right = sum(video.predicted == video.label for video in known)
     report = classify_report(folder, done, failed, classifier.head, top) if plots and done else None
@@ -103,6 +107,7 @@ def classify(
             )
         if report is not None:
             typer.echo(f"report: {report}")
+    list_failures(folder / FAILED_FILE, failures)
     for path, why in failed:
         say(f"failed: {path}: {why}")
     if failed:
@@ -114,12 +119,10 @@ def _lines(video: Classified, top: int) -> str:
     from tubelet.protocols.video_level import top_classes
 
     unit = "{:.0%}" if video.head == "net" else "{:+.2f}"
-    best = ", ".join(
-        f"{name} {unit.format(score)}" for name, score in top_classes(video.scores, video.classes, top)
-    )
+    best = ", ".join(f"{name} {unit.format(score)}" for name, score in top_classes(video.scores, video.classes, top))
     mark = (
         ""
-        if video.label is None
+        if video.label not in video.classes  # a folder's name need not be a class
         else "  [right]"
         if video.predicted == video.label
         else f"  [is {video.label}]"

@@ -35,9 +35,7 @@ def check(
     ] = None,
     label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
     fps: FpsOption = None,
-    short_frames: Annotated[
-        int, typer.Option("--short-frames", min=1, help="Report videos with fewer frames.")
-    ] = 16,
+    short_frames: Annotated[int, typer.Option("--short-frames", min=1, help="Report videos with fewer frames.")] = 16,
     workers: WorkersOption = 2,
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Follow paths and links that lead out of DIR.")
@@ -70,9 +68,7 @@ def check(
     )
     files = len({item.path for item in manifest.items})
     with ClipDecoder(workers=workers) as decoder, progress("checking", total=files, unit="video") as bar:
-        report = check_dataset(
-            manifest, decoder, lambda done, total: bar.update(1), short_frames=short_frames
-        )
+        report = check_dataset(manifest, decoder, lambda done, total: bar.update(1), short_frames=short_frames)
     if out is not None:
         _write(report, out)
         say(f"written: {out / 'check.json'}")

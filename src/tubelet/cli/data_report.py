@@ -78,11 +78,7 @@ def _print_measures(out: Console, report: CheckReport) -> None:
     for key, title in titles.items():
         counts = report.histograms[key]
         most = sorted(counts, key=lambda value: -counts[value])[:_LISTED]
-        parts = [
-            f"{value.replace('-', '–').replace('x', '×')}: {counts[value]}"
-            for value in counts
-            if value in most
-        ]
+        parts = [f"{value.replace('-', '–').replace('x', '×')}: {counts[value]}" for value in counts if value in most]
         more = f", {len(counts) - len(most)} other" if len(counts) > len(most) else ""
         rows.append((title, ", ".join(parts) + more))
     table = Table(box=None, pad_edge=False, show_header=False)

@@ -15,17 +15,14 @@ from tubelet.cli.options import (
     SeedOption,
     WorkersOption,
     choose_device,
+    print_json,
+    say,
 )
-from tubelet.cli.options import print_json, say
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for videos, runs and report.")] = Path(
-        "runs/demo"
-    ),
-    long: Annotated[
-        bool, typer.Option("--long", help="Train for longer (about 25 minutes on 2 cores).")
-    ] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for videos, runs and report.")] = Path("runs/demo"),
+    long: Annotated[bool, typer.Option("--long", help="Train for longer (about 25 minutes on 2 cores).")] = False,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps of each net.")] = None,
     train_videos: Annotated[int, typer.Option("--train-videos", min=20, help="Videos to train on.")] = 2000,
     test_videos: Annotated[int, typer.Option("--test-videos", min=10, help="Videos to test on.")] = 400,
@@ -41,17 +38,22 @@ def demo(
     kernels buy. Interrupted, the same command goes on where it was.
     """
     from tubelet.cli.demo_report import demo_report
-    from tubelet.protocols.motion import STEPS, STEPS_LONG, run_motion_study
+    from tubelet.protocols.motion import NETS, STEPS, STEPS_LONG, run_motion_study
     from tubelet.reporting.terminal import progress
     from tubelet.video.synthetic import DEFAULT_DIFFICULTY, make_dataset
 
     started = time.monotonic()
     n_steps = steps or (STEPS_LONG if long else STEPS)
-    folder = out / ("long" if long else "short") if steps is None else out / f"steps{n_steps}"
+    name = f"steps{n_steps}" if steps is not None else "long" if long else "short"
+    name += f"-seed{seed}" if seed else ""
+    folder = out / name
+    where = choose_device(device)
     sizes = {"train": train_videos, "test": test_videos}
     say(f"{train_videos} + {test_videos} videos: {DEFAULT_DIFFICULTY.describe()}")
     say(f"4 nets of {n_steps} steps -> {folder}")
     if dry_run:
+        if as_json:
+            print_json({"folder": str(folder), "steps": n_steps, "videos": sizes, "nets": [net.key for net in NETS]})
         return
     with progress("making videos", total=train_videos + test_videos, unit="video") as bar:
         videos = make_dataset(
@@ -61,12 +63,8 @@ def demo(
             workers=workers,
             progress=lambda done, total: bar.update(done - bar.done),
         )
-    found = run_motion_study(
-        videos, folder, steps=n_steps, seed=seed, workers=workers, device=choose_device(device), say=say
-    )
-    report = demo_report(
-        out / ("report-long.html" if long else "report.html"), videos, folder, found, n_steps
-    )
+    found = run_motion_study(videos, folder, steps=n_steps, seed=seed, workers=workers, device=where, say=say)
+    report = demo_report(out / ("report-long.html" if long else "report.html"), videos, folder, found, n_steps, seed)
     minutes = (time.monotonic() - started) / 60
     if as_json:
         figures = {key: recognition.to_dict() for key, (_, recognition) in found.items()}

@@ -30,7 +30,7 @@ _QUERIES, _NEIGHBORS = 6, 4
 
 
 def demo_report(
-    path: Path, videos: Path, folder: Path, found: dict[str, tuple[Manifest, Recognition]], steps: int
+    path: Path, videos: Path, folder: Path, found: dict[str, tuple[Manifest, Recognition]], steps: int, seed: int = 0
 ) -> Path:
     """Write the demo's page; the figures also go to ``folder/plots`` as pictures."""
     test, main = found["depth3"]
@@ -52,10 +52,11 @@ def demo_report(
         result_section(page, result, plots, prefix="3-D net: ", order=MOTION_CLASSES)
     result_section(page, found["depth1"][1].net, plots, prefix="Depth-1 net: ", order=MOTION_CLASSES)
     page.add_text(
-        "The depth-1 net confuses each motion with its reverse: it sees that something moves sideways, but not which way."
+        "The depth-1 net confuses each motion with its reverse: it sees that something moves "
+        "sideways, but not which way."
     )
     _map_and_neighbors(page, test, main, folder, plots)
-    settings = motion_settings(NETS[0], steps, 0, 1)
+    settings = motion_settings(NETS[0], steps, seed, 1)
     settings_section(page, test, settings)
     page.set_provenance(environment(settings=settings.to_dict(), dataset=test.to_dict()))
     return page.save(path)
@@ -72,9 +73,7 @@ def _motions(page: Page, videos: Path, test: Manifest) -> None:
     for name in MOTION_CLASSES:
         items = [item for item in test.items if item.label == name][:2]
         groups[name] = [Strip(_frames(test.file(item))) for item in items]
-    page.add_figure(
-        example_strips(groups, title="Motions", caption="Two test videos of each class, in time order.")
-    )
+    page.add_figure(example_strips(groups, title="Motions", caption="Two test videos of each class, in time order."))
 
 
 def _accuracies(page: Page, found: dict[str, tuple[Manifest, Recognition]], plots: Path) -> None:
@@ -129,13 +128,10 @@ def _map_and_neighbors(page: Page, test: Manifest, main: Recognition, folder: Pa
     index = ExactIndex(found.vectors.copy(), found.video_id, found.path, found.start_s, found.end_s)
     items = {item.path: item for item in test.items}
     chosen = [
-        next(video_id for video_id in ids if outcome[video_id].label == name)
-        for name in MOTION_CLASSES[:_QUERIES]
+        next(video_id for video_id in ids if outcome[video_id].label == name) for name in MOTION_CLASSES[:_QUERIES]
     ]
     hits = index.search(found.take(chosen), _NEIGHBORS, exclude=list(chosen))
-    queries = [
-        Strip(_frames(test.file(items[video_id])), label=outcome[video_id].label) for video_id in chosen
-    ]
+    queries = [Strip(_frames(test.file(items[video_id])), label=outcome[video_id].label) for video_id in chosen]
     strips = [
         [
             Strip(
@@ -152,7 +148,8 @@ def _map_and_neighbors(page: Page, test: Manifest, main: Recognition, folder: Pa
         queries,
         strips,
         title="Nearest neighbors",
-        caption="Left: a test video. Right: the test videos nearest to it by cosine, green where the motion is the same.",
+        caption="Left: a test video. Right: the test videos nearest to it by cosine, green where the "
+        "motion is the same.",
     )
     neighbors.save(plots / "neighbors.png")
     page.add_figure(neighbors)

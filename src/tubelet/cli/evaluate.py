@@ -14,7 +14,9 @@ from tubelet.cli.options import (
     FpsOption,
     JsonOption,
     LimitOption,
+    OverwriteOption,
     PrecisionOption,
+    SvmCOption,
     WorkersOption,
     choose_device,
     one_of,
@@ -24,6 +26,7 @@ from tubelet.cli.options import (
 from tubelet.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from tubelet.datasets.manifest import Manifest
     from tubelet.protocols.recognition import Recognition
 
 
@@ -31,18 +34,17 @@ def evaluate(
     protocol: Annotated[str, typer.Argument(help="weizmann (leave one actor out), ucf101, or folder.")],
     data: DataOption,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run folder [runs/evaluate/<protocol>].")
+        Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/evaluate/<protocol>")
     ] = None,
-    seeds: Annotated[
-        str, typer.Option("--seeds", "--seed", help="One seed, or several: 0,1,2 or 0-2.")
-    ] = "0",
-    model: Annotated[str | None, typer.Option("--model", help="Network [the protocol's].")] = None,
+    seeds: Annotated[str, typer.Option("--seeds", "--seed", help="One seed, or several: 0,1,2 or 0-2.")] = "0",
+    model: Annotated[str | None, typer.Option("--model", help="Network.", show_default="c3d_small")] = None,
     split: Annotated[int, typer.Option("--split", help="Official split of UCF101.")] = 1,
     test_groups: Annotated[
         str | None, typer.Option("--test-groups", help="folder: groups to test on, such as g21-g25.")
     ] = None,
     test_fraction: Annotated[
-        float | None, typer.Option("--test-fraction", help="folder: share of groups to test on [0.2].")
+        float | None,
+        typer.Option("--test-fraction", help="folder: share of the videos to test on.", show_default="0.2"),
     ] = None,
     leave_one_group_out: Annotated[
         bool, typer.Option("--leave-one-group-out", help="folder: one fold per group.")
@@ -54,7 +56,8 @@ def evaluate(
     workers: WorkersOption = 2,
     limit: LimitOption = None,
     device: DeviceOption = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete runs with other settings.")] = False,
+    svm_c: SvmCOption = 1.0,
+    overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,43 +78,53 @@ def evaluate(
     settings = protocol_settings(kind, model, flip=manifest.flip)
     settings = replace(
         settings,
+        svm_c=svm_c,
         train=settings.train.changed(
             iterations=iterations,
             precision=one_of(precision, ("auto", "float32", "bfloat16"), "--precision"),
             workers=workers,
         ),
     )
-    folds = len(manifest.groups) if kind == "weizmann" or leave_one_group_out else 1
+    parts: tuple[Manifest, Manifest] | None = None
+    if kind == "weizmann" or leave_one_group_out:
+        if test_groups is not None or test_fraction is not None:
+            raise UsageError(
+                "every group is tested on in turn, so none can be chosen",
+                remedy="leave --test-groups and --test-fraction away, or use tubelet train",
+            )
+    else:
+        # The split does not depend on the seed of the training: seeds are compared on the same videos.
+        training, test = hold_out(manifest, kind, test_groups, test_fraction, 0)
+        if test is None:
+            raise UsageError(f"{manifest.name} has no test videos", remedy="name test groups with --test-groups")
+        parts = training, test
+    folds = 1 if parts else len(manifest.groups)
     root = out or Path("runs/evaluate") / (kind if kind != "folder" else manifest.name)
     config = settings.train
+    how = f"{len(parts[0])} to train on, {len(parts[1])} to test" if parts else f"{folds} folds"
+    where = choose_device(device)
     say(
         f"{manifest.name}: {len(manifest)} videos, {len(manifest.classes)} classes, {len(manifest.groups)} groups "
-        f"({manifest.group_rule}); {folds} fold{'s' if folds > 1 else ''} for seed {', '.join(map(str, wanted))}\n"
+        f"({manifest.group_rule}); {how}, for seed {', '.join(map(str, wanted))}\n"
         f"{settings.model}, recipe {settings.recipe.name}: {config.iterations} steps of {config.batch_size} clips, "
         f"{config.optimizer}, learning rate {config.learning_rate:g} -> {root}"
     )
     if dry_run:
+        if as_json:
+            print_json({"folder": str(root), "seeds": list(wanted), "folds": folds, **settings.to_dict()})
         return
-    where = choose_device(device)
     runs: dict[int, Recognition] = {}
     for seed in wanted:
         seeded = with_seed(settings, seed)
         folder = root / f"seed{seed}"
-        if folds > 1:
+        if parts is None:
             runs[seed] = leave_one_out(manifest, seeded, folder, device=where, overwrite=overwrite)
         else:
-            training, test = hold_out(manifest, kind, test_groups, test_fraction, 0)
-            if test is None:
-                raise UsageError(
-                    f"{manifest.name} has no test videos", remedy="name test groups with --test-groups"
-                )
-            runs[seed] = train_and_test(training, test, seeded, folder, device=where, overwrite=overwrite)
+            runs[seed] = train_and_test(*parts, seeded, folder, device=where, overwrite=overwrite)
         for result in runs[seed].results:
             say(f"seed {seed}: {result.headline()}")
-    summaries = []
-    if len(runs) > 1:
-        for heads in zip(*(run.results for run in runs.values()), strict=True):
-            summaries.append(over_seeds(wanted, heads))
+    heads = zip(*(run.results for run in runs.values()), strict=True)
+    summaries = [over_seeds(wanted, results) for results in heads] if len(runs) > 1 else []
     report = evaluation_report(root, manifest, settings, runs, summaries)
     failed = sorted({pair for run in runs.values() for pair in run.failed})
     if as_json:
@@ -125,9 +138,7 @@ def evaluate(
     else:
         for seed, run in runs.items():
             for result in run.results:
-                typer.echo(
-                    f"seed {seed}: {result}" if len(runs) == 1 else f"seed {seed}: {result.headline()}"
-                )
+                typer.echo(f"seed {seed}: {result}" if len(runs) == 1 else f"seed {seed}: {result.headline()}")
         for summary in summaries:
             typer.echo(summary.headline())
         typer.echo(f"report: {report}")

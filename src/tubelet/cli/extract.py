@@ -13,38 +13,35 @@ from tubelet.cli.options import (
     FpsOption,
     JsonOption,
     LimitOption,
+    MeanOption,
     WorkersOption,
     choose_device,
     one_of,
     print_json,
     say,
 )
-from tubelet.cli.sources import open_model, open_videos
+from tubelet.cli.sources import name_of, open_model, open_videos
 from tubelet.errors import UsageError
 
 
 def extract(
     source: Annotated[Path, typer.Argument(help="A video, or a folder of videos.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the table.")],
     model: Annotated[
         str | None, typer.Option("--model", help="Model folder (from train or convert), or untrained:NAME.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the table.", show_default="runs/extract/<source>")
+    ] = None,
     layers: Annotated[str, typer.Option("--layers", help="Layers, separated by commas.")] = "fc6",
     clip_length: Annotated[
-        int | None, typer.Option("--clip-length", min=1, help="Frames [the model's].")
+        int | None, typer.Option("--clip-length", min=1, help="Frames of a clip.", show_default="the model's")
     ] = None,
-    stride_frames: Annotated[
-        int, typer.Option("--stride-frames", min=1, help="Frames between clip starts.")
-    ] = 8,
-    short: Annotated[
-        str, typer.Option("--short", help="Short videos: loop, repeat-last or refuse.")
-    ] = "loop",
+    stride_frames: Annotated[int, typer.Option("--stride-frames", min=1, help="Frames between clip starts.")] = 8,
+    short: Annotated[str, typer.Option("--short", help="Short videos: loop, repeat-last or refuse.")] = "loop",
     file_format: Annotated[
         str, typer.Option("--format", help="lance, or also export npz, npy, parquet or projector beside it.")
     ] = "lance",
-    mean: Annotated[
-        Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")
-    ] = None,
+    mean: MeanOption = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Clips per batch.")] = 8,
     precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
     fps: FpsOption = None,
@@ -62,6 +59,7 @@ def extract(
     from tubelet.descriptors.export import FORMATS, Format, export
     from tubelet.descriptors.extractor import Extractor
     from tubelet.descriptors.runner import extract as run
+    from tubelet.descriptors.runner import plan_run
     from tubelet.models.registry import list_models
 
     if model is None:
@@ -75,9 +73,9 @@ def extract(
     one_of(precision, ("float32", "bfloat16"), "--precision")
     net = open_model(model)
     videos = open_videos(source, fps)
-    say(f"{len(videos)} videos, {net.name} ({net.weights_id[:19]}), layers {layers} -> {out}")
-    if dry_run:
-        return
+    table = out or Path("runs/extract") / name_of(source)
+    count = min(len(videos), limit or len(videos))
+    say(f"{count} videos, {net.name} ({net.weights_id[:19]}), layers {layers} -> {table}")
     options: dict[str, Any] = {"precision": precision, "short": short}
     if mean is not None:
         from tubelet.clips.recipe import get_recipe
@@ -93,11 +91,18 @@ def extract(
         workers=workers,
         **options,
     ) as extractor:
-        summary = run(videos, extractor, out, limit=limit)
+        if dry_run:
+            plan = plan_run(videos, extractor, table, limit=limit)
+            counts = {"todo": len(plan.todo), "skipped": len(plan.skipped), "failed": len(plan.missing)}
+            say(f"{counts['todo']} to describe, {counts['skipped']} already there, {counts['failed']} missing")
+            if as_json:
+                print_json({"table": str(table), "videos": count, **counts})
+            return
+        summary = run(videos, extractor, table, limit=limit)
     exported: list[Path] = []
     if file_format != "lance":
-        target = out / f"descriptors.{file_format}"
-        exported = export(out, target, cast(Format, file_format))
+        target = table / f"descriptors.{file_format}"
+        exported = export(table, target, cast(Format, file_format))
     if as_json:
         print_json({**summary.to_dict(), "exported": [str(path) for path in exported]})
     else:

@@ -43,9 +43,7 @@ app.add_typer(data.app, name="data")
 app.command("doctor")(doctor.doctor)
 
 # Typer's usage errors, whether it brings its own Click (0.16 on) or imports the package.
-_CommandLineError: Any = next(
-    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
-)
+_CommandLineError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
 def _print_version(wanted: bool) -> None:
@@ -57,9 +55,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _common(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
-    version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
-    ),
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Print the version."),
 ) -> None:
     pass  # both are dealt with before a verb is called
 
@@ -168,7 +164,7 @@ def _messages(debug: bool) -> Iterator[None]:
 
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = show  # type: ignore[assignment]
+            warnings.showwarning = show
             yield
     finally:
         logger.removeHandler(handler)

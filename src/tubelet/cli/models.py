@@ -24,9 +24,7 @@ def models(
     names = list_models(name)
     if not names:
         if any(sign in name for sign in "*?["):
-            raise UsageError(
-                f"no model matches {name!r}", remedy=f"the models are {', '.join(list_models())}"
-            )
+            raise UsageError(f"no model matches {name!r}", remedy=f"the models are {', '.join(list_models())}")
         model_info(name)  # raises the error that knows what was meant
     found = [model_info(each, classes) for each in names]
     if as_json:
@@ -65,9 +63,7 @@ def _print_list(found: list[ModelInfo]) -> None:
             _cited(info),
         )
     Console().print(table)
-    Console(stderr=True).print(
-        f"\n{found[0].num_classes} classes, one clip. No weights ship: see the README."
-    )
+    Console(stderr=True).print(f"\n{found[0].num_classes} classes, one clip. No weights ship: see the README.")
 
 
 def _print_one(info: ModelInfo) -> None:
@@ -77,9 +73,7 @@ def _print_one(info: ModelInfo) -> None:
     console = Console()
     console.print(f"[bold]{info.name}[/]  {_input(info)}  {info.num_classes} classes")
     paper = info.paper
-    console.print(
-        f"{paper.authors} ({paper.year}). {paper.title}, {paper.section}. {paper.url}", highlight=False
-    )
+    console.print(f"{paper.authors} ({paper.year}). {paper.title}, {paper.section}. {paper.url}", highlight=False)
     options = ", ".join(f"{key}={value!r}" for key, value in info.options.items())
     console.print(f"options: {options}\nrecipe:  {info.input.recipe}\n", highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -23,16 +23,20 @@ FpsOption = Annotated[
     typer.Option("--fps", min=0.01, help="Frames per second of frame folders (else 25, with a warning)."),
 ]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")]
+MeanOption = Annotated[Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")]
+SvmCOption = Annotated[float, typer.Option("--C", min=1e-9, help="C of the SVM (squared hinge).")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Start anew: delete the run that lies in the folder.")
+]
 
 
 def choose_device(device: str) -> str:
     """Resolve ``auto`` and refuse what the machine does not have."""
+    one_of(device, ("auto", "cpu", "cuda"), "--device")
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in ("cpu", "cuda"):
-        raise UsageError(f"there is no device {device!r}", remedy="use --device auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("no CUDA device is available", remedy="use --device cpu, or see tubelet doctor")
     return device

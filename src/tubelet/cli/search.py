@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tubelet.cli.options import DeviceOption, FpsOption, JsonOption, choose_device, one_of, print_json, say
+from tubelet.cli.options import (
+    DeviceOption,
+    FpsOption,
+    JsonOption,
+    MeanOption,
+    choose_device,
+    one_of,
+    print_json,
+    say,
+)
 from tubelet.cli.sources import open_model
 from tubelet.errors import InputDataError
 
@@ -17,17 +26,16 @@ def search(
     table: Annotated[Path, typer.Option("--in", help="Descriptor table made by tubelet extract.")],
     model: Annotated[str, typer.Option("--model", help="The model that made the table.")],
     layer: Annotated[
-        str | None, typer.Option("--layer", help="Layer to compare [the table's first].")
+        str | None, typer.Option("--layer", help="Layer to compare.", show_default="the table's first")
     ] = None,
-    level: Annotated[
-        str, typer.Option("--level", help="Find clips or whole videos: clip or video.")
-    ] = "clip",
+    level: Annotated[str, typer.Option("--level", help="Find clips or whole videos: clip or video.")] = "clip",
     start_s: Annotated[
         float | None,
-        typer.Option("--start-s", min=0, help="Search by the clip at this second [the whole video]."),
+        typer.Option("--start-s", min=0, help="Search by the clip at this second.", show_default="the whole video"),
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many to print.")] = 10,
     fps: FpsOption = None,
+    mean: MeanOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -35,14 +43,19 @@ def search(
 
     The query video itself, if it is in the table, and overlapping clips of one moment are left out.
     """
+    import json
     import os
 
     import numpy as np
 
+    from tubelet.clips.recipe import get_recipe
+    from tubelet.clips.sampling import Sampling
     from tubelet.descriptors.extractor import Extractor
     from tubelet.descriptors.store import DescriptorTable
     from tubelet.search.exact import ExactIndex, Level
 
+    if not clip.exists():
+        raise InputDataError("there is no such video", path=clip, remedy="check the spelling of the path")
     chosen: Level = "clip" if one_of(level, ("clip", "video"), "--level") == "clip" else "video"
     source = DescriptorTable(table)
     name = layer or source.layers[0]
@@ -55,23 +68,39 @@ def search(
             why=f"{(made_by or 'several')[:19]} there, {net.weights_id[:19]} given",
             remedy="give the model that made it, or extract again with this one",
         )
-    with Extractor(net, (name,), device=choose_device(device)) as extractor:
+    options: dict[str, Any] = {}
+    if mean is not None:
+        options["recipe"] = get_recipe("c3d_sports1m", mean)
+    made_with = source.only("sampling")
+    if made_with is not None:  # the query is cut into clips as the table's videos were
+        sampling = Sampling.from_dict(json.loads(made_with))
+        options["clip_length"], options["short"] = sampling.clip_length, sampling.short
+        options["stride_frames"] = sampling.stride_frames or sampling.clip_length
+    with Extractor(net, (name,), device=choose_device(device), **options) as extractor:
         if source.only("recipe_hash") != extractor.recipe.hash:
-            raise InputDataError("the table was made with another recipe", path=table, remedy="extract again")
+            raise InputDataError(
+                "the table was made with another recipe",
+                path=table,
+                remedy="give --mean as extract was given it, or extract again",
+            )
         described = extractor.describe(clip, fps=fps)
     query = described.video_vector(name)
     if start_s is not None:
         middle = (described.start_s + described.end_s) / 2
         query = described.vectors[name][int(np.abs(middle - start_s).argmin())]
     index = ExactIndex.from_table(source, name, chosen)
-    here = {
-        path: video_id for path, video_id in zip(index.path.tolist(), index.video_id.tolist(), strict=True)
-    }
+    here = dict(zip(index.path.tolist(), index.video_id.tolist(), strict=True))
     own = here.get(Path(os.path.abspath(clip)).as_posix())
     hits = index.search(query, k, exclude=None if own is None else [own], merge=chosen == "clip")[0]
     if as_json:
         print_json(
-            {"query": str(clip), "layer": name, "level": level, "hits": [hit.to_dict() for hit in hits]}
+            {
+                "query": str(clip),
+                "layer": name,
+                "level": level,
+                "left_out": own,
+                "hits": [hit.to_dict() for hit in hits],
+            }
         )
         return
     if own is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tubelet.errors import InputDataError
+from tubelet.errors import InputDataError, TubeletError
 
 if TYPE_CHECKING:
     from tubelet.datasets.manifest import Manifest
@@ -24,8 +25,28 @@ def open_model(model: str) -> VideoModel:
 
 
 def model_folder(path: Path) -> Path:
-    """``path`` itself, or ``path/model`` where ``path`` is the folder of a training run."""
-    return path / "model" if (path / "model" / "config.json").is_file() else path
+    """``path`` itself, or ``path/model`` where ``path`` is the folder of a training run.
+
+    Raises
+    ------
+    InputDataError
+        The run has no model yet.
+    """
+    if (path / "model" / "config.json").is_file():
+        return path / "model"
+    if (path / "checkpoints").is_dir() and not (path / "config.json").is_file():
+        raise InputDataError(
+            "the training run in this folder is not finished, so it has no model yet",
+            path=path,
+            remedy="type its command again, it goes on where it was",
+        )
+    return path
+
+
+def name_of(source: Path) -> str:
+    """What runs on these videos are called: the folder's name, or the file's without its suffix."""
+    whole = Path(os.path.abspath(source))
+    return (whole.name if whole.is_dir() else whole.stem) or "videos"
 
 
 def open_videos(source: Path, fps: float | None) -> Manifest:
@@ -40,7 +61,9 @@ def open_videos(source: Path, fps: float | None) -> Manifest:
     from tubelet.datasets.manifest import Manifest
 
     if not source.exists():
-        raise InputDataError("there is no such file or folder", path=source)
+        raise InputDataError("there is no such file or folder", path=source, remedy="check the spelling of the path")
+    if source.name in ("", ".."):
+        source = Path(os.path.abspath(source))  # "." has a name of its own
     if source.suffix.lower() == ".csv":
         return open_dataset("metadata", source, fps=fps)
     if source.is_file() or is_frame_folder(source):
@@ -52,7 +75,7 @@ def open_videos(source: Path, fps: float | None) -> Manifest:
     videos = open_dataset("videos", source, fps=fps)
     try:
         labeled = open_dataset(kind, source, fps=fps)
-    except InputDataError:
+    except TubeletError:
         return videos
     known = {item.path: item for item in labeled.items}
     items = tuple(replace(known.get(item.path, item), split=None) for item in videos.items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,14 +15,18 @@ from tubelet.cli.options import (
     FpsOption,
     JsonOption,
     LimitOption,
+    MeanOption,
+    OverwriteOption,
     PrecisionOption,
     SeedOption,
+    SvmCOption,
     WorkersOption,
     choose_device,
     one_of,
     print_json,
     say,
 )
+from tubelet.cli.sources import model_folder
 from tubelet.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -33,20 +38,22 @@ if TYPE_CHECKING:
 def train(
     dataset: Annotated[
         str,
-        typer.Argument(
-            help="Kind of dataset: folder, weizmann, ucf101, ...; or a TOML file from experiments/."
-        ),
+        typer.Argument(help="Kind of dataset: folder, weizmann, ucf101, ...; or a TOML file from experiments/."),
     ],
     data: DataOption,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run folder [runs/train/<dataset>].")
+        Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/train/<dataset>")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Network [c3d_small].")] = None,
-    recipe: Annotated[str | None, typer.Option("--recipe", help="Preprocessing [the network's own].")] = None,
-    mean: Annotated[
-        Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")
+    model: Annotated[
+        str | None, typer.Option("--model", help="Network.", show_default="c3d_small, or that of --weights")
     ] = None,
-    weights: Annotated[Path | None, typer.Option("--weights", help="Model folder to start from.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", help="Preprocessing.", show_default="the network's own")
+    ] = None,
+    mean: MeanOption = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Model folder, or run that holds one, to start from.")
+    ] = None,
     label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
     split: Annotated[int | None, typer.Option("--split", help="Official split of UCF101.")] = None,
     test_groups: Annotated[
@@ -54,26 +61,26 @@ def train(
     ] = None,
     test_fraction: Annotated[
         float | None,
-        typer.Option("--test-fraction", help="Share of a folder's groups to hold out [0.2]; 0: none."),
+        typer.Option(
+            "--test-fraction", help="Share of the videos to hold out in whole groups; 0: none.", show_default="0.2"
+        ),
     ] = None,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Optimizer steps.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=2, help="Clips per step.")] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Highest learning rate.")
-    ] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Highest learning rate.")] = None,
     flip: Annotated[
-        bool | None, typer.Option("--flip/--no-flip", help="Mirror clips in training [as the labels allow].")
+        bool | None,
+        typer.Option("--flip/--no-flip", help="Mirror clips in training.", show_default="as the labels allow"),
     ] = None,
-    svm: Annotated[
-        bool, typer.Option("--svm/--no-svm", help="Fit the linear SVM on the descriptors.")
-    ] = True,
+    svm: Annotated[bool, typer.Option("--svm/--no-svm", help="Fit the linear SVM on the descriptors.")] = True,
+    svm_c: SvmCOption = 1.0,
     fps: FpsOption = None,
     precision: PrecisionOption = "auto",
     seed: SeedOption = 0,
     workers: WorkersOption = 2,
     limit: LimitOption = None,
     device: DeviceOption = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete a run with other settings.")] = False,
+    overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -97,6 +104,7 @@ def train(
     settings = replace(
         settings,
         with_svm=svm,
+        svm_c=svm_c,
         train=settings.train.changed(
             iterations=iterations,
             batch_size=batch_size,
@@ -108,10 +116,13 @@ def train(
     )
     training, test = hold_out(manifest, kind, test_groups, test_fraction, seed)
     folder = out or Path("runs/train") / (experiment.name if experiment else manifest.name)
+    where = choose_device(device)
     say(_plan(manifest, training, test, settings, folder))
     if dry_run:
+        if as_json:
+            held = 0 if test is None else len(test)
+            print_json({"folder": str(folder), "training": len(training), "test": held, **settings.to_dict()})
         return
-    where = choose_device(device)
     recognition: Recognition | None = None
     if test is None:
         scores = run_round(training, None, settings, folder, device=where, overwrite=overwrite)
@@ -136,20 +147,20 @@ def train(
 def open_labeled(
     kind: str, data: Path, *, split: int | None, fps: float | None, label_column: str, limit: int | None
 ) -> Manifest:
-    """The dataset as a labeled manifest; ``limit`` keeps the first videos of every class in turn."""
+    """The dataset as a labeled manifest; ``limit`` keeps the first videos of every class, and split, in turn."""
     from tubelet.datasets.catalog import open_dataset
 
     manifest = open_dataset(kind, data, split=split, fps=fps, label_column=label_column)
     _ = manifest.targets  # raises the error that explains how to label videos
     if limit is not None and limit < len(manifest):
-        order = sorted(range(len(manifest)), key=lambda i: (_rank_in_class(manifest, i), i))
-        manifest = manifest.select(keep=sorted(order[:limit])).drop_empty_classes()
+        seen: Counter[tuple[str | None, str | None]] = Counter()
+        ranks = []
+        for index, item in enumerate(manifest.items):
+            ranks.append((seen[item.label, item.split], index))
+            seen[item.label, item.split] += 1
+        kept = sorted(index for _, index in sorted(ranks)[:limit])
+        manifest = manifest.select(keep=kept).drop_empty_classes()
     return manifest
-
-
-def _rank_in_class(manifest: Manifest, index: int) -> int:
-    label = manifest.items[index].label
-    return sum(item.label == label for item in manifest.items[:index])
 
 
 def hold_out(
@@ -160,6 +171,8 @@ def hold_out(
     from tubelet.datasets.groups import join_copies, parse_groups
     from tubelet.datasets.splits import random_group_split, refuse_leaks, split_by_groups
 
+    if test_groups is not None and test_fraction is not None:
+        raise UsageError("--test-groups and --test-fraction both say what to test on", remedy="give one of them")
     if test_groups is not None:
         parted = split_by_groups(manifest, parse_groups(test_groups, manifest.groups))
         refuse_leaks(parted, copies(manifest.files()))
@@ -186,7 +199,8 @@ def _settings(
     weights: Path | None,
     flip: bool | None,
 ) -> RoundSettings:
-    from tubelet.models.folder import load_model
+    from tubelet.clips.recipe import RECIPE_FILE, Recipe
+    from tubelet.models.folder import read_config
     from tubelet.protocols.presets import round_settings
     from tubelet.training.config import Experiment
 
@@ -196,30 +210,26 @@ def _settings(
             f"the experiment {given.name} starts from trained weights, and none ship",
             remedy="give a model folder with --weights DIR",
         )
-    if weights is not None and model is None and given is None:
-        model = load_model(weights).name
-    settings = round_settings(
+    chosen: Recipe | str | None = recipe or (given.recipe if given else None)
+    if weights is not None:
+        weights = model_folder(weights)
+        saved = read_config(weights)
+        model = model or (given.model if given else saved.name)
+        if recipe is None and mean is None and (weights / RECIPE_FILE).is_file():
+            # Weights are worth nothing with another preprocessing: theirs goes before the experiment's.
+            chosen = Recipe.load(weights)
+    return round_settings(
         model or (given.model if given else "c3d_small"),
-        recipe=recipe or (given.recipe if given else None),
-        mean=mean,
+        recipe=chosen,
+        mean=None if isinstance(chosen, Recipe) else mean,
         options=given.options if given else {},
         train=given.train if given else None,
         flip=manifest.flip if flip is None else flip,
         weights=None if weights is None else str(weights),
     )
-    if weights is not None and recipe is None:
-        bound = load_model(weights).recipe
-        if bound is not None:
-            # Weights are worth nothing with another preprocessing: theirs goes before the experiment's.
-            from dataclasses import replace
-
-            settings = replace(settings, recipe=bound.with_flip(settings.recipe.flip))
-    return settings
 
 
-def _plan(
-    manifest: Manifest, training: Manifest, test: Manifest | None, settings: RoundSettings, folder: Path
-) -> str:
+def _plan(manifest: Manifest, training: Manifest, test: Manifest | None, settings: RoundSettings, folder: Path) -> str:
     held = f"{len(test)} to test" if test is not None else "none held out"
     config = settings.train
     return (

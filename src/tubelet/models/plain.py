@@ -103,9 +103,7 @@ class PlainNet(VideoModel):
         for row in rows:
             if isinstance(row, Conv):
                 out = scaled(row.channels, width)
-                conv = Conv3d(
-                    channels, out, (row.depth, 3, 3), padding=(row.depth // 2, 1, 1), bias=not batch_norm
-                )
+                conv = Conv3d(channels, out, (row.depth, 3, 3), padding=(row.depth // 2, 1, 1), bias=not batch_norm)
                 self.add_module(row.name, conv)
                 if batch_norm:
                     self.add_module(f"{row.name}_bn", nn.BatchNorm3d(out))

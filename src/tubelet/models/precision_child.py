@@ -109,9 +109,7 @@ def _crop(module: nn.Conv3d | nn.Linear, shape: list[int]) -> list[int]:
 Results = tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]
 
 
-def _reference(
-    module: nn.Conv3d | nn.Linear, x: Tensor, dtype: torch.dtype, generator: torch.Generator
-) -> Results:
+def _reference(module: nn.Conv3d | nn.Linear, x: Tensor, dtype: torch.dtype, generator: torch.Generator) -> Results:
     weight = module.weight.detach().to(dtype).requires_grad_()
     bias = None if module.bias is None else module.bias.detach().to(dtype).requires_grad_()
     x = x.detach().to(dtype).requires_grad_()

@@ -196,9 +196,7 @@ def build_meta(name: str, num_classes: int, options: dict[str, Any]) -> VideoMod
     known = model_options(name)
     for option in options:
         if option not in known:
-            raise UsageError(
-                f"{name} has no option {option!r}", remedy=suggestion(option, known, "its options are")
-            )
+            raise UsageError(f"{name} has no option {option!r}", remedy=suggestion(option, known, "its options are"))
     try:
         with torch.device("meta"):
             return builder(name, num_classes, **options)
@@ -213,9 +211,7 @@ def build_meta(name: str, num_classes: int, options: dict[str, Any]) -> VideoMod
 
 def _builder(name: str) -> Callable[..., VideoModel]:
     if name not in _BUILDERS:
-        raise UsageError(
-            f"there is no model {name!r}", remedy=suggestion(name, sorted(_BUILDERS), "the models are")
-        )
+        raise UsageError(f"there is no model {name!r}", remedy=suggestion(name, sorted(_BUILDERS), "the models are"))
     module, function = _BUILDERS[name].split(":")
     builder: Callable[..., VideoModel] = getattr(import_module(module), function)
     return builder

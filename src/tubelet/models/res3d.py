@@ -130,9 +130,7 @@ class Res3D(VideoModel):
             name,
             num_classes=num_classes,
             options=options,
-            input=InputSpec(
-                "rgb", 3, positive_int("clip_length", clip_length), 2, positive_int("side", side), "res3d"
-            ),
+            input=InputSpec("rgb", 3, positive_int("clip_length", clip_length), 2, positive_int("side", side), "res3d"),
             layer_names=("conv1", *names, "pool5", "fc", "prob"),
             head_name="fc",
             paper=PAPER,
@@ -199,9 +197,7 @@ def sr18(
     return _residual(name, num_classes, width, clip_length, side, projection)
 
 
-def _residual(
-    name: str, num_classes: int, width: float, clip_length: int, side: int, projection: bool
-) -> VideoModel:
+def _residual(name: str, num_classes: int, width: float, clip_length: int, side: int, projection: bool) -> VideoModel:
     options = {"width": width, "clip_length": clip_length, "side": side, "projection": projection}
     return Res3D(
         name,

@@ -63,9 +63,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
                 raise _damaged(path, "its header is no safetensors header")
             header = json.loads(file.read(length))
     except FileNotFoundError as error:
-        raise InputDataError(
-            "the model folder has no weights", path=path, remedy="save the model again"
-        ) from error
+        raise InputDataError("the model folder has no weights", path=path, remedy="save the model again") from error
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from error
     except (ValueError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -23,6 +24,8 @@ from tubelet.models.folder import load_model
 from tubelet.protocols.rounds import SVM
 from tubelet.protocols.svm import CONFIG_FILE, DescriptorSVM
 from tubelet.protocols.video_level import top_classes, video_probabilities
+
+_log = logging.getLogger(__name__)
 
 Head = Literal["net", "svm"]
 FloatArray = NDArray[np.float64]
@@ -113,15 +116,14 @@ class Classifier:
         What ``tubelet train`` saved.
     head
         ``"net"``, ``"svm"``, or None: the SVM where there is one, as in the paper.
-    device, workers
+    device, workers, batch_size
         As for the extractor.
-    fps
-        Frames per second of folders of frames.
 
     Raises
     ------
     InputDataError
-        If the folder holds no model, the model has no class names, or ``"svm"`` is asked for and there is none.
+        If the folder holds no model, the model has no class names, or its SVM cannot be used or is asked for and
+        not there. With ``head="net"`` an SVM that cannot be used is only logged.
     """
 
     def __init__(
@@ -145,7 +147,12 @@ class Classifier:
         self.svm: DescriptorSVM | None = None
         if head == "svm" or (where / CONFIG_FILE).exists():
             recipe_hash = None if self.model.recipe is None else self.model.recipe.hash
-            self.svm = DescriptorSVM.load(where, weights_id=self.model.weights_id, recipe_hash=recipe_hash)
+            try:
+                self.svm = DescriptorSVM.load(where, weights_id=self.model.weights_id, recipe_hash=recipe_hash)
+            except InputDataError as error:
+                if head != "net":
+                    raise
+                _log.warning("%s", error)
         self.head: Head = head or ("net" if self.svm is None else "svm")
         layers = ("prob",) if self.svm is None else (self.svm.layer, "prob")
         self._extractor = Extractor(
@@ -168,11 +175,7 @@ class Classifier:
     def _classified(self, video_id: str, path: Path, label: str | None, described: Described) -> Classified:
         clip_probabilities = described.vectors["prob"].astype(np.float64)
         net = video_probabilities(clip_probabilities)
-        svm = (
-            None
-            if self.svm is None
-            else self._distances(self.svm, described.video_vector(self.svm.layer)[None])[0]
-        )
+        svm = None if self.svm is None else self._distances(self.svm, described.video_vector(self.svm.layer)[None])[0]
         if self.head == "svm" and self.svm is not None and svm is not None:
             clips = self._distances(self.svm, l2_normalize(described.vectors[self.svm.layer]))
             return Classified(

@@ -56,9 +56,7 @@ NETS = (
     MotionNet("depth3", "3-D net (depth 3)", {}, "label", "at least 80 %"),
     MotionNet("depth1", "depth-1 net", {"depth": 1}, "label", "at most 50 %: blind to the order of frames"),
     MotionNet("frame", "single-frame net", {"depth": 1, "clip_length": 1}, "label", "10 %: chance"),
-    MotionNet(
-        "texture", "single-frame net, texture", {"depth": 1, "clip_length": 1}, "texture", "at least 90 %"
-    ),
+    MotionNet("texture", "single-frame net, texture", {"depth": 1, "clip_length": 1}, "texture", "at least 90 %"),
 )
 
 
@@ -66,9 +64,7 @@ def motion_settings(net: MotionNet, steps: int, seed: int, workers: int) -> Roun
     """Settings of one net's round; only the 3-D net is followed by descriptors and an SVM."""
     config = MOTION.changed(iterations=steps, seed=seed, workers=workers)
     return replace(
-        round_settings(
-            "c3d_small", options=net.options, train=config, flip=False, with_svm=net.key == "depth3"
-        ),
+        round_settings("c3d_small", options=net.options, train=config, flip=False, with_svm=net.key == "depth3"),
         stride_frames=8,
     )
 

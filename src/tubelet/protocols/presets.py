@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from tubelet.clips.jitter import Jitter
-from tubelet.clips.recipe import get_recipe
+from tubelet.clips.recipe import Recipe, get_recipe
 from tubelet.models.registry import model_info
 from tubelet.protocols.rounds import RoundSettings
 from tubelet.training.config import TrainConfig
@@ -22,33 +22,30 @@ SMALL = TrainConfig(
     weight_decay=0.02,
     schedule="one-cycle",
     label_smoothing=0.1,
-    jitter=Jitter(
-        crop="none", scale=(0.8, 1.2), shift=0.1, brightness=0.3, contrast=0.3, saturation=0.3, flip_p=0.5
-    ),
+    jitter=Jitter(crop="none", scale=(0.8, 1.2), shift=0.1, brightness=0.3, contrast=0.3, saturation=0.3, flip_p=0.5),
 )
 """Small data: a c3d_small from scratch on one's own folder of videos."""
 
-WEIZMANN = SMALL.changed(iterations=500, learning_rate=1e-3)
+WEIZMANN = SMALL.changed(iterations=500, learning_rate=3e-3)
 """Weizmann, leave one actor out: the settings of `SMALL` with a gentler rate and fewer steps."""
 
 
 def protocol_settings(protocol: str, model: str | None = None, *, flip: bool) -> RoundSettings:
     """The fixed settings of ``tubelet evaluate PROTOCOL``."""
-    return round_settings(
-        model or "c3d_small", train=WEIZMANN if protocol == "weizmann" else SMALL, flip=flip
-    )
+    return round_settings(model or "c3d_small", train=WEIZMANN if protocol == "weizmann" else SMALL, flip=flip)
 
 
 def round_settings(
     model: str = "c3d_small",
     *,
-    recipe: str | None = None,
+    recipe: str | Recipe | None = None,
     mean: str | os.PathLike[str] | None = None,
     options: dict[str, Any] | None = None,
     train: TrainConfig | None = None,
     flip: bool = True,
     weights: str | None = None,
     with_svm: bool = True,
+    svm_c: float = 1.0,
 ) -> RoundSettings:
     """Settings of a round: a network with its recipe, by default trained as small data needs it.
 
@@ -57,8 +54,8 @@ def round_settings(
     model, options
         Network and its options.
     recipe
-        Name of a recipe; None: the one that the network's input names, ``c3d_channel_mean`` where that would
-        need a mean file that was not given.
+        A recipe or the name of one; None: the one that the network's input names, ``c3d_channel_mean`` where that
+        would need a mean file that was not given.
     mean
         Mean volume for ``c3d_sports1m``.
     train
@@ -67,16 +64,18 @@ def round_settings(
         Whether mirrored clips keep their label.
     weights
         Model folder to start from.
-    with_svm
-        Whether to describe the training videos and fit the SVM.
+    with_svm, svm_c
+        Whether to describe the training videos and fit the SVM, and its C.
     """
     spec = model_info(model, **(options or {})).input
-    name = recipe or spec.recipe
-    if recipe is None and name == "c3d_sports1m" and mean is None:
-        _log.warning("%s is trained with c3d_channel_mean, since no mean volume was given (--mean)", model)
-        name = "c3d_channel_mean"
-    chosen = get_recipe(name, mean)
-    if chosen.crop_hw != (spec.side, spec.side):
+    if isinstance(recipe, Recipe):
+        chosen = recipe
+    else:
+        name = recipe or spec.recipe
+        if recipe is None and name == "c3d_sports1m" and mean is None:
+            _log.warning("%s is trained with c3d_channel_mean, since no mean volume was given (--mean)", model)
+            name = "c3d_channel_mean"
+        chosen = get_recipe(name, mean)
         chosen = chosen.with_side(spec.side)
     return RoundSettings(
         model,
@@ -84,5 +83,6 @@ def round_settings(
         train or SMALL,
         options=dict(options or {}),
         weights=weights,
+        svm_c=svm_c,
         with_svm=with_svm,
     )

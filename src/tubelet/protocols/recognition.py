@@ -77,9 +77,7 @@ def leave_one_out(
     Finished folds lie in ``folder/<group>`` and are not run again.
     """
     scores = [
-        run_round(
-            fold.train, fold.test, settings, folder / _safe(fold.group), device=device, overwrite=overwrite
-        )
+        run_round(fold.train, fold.test, settings, folder / _safe(fold.group), device=device, overwrite=overwrite)
         for fold in leave_one_group_out(manifest)
     ]
     text = f"leave one group out, {len(scores)} folds"
@@ -100,6 +98,8 @@ def _recognition(
     manifest: Manifest,
     how: str,
 ) -> Recognition:
+    failed = sorted({pair for scores in rounds for pair in scores.failed})
+    rounds = [scores for scores in rounds if scores.labels]  # a fold whose test videos all failed has no figures
     labels = [label for scores in rounds for label in scores.labels]
     if not labels:
         raise InputDataError("no test video could be read", path=manifest.root, remedy="see failed.jsonl")
@@ -123,7 +123,6 @@ def _recognition(
     svm = None
     if len(decisions) == len(rounds):
         svm = classification_result(np.concatenate(decisions), protocol=f"linear SVM on {layer}", **common)
-    failed = sorted({pair for scores in rounds for pair in scores.failed})
     return Recognition(net, svm, tuple(failed))
 
 

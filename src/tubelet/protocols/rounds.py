@@ -28,7 +28,7 @@ from tubelet.descriptors.runner import extract
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError
 from tubelet.models.contract import VideoModel
-from tubelet.models.folder import load_model
+from tubelet.models.folder import load_model, read_config
 from tubelet.models.registry import create_model, model_info
 from tubelet.protocols.svm import CONFIG_FILE as SVM_CONFIG
 from tubelet.protocols.svm import DescriptorSVM
@@ -140,7 +140,8 @@ class RoundScores:
             tuple(values["video_ids"]),
             tuple(values["labels"]),
             tuple(values["groups"]),
-            np.array(values["net"], dtype=np.float64).reshape(len(values["labels"]), -1),
+            # JSON forgets the width of a table without rows.
+            np.array(values["net"], dtype=np.float64) if values["labels"] else np.empty((0, 0)),
             None if values["svm"] is None else np.array(values["svm"], dtype=np.float64),
             tuple((path, why) for path, why in values["failed"]),
             tuple(values["notes"]),
@@ -179,14 +180,24 @@ def run_round(
     UsageError
         If the folder holds another run.
     InputDataError
-        If no training or no test video can be read.
+        If the training videos are of fewer than two classes, or not one of them can be read.
     """
+    labels = sorted({str(item.label) for item in training.items})
+    if len(labels) < 2:
+        raise InputDataError(
+            "training needs videos of at least two classes",
+            path=training.root,
+            why=f"there is only {labels[0]!r}" if labels else "there are no videos",
+            remedy="add videos of another class",
+        )
     resolved = {
         "training": {"dataset": training.name, "videos": len(training), "hash": training.hash},
         "test": None if test is None else {"dataset": test.name, "videos": len(test), "hash": test.hash},
         "device": device,
         **settings.to_dict(),
     }
+    if settings.weights is not None:  # the folder's name alone does not say what is in it
+        resolved["weights_sha256"] = read_config(settings.weights).weights_sha256
     run = RunFolder(folder, resolved, overwrite=overwrite)
     scores_file = folder / SCORES
     if scores_file.exists():
@@ -215,7 +226,9 @@ def run_round(
         if settings.with_svm and table is not None:
             svm = fitted_svm(table, training, layer, settings, model, folder)
             notes += svm.notes_
-        run.write_failures("failed.jsonl", sorted(set(failed)))
+        # A training video that fails does so twice, in training and in extraction; it is told once.
+        failed = sorted(dict(reversed(failed)).items())
+        run.write_failures("failed.jsonl", failed)
         scores = _scores(test, table, svm, layer, failed, notes)
         write_json(scores_file, scores.to_dict())
     return scores
@@ -237,9 +250,7 @@ def trained_model(
     if (target / "config.json").exists():
         return load_model(target), []
     config = settings.train
-    model = create_model(
-        settings.model, len(training.classes), settings.weights, seed=config.seed, **settings.options
-    )
+    model = create_model(settings.model, len(training.classes), settings.weights, seed=config.seed, **settings.options)
     with ClipDecoder(workers=config.workers) as decoder:
         videos = _decoded(training, settings.recipe, decoder, config, "reading videos")
         validation: DecodedVideos | None = None
@@ -303,24 +314,20 @@ def fitted_svm(
 ) -> DescriptorSVM:
     """The SVM on the training descriptors, saved inside the model's folder."""
     target = folder / MODEL / SVM
-    ids, kept = _present(table, layer, training)
-    svm = DescriptorSVM(
-        settings.svm_c, layer=layer, weights_id=model.weights_id, recipe_hash=settings.recipe.hash
-    )
+    ids, kept = _present(table, training)
+    if not ids:
+        raise InputDataError("not one training video could be described", path=training.root, remedy="see log.txt")
+    svm = DescriptorSVM(settings.svm_c, layer=layer, weights_id=model.weights_id, recipe_hash=settings.recipe.hash)
     svm.fit(table.videos(layer, ids).take(ids), [str(training.items[index].label) for index in kept])
     if not (target / SVM_CONFIG).exists():
         svm.save(target, {"trained_on": trained_on(training), "stride_frames": settings.stride_frames})
     return svm
 
 
-def _present(table: DescriptorTable, layer: str, manifest: Manifest) -> tuple[list[str], list[int]]:
+def _present(table: DescriptorTable, manifest: Manifest) -> tuple[list[str], list[int]]:
     """Ids and item indices of the manifest's videos that the table holds (the others failed to decode)."""
     known = set(table.clip_counts())
     kept = [index for index, item in enumerate(manifest.items) if item_id(item) in known]
-    if not kept:
-        raise InputDataError(
-            "not one video could be described", path=manifest.root, remedy="see failed.jsonl"
-        )
     return [item_id(manifest.items[index]) for index in kept], kept
 
 
@@ -344,11 +351,11 @@ def _scores(
 ) -> RoundScores:
     if test is None or table is None:
         return RoundScores((), (), (), np.empty((0, 0)), None, tuple(failed), tuple(notes))
-    ids, kept = _present(table, "prob", test)
+    ids, kept = _present(table, test)
     if len(ids) < len(test):
-        notes.append(
-            f"{len(test) - len(ids)} of {len(test)} test videos could not be read and are not counted"
-        )
+        notes.append(f"{len(test) - len(ids)} of {len(test)} test videos could not be read and are not counted")
+    if not ids:
+        return RoundScores((), (), (), np.empty((0, 0)), None, tuple(failed), tuple(notes))
     clips = table.clips("prob", ids)
     names, starts = np.unique(clips.video_id, return_index=True)  # the clips are in the order of their videos
     of_video = dict(zip(names.tolist(), np.split(clips.vectors, starts[1:]), strict=True))
@@ -357,6 +364,9 @@ def _scores(
     if svm is not None:
         decisions = np.full((len(ids), len(test.classes)), -1e9)
         columns = [test.classes.index(name) for name in svm.classes_]
+        unseen = sorted({str(test.items[index].label) for index in kept} - set(svm.classes_))
+        if unseen:
+            notes.append(f"no training video shows {', '.join(unseen)}: their test videos cannot be right")
         decisions[:, columns] = svm.decision_function(table.videos(layer, ids).take(ids))
     return RoundScores(
         tuple(ids),

@@ -27,9 +27,7 @@ from tubelet.training.metrics import read_metrics
 _TIMELINES_IN_REPORT = 40
 
 
-def train_report(
-    folder: Path, training: Manifest, settings: RoundSettings, recognition: Recognition | None
-) -> Path:
+def train_report(folder: Path, training: Manifest, settings: RoundSettings, recognition: Recognition | None) -> Path:
     """``report.html`` and ``plots/`` of a training run."""
     page = Page(f"Training on {training.name}", f"{settings.model}, {settings.train.iterations} steps, from scratch"
                 if settings.weights is None else f"{settings.model}, fine-tuned")  # fmt: skip
@@ -63,9 +61,7 @@ def evaluation_report(
     )
     if summaries:
         page.add_numbers(*[(percent(s.mean), s.protocol, f"mean of {len(s.seeds)} seeds") for s in summaries])
-        bars = [
-            Bar(s.protocol, s.mean, s.interval.low, s.interval.high, note="mean of seeds") for s in summaries
-        ]
+        bars = [Bar(s.protocol, s.mean, s.interval.low, s.interval.high, note="mean of seeds") for s in summaries]
     else:
         bars = []
     for seed, run in runs.items():
@@ -75,9 +71,7 @@ def evaluation_report(
     page.add_section("Accuracy")
     chance = 1 / len(manifest.classes)
     caption = "Share of videos recognized; whiskers: 95 % bootstrap interval over videos. Dashed: chance."
-    page.add_figure(
-        _kept(interval_bars(bars, chance=chance, caption=caption), folder / "plots" / "accuracy.png")
-    )
+    page.add_figure(_kept(interval_bars(bars, chance=chance, caption=caption), folder / "plots" / "accuracy.png"))
     rows = [
         [seed, result.protocol, result.n, percent(result.value), _interval(result)]
         for seed, run in runs.items()
@@ -124,9 +118,7 @@ def classify_report(
         "Along time",
         "The network's class probabilities of each clip (16 frames, stride 8)."
         + (
-            f" The first {len(shown)} of {len(videos)} videos; all are in `plots/`."
-            if len(videos) > len(shown)
-            else ""
+            f" The first {len(shown)} of {len(videos)} videos; all are in `plots/`." if len(videos) > len(shown) else ""
         ),
     )
     for index, video in enumerate(videos):

@@ -12,7 +12,6 @@ from tubelet.artifacts import write_text
 from tubelet.clips.jitter import Jitter
 from tubelet.errors import UsageError
 
-
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -59,7 +58,7 @@ class TrainConfig(BaseModel):
     def changed(self, **settings: Any) -> TrainConfig:
         """A copy with some settings replaced, validated; None leaves a setting as it is."""
         given = {key: value for key, value in settings.items() if value is not None}
-        return build_config(TrainConfig, {**self.model_dump(), **given}, "the training settings")
+        return build_config(TrainConfig, {**self.model_dump(), **given}, "this run")
 
 
 class Experiment(BaseModel):
@@ -84,12 +83,9 @@ def build_config(kind: type[_Model], values: dict[str, Any], where: str) -> _Mod
         return kind.model_validate(values)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}"
-            for fault in error.errors()
+            f"{'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}" for fault in error.errors()
         )
-        raise UsageError(
-            f"the settings in {where} do not fit", why=faults, remedy="correct these keys"
-        ) from error
+        raise UsageError(f"the settings of {where} do not fit", why=faults, remedy="correct these") from error
 
 
 def load_experiment(path: str | Path) -> Experiment:
@@ -103,9 +99,7 @@ def load_experiment(path: str | Path) -> Experiment:
     try:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise UsageError(
-            "there is no such experiment file", path=path, remedy="see experiments/*.toml"
-        ) from error
+        raise UsageError("there is no such experiment file", path=path, remedy="see experiments/*.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError("the experiment file is not valid TOML", path=path, why=str(error)) from error
     return build_config(Experiment, values, str(path))
@@ -138,9 +132,7 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml_value(item) for item in value)}]"
     escaped = "".join(
-        {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(
-            c, c if c >= " " else f"\\u{ord(c):04x}"
-        )
+        {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(c, c if c >= " " else f"\\u{ord(c):04x}")
         for c in str(value)
     )
     return f'"{escaped}"'

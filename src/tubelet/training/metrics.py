@@ -58,9 +58,7 @@ class MetricLog:
     def recent(self) -> Recent:
         """Means over the last 50 steps."""
         loss, accuracy, seconds, clips = (list(column) for column in zip(*self._recent, strict=True))
-        return Recent(
-            sum(loss) / len(loss), sum(accuracy) / len(accuracy), sum(clips) / max(sum(seconds), 1e-9)
-        )
+        return Recent(sum(loss) / len(loss), sum(accuracy) / len(accuracy), sum(clips) / max(sum(seconds), 1e-9))
 
     def flush(self) -> None:
         """Hand the rows to the operating system, before the checkpoint that counts them is written."""
@@ -78,18 +76,17 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
     lines = _read_rows(folder / "metrics.csv")
     if not lines or tuple(lines[0]) != COLUMNS:
         return []
-    rows = []
-    for cells in lines[1:]:
-        if len(cells) == len(COLUMNS):
-            rows.append({name: float(cell) for name, cell in zip(COLUMNS, cells, strict=True) if cell})
-    return rows
+    return [
+        {name: float(cell) for name, cell in zip(COLUMNS, cells, strict=True) if cell}
+        for cells in lines[1:]
+        if len(cells) == len(COLUMNS)
+    ]
 
 
 def _cells(row: dict[str, float]) -> tuple[str, ...]:
     # repr of a float reads back to the same bits.
     return tuple(
-        "" if name not in row else f"{row[name]:.0f}" if name == "step" else repr(row[name])
-        for name in COLUMNS
+        "" if name not in row else f"{row[name]:.0f}" if name == "step" else repr(row[name]) for name in COLUMNS
     )
 
 

@@ -155,13 +155,9 @@ def _plan(
 ) -> _Plan:
     muxer = _MUXERS.get(path.suffix.lower())
     if muxer is None:
-        raise UsageError(
-            "Unknown video file suffix", path=path, remedy=f"use one of {' '.join(sorted(_MUXERS))}"
-        )
+        raise UsageError("Unknown video file suffix", path=path, remedy=f"use one of {' '.join(sorted(_MUXERS))}")
     if not _is_video_encoder(codec):
-        raise UsageError(
-            f"Unknown video encoder {codec}", path=path, remedy="use libx264, mpeg4, mjpeg or libvpx-vp9"
-        )
+        raise UsageError(f"Unknown video encoder {codec}", path=path, remedy="use libx264, mpeg4, mjpeg or libvpx-vp9")
     if not (math.isfinite(fps) and fps > 0):
         raise UsageError(f"fps must be a positive number, not {fps}", path=path)
     if rotation not in (0, 90, 180, 270):
@@ -231,9 +227,7 @@ def _size_and_images(
     return (first.shape[0], first.shape[1]), itertools.chain([first], images)
 
 
-def _write(
-    container: OutputContainer, plan: _Plan, size: tuple[int, int], images: Iterator[NDArray[np.uint8]]
-) -> None:
+def _write(container: OutputContainer, plan: _Plan, size: tuple[int, int], images: Iterator[NDArray[np.uint8]]) -> None:
     first = next(images, None)
     stream = None
     if first is not None or not plan.audio:
@@ -261,9 +255,7 @@ def _write(
         tone.finish()
 
 
-def _mux(
-    container: OutputContainer, packets: Sequence[Packet[VideoStream]], durations: dict[int, int]
-) -> None:
+def _mux(container: OutputContainer, packets: Sequence[Packet[VideoStream]], durations: dict[int, int]) -> None:
     for packet in packets:
         # Encoders forget a frame's own duration and claim 1/rate; the container then ends too early.
         if packet.pts is not None:

@@ -34,8 +34,10 @@ _TOP = {
     _VOID: "Void",
     _CRC: "CRC-32",
 }
-# What a cluster may hold: Timestamp, Position, PrevSize, SilentTracks, blocks, padding, checksum.
-_IN_CLUSTER = {0xE7, 0xA7, 0xAB, 0x5854, _SIMPLE_BLOCK, _BLOCK_GROUP, 0xAF, _VOID, _CRC}
+_TIMESTAMP = 0xE7
+_NUMBERS = {_TIMESTAMP, 0xA7, 0xAB}  # also Position and PrevSize
+# What a cluster may hold: besides these, SilentTracks, blocks, padding, checksum.
+_IN_CLUSTER = {*_NUMBERS, 0x5854, _SIMPLE_BLOCK, _BLOCK_GROUP, _VOID, _CRC}
 _VIDEO = 1
 
 
@@ -212,10 +214,11 @@ def _read_cluster(walk: _Walk, body: int, end: int, *, open_ended: bool) -> int:
                 walk.problem(f"a group at byte {position} holds {len(blocks)} blocks")
             for a, b in blocks:
                 _count_block(walk, a, b)
-        elif identity == 0xE7:
-            if length > 8 or dated:
-                walk.problem(f"a cluster's time at byte {position} is damaged")
-            dated = True
+        elif identity in _NUMBERS:
+            # One flipped bit turns the mark of a block into that of a number.
+            if length > 8 or (identity == _TIMESTAMP and dated):
+                walk.problem(f"a cluster's number at byte {position} is damaged")
+            dated = dated or identity == _TIMESTAMP
         position = start + length
     if not dated:
         walk.problem(f"the cluster at byte {body} has no time")
