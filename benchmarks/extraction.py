@@ -31,9 +31,13 @@ def run(rounds: int, work: Path) -> list[dict[str, object]]:
             rounds,
         )
         for name, values in rates.items():
-            rows.append(row(f"{precision}, {name}: clips/s", f"{statistics.median(values):.2f}", "median", values=values))
+            rows.append(
+                row(f"{precision}, {name}: clips/s", f"{statistics.median(values):.2f}", "median", values=values)
+            )
         middle, low, high = ratio(rates["whole way"], rates["network"])
         rows.append(
-            row(f"whole way / network alone, {precision}", f"{middle:.1%}", f"bar {BAR:.0%}, range {low:.1%}-{high:.1%}")
+            row(
+                f"whole way / network alone, {precision}", f"{middle:.1%}", f"bar {BAR:.0%}, range {low:.1%}-{high:.1%}"
+            )
         )
     return rows

@@ -25,7 +25,13 @@ def run(rounds: int, work: Path) -> list[dict[str, object]]:
     for precision, bar in BARS.items():
         if precision in rates:
             middle, low, high = ratio(rates[precision], rates["rival"])
-            rows.append(row(f"C3D {precision} / eager fp32 contiguous", f"{middle:.2f}x", f"bar {bar}x, range {low:.2f}-{high:.2f}"))
+            rows.append(
+                row(
+                    f"C3D {precision} / eager fp32 contiguous",
+                    f"{middle:.2f}x",
+                    f"bar {bar}x, range {low:.2f}-{high:.2f}",
+                )
+            )
         else:
             rows.append(row(f"C3D {precision}", "-", "this processor has no bf16 arithmetic"))
     return rows

@@ -43,15 +43,6 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    default = Path(__file__).parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("TUBELET_DATA", default))
-    if not (folder / "weizmann").is_dir():
-        pytest.skip(f"the real data are not at {folder} (set TUBELET_DATA)")
-    return folder
-
-
 def check(*arguments: object) -> tuple[int, str, str]:
     result = runner.invoke(app, ["check", *map(str, arguments), "--workers", "1"])
     if result.exception is not None and not isinstance(result.exception, SystemExit):

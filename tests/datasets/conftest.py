@@ -1,8 +1,7 @@
-"""Folders made on the spot, and the real data where they are to be had."""
+"""Folders made on the spot."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,13 +32,3 @@ def tree(tmp_path: Path) -> Tree:
         return folder
 
     return make
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The shared real data; skips where it is absent."""
-    default = Path(__file__).parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("TUBELET_DATA", default))
-    if not (folder / "weizmann").is_dir():
-        pytest.skip(f"the real data are not at {folder} (set TUBELET_DATA)")
-    return folder

@@ -35,7 +35,9 @@ def test_finetune_is_the_released_solver() -> None:
 
 def test_faults_name_their_keys(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
-    path.write_text('name = "x"\nsource = "y"\ndataset = "ucf101"\nmodel = "c3d"\nrecipe = "r"\n[train]\nitrations = 3\n')
+    path.write_text(
+        'name = "x"\nsource = "y"\ndataset = "ucf101"\nmodel = "c3d"\nrecipe = "r"\n[train]\nitrations = 3\n'
+    )
     with pytest.raises(UsageError, match=r"train\.itrations"):
         load_experiment(path)
     path.write_text("name = ")
@@ -64,7 +66,9 @@ tables = st.dictionaries(text.filter(bool), values | st.lists(values, max_size=3
 
 
 @given(tables, st.dictionaries(text.filter(bool), tables, max_size=3))
-def test_toml_reads_back(tmp_path_factory: pytest.TempPathFactory, flat: dict[str, object], nested: dict[str, object]) -> None:
+def test_toml_reads_back(
+    tmp_path_factory: pytest.TempPathFactory, flat: dict[str, object], nested: dict[str, object]
+) -> None:
     path = tmp_path_factory.mktemp("toml") / "config.toml"
     everything = {**flat, **nested}
     save_toml(path, everything)

@@ -72,7 +72,9 @@ def test_a_checkpoint_of_another_network_is_refused(videos: DecodedVideos, tmp_p
 
 def batch(value: float = 0.0) -> Batch:
     clips = torch.full((2, 3, 16, 16, 16), value)
-    return Batch(clips + torch.randn(clips.shape, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1]), (0, 1))
+    return Batch(
+        clips + torch.randn(clips.shape, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1]), (0, 1)
+    )
 
 
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:

@@ -21,9 +21,7 @@ def test_step_is_the_released_solver() -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(
-    iterations=st.integers(10, 400), warmup=st.floats(0.11, 0.9), rate=st.floats(1e-5, 1.0)
-)
+@given(iterations=st.integers(10, 400), warmup=st.floats(0.11, 0.9), rate=st.floats(1e-5, 1.0))
 def test_one_cycle_is_pytorchs(iterations: int, warmup: float, rate: float) -> None:
     config = TrainConfig(iterations=iterations, learning_rate=rate, warmup_fraction=warmup, schedule="one-cycle")
     parameter = torch.nn.Parameter(torch.zeros(1))

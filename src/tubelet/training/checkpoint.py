@@ -80,9 +80,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
             why=str(error),
             remedy="delete it to resume from the one before",
         ) from error
-    weights = {
-        name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")
-    }
+    weights = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
     expected = {name: value.shape for name, value in model.state_dict().items()}
     if {name: value.shape for name, value in weights.items()} != expected:
         raise InputDataError(

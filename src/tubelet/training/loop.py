@@ -198,8 +198,9 @@ def build_optimizer(model: VideoModel, config: TrainConfig) -> torch.optim.Optim
     for group in groups:
         group["lr_mult"] = group["lr"] / config.learning_rate
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+        # One kernel for each tensor instead of ten: a fifth of a small net's step.
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
 def clip_accuracy(model: VideoModel, videos: DecodedVideos, precision: Precision, device: str) -> float:
