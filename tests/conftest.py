@@ -20,16 +20,24 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the whole session, the same in all processes of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_cache_pollution(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Frame tables go to a folder of this session, not to the user's cache; child processes inherit it.
+def no_cache_pollution(session_folder: Path) -> Iterator[None]:
+    """Frame tables and gradient checks go to the session's folder, not to the user's cache; children inherit it.
 
     ``XDG_CACHE_HOME`` stays: matplotlib would measure all fonts of the machine again.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TUBELET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("TUBELET_CACHE", str(session_folder / "tubelet-cache"))
         yield
 
 
@@ -43,15 +51,12 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+def made_once(session_folder: Path) -> MadeOnce:
     """``made_once(name, make)``: a folder that ``make`` filled, in whichever test process came first."""
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
 
     def get(name: str, make: Callable[[Path], None]) -> Path:
-        folder, done = base / name, base / f"{name}.done"
-        with (base / f"{name}.lock").open("w") as lock:
+        folder, done = session_folder / name, session_folder / f"{name}.done"
+        with (session_folder / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not done.exists():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -64,7 +69,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 
 
 @pytest.fixture(scope="session")
-def motion_folder(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+def motion_folder(made_once: MadeOnce) -> Path:
     """Synthetic motion: 20 videos to train on and 10 to test, of 24 frames, two and one of each class."""
 
     def make(folder: Path) -> None:
@@ -87,7 +92,7 @@ class TrainedRun:
 
 
 @pytest.fixture(scope="session")
-def trained_run(motion_folder: Path, made_once: Callable[[str, Callable[[Path], None]], Path]) -> TrainedRun:
+def trained_run(motion_folder: Path, made_once: MadeOnce) -> TrainedRun:
     """Three steps of c3d_small on ``motion_folder``, with descriptors, SVM, scores and report."""
 
     def command(folder: Path) -> tuple[str, ...]:

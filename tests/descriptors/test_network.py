@@ -13,6 +13,7 @@ from tubelet.descriptors import network as network_module
 from tubelet.descriptors.network import ClipNetwork
 from tubelet.errors import UsageError
 from tubelet.models.contract import VideoModel
+from tubelet.models.registry import create_model
 
 LAYERS = ("fc6", "conv5a", "pool5", "prob")
 
@@ -155,3 +156,17 @@ def test_cuda_gives_the_vectors_of_float64(model: VideoModel, clips: Tensor, exp
     vectors = network(clips)
     for layer in LAYERS:  # with TF32 left on the error would be near 1e-3
         assert relative_error(vectors[layer], expected[layer]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("options", "clips"),
+    [
+        # Largest activation: conv1a's, channels x 16 x side x side float32; 224 MiB hold so many of them.
+        ({"width": 0.25, "side": 112}, 18),  # 16 x 16 x 112 x 112 x 4 = 12,845,056 bytes
+        ({"width": 0.125, "side": 32}, 32),  # 0.5 MB: at most 32 clips
+        ({"width": 1.0, "side": 112}, 4),  # C3D's own 51,380,224 bytes
+    ],
+)
+def test_the_batch_fits_the_activations(options: dict[str, float], clips: int) -> None:
+    model = create_model("c3d_depth1", 3, **options)
+    assert ClipNetwork(model, ("pool5",), clip_length=16, device="cpu").fitting_batch == clips

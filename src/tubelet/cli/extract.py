@@ -42,7 +42,7 @@ def extract(
         str, typer.Option("--format", help="lance, or also export npz, npy, parquet or projector beside it.")
     ] = "lance",
     mean: MeanOption = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Clips per batch.")] = 8,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Clips [by memory].")] = None,
     precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
     fps: FpsOption = None,
     workers: WorkersOption = 1,

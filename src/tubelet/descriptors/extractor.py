@@ -51,7 +51,7 @@ class Extractor:
     recipe
         What is done to the pixels; by default the one saved with the model, else the one published for it.
     batch_size
-        Clips per batch.
+        Clips per batch; by default as many as keep the largest activation near 0.2 GB (C3D: 4, at most 32).
     precision
         ``"auto"`` and ``"float32"``: float32. ``"bfloat16"``: about twice as fast where the processor has it;
         another result (relative error near 6e-3), so it is never chosen unasked.
@@ -81,14 +81,14 @@ class Extractor:
         clip_length: int | None = None,
         stride_frames: int = 8,
         recipe: Recipe | None = None,
-        batch_size: int = 8,
+        batch_size: int | None = None,
         precision: PrecisionName = "auto",
         device: str = "auto",
         workers: int = 1,
         short: ShortVideo = "loop",
     ) -> None:
         set_allocator()
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, not {batch_size}")
         self.model = model
         self.sampling = Sampling(
@@ -99,7 +99,6 @@ class Extractor:
             short,
         )
         self.recipe = _recipe_for(model) if recipe is None else recipe
-        self.batch_size = batch_size
         self.workers = workers
         self.weights_id = model.weights_id
         if self.weights_id.startswith("untrained:"):
@@ -111,6 +110,7 @@ class Extractor:
         self._network = ClipNetwork(
             model, layers, clip_length=self.sampling.clip_length, precision=precision, device=device
         )
+        self.batch_size = self._network.fitting_batch if batch_size is None else batch_size
         self._decoder = ClipDecoder(workers=workers)
 
     @property

@@ -17,6 +17,10 @@ from tubelet.training.precision import has_fast_bfloat16
 
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 
+_MEASURED = 2  # clips that are run to learn the shapes
+_BATCH_BYTES = 224 << 20
+_BATCH_MOST = 32
+
 # Layers whose arithmetic is worth halving; normalization keeps its float32 statistics.
 _HEAVY = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
@@ -63,7 +67,10 @@ class ClipNetwork:
             model = _bfloat16_copy(model)
         self._model = model.to(self.device)
         _lay_out_channels_last(self._model)
-        self.dimensions = self._measure(clip_length)
+        with _largest_output(self._model) as largest:
+            self.dimensions = self._measure(clip_length)
+        self.fitting_batch = max(2, min(_BATCH_MOST, _BATCH_BYTES // max(1, largest[0] // _MEASURED)))
+        """Clips per batch that keep the largest activation near 0.2 GB: 4 for C3D, 32 for a small net."""
 
     def __call__(self, clips: Sequence[Tensor] | Tensor) -> dict[str, FloatArray]:
         """Vectors of a batch of clips.
@@ -96,7 +103,7 @@ class ClipNetwork:
         """
         spec = self._model.input
         try:
-            vectors = self(torch.zeros(2, spec.channels, clip_length, spec.side, spec.side))
+            vectors = self(torch.zeros(_MEASURED, spec.channels, clip_length, spec.side, spec.side))
         except RuntimeError as error:
             raise UsageError(
                 f"{self._model.name} does not take clips of {clip_length} frames of {spec.side}x{spec.side}",
@@ -152,6 +159,23 @@ def _bfloat16_copy(model: VideoModel) -> VideoModel:
             for parameter in module.parameters(recurse=False):
                 memo[id(parameter)] = nn.Parameter(parameter.detach().to(torch.bfloat16), requires_grad=False)
     return copy.deepcopy(model, memo)
+
+
+@contextmanager
+def _largest_output(model: nn.Module) -> Iterator[list[int]]:
+    """Collect, while the block runs, the size in bytes of the largest tensor that a module gave out."""
+    largest = [0]
+
+    def note(module: nn.Module, inputs: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            largest[0] = max(largest[0], output.numel() * output.element_size())
+
+    handles = [module.register_forward_hook(note) for module in model.modules()]
+    try:
+        yield largest
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _lay_out_channels_last(model: nn.Module) -> None:

@@ -116,7 +116,7 @@ class Classifier:
         What ``tubelet train`` saved.
     head
         ``"net"``, ``"svm"``, or None: the SVM where there is one, as in the paper.
-    device, workers, batch_size
+    device, workers
         As for the extractor.
 
     Raises
@@ -133,7 +133,6 @@ class Classifier:
         head: Head | None = None,
         device: str = "auto",
         workers: int = 1,
-        batch_size: int = 16,
     ) -> None:
         self.model = load_model(folder)
         if self.model.labels is None:
@@ -156,7 +155,7 @@ class Classifier:
         self.head: Head = head or ("net" if self.svm is None else "svm")
         layers = ("prob",) if self.svm is None else (self.svm.layer, "prob")
         self._extractor = Extractor(
-            self.model, layers, device=device, workers=workers, batch_size=batch_size, precision="float32"
+            self.model, layers, device=device, workers=workers, precision="float32"
         )
 
     def classify(self, videos: Manifest) -> Iterator[tuple[str, Classified | TubeletError]]:

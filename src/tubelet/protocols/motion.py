@@ -23,7 +23,7 @@ from tubelet.protocols.rounds import RoundSettings
 STEPS = 600
 STEPS_LONG = 2600
 
-MOTION = SMALL.changed(iterations=STEPS, jitter=Jitter(crop="none", flip_p=0.0))
+MOTION = SMALL.changed(iterations=STEPS, learning_rate=2e-3, jitter=Jitter(crop="none", flip_p=0.0))
 """Videos are plentiful and their labels directional: no jitter. Tried before: see docs/developer/journal.md."""
 
 

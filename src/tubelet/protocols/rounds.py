@@ -214,7 +214,6 @@ def run_round(
                 model,
                 layers,
                 stride_frames=settings.stride_frames,
-                batch_size=_EXTRACT_BATCH,
                 precision="float32",
                 device=device,
                 workers=settings.train.workers,
@@ -232,9 +231,6 @@ def run_round(
         scores = _scores(test, table, svm, layer, failed, notes)
         write_json(scores_file, scores.to_dict())
     return scores
-
-
-_EXTRACT_BATCH = 32
 
 
 def default_layer_name(model: str) -> str:

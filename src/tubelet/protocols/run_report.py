@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,11 +117,12 @@ def classify_report(
     shown = videos[:_TIMELINES_IN_REPORT]
     page.add_section(
         "Along time",
-        "The network's class probabilities of each clip (16 frames, stride 8)."
+        "The network's class probabilities, clip by clip."
         + (
             f" The first {len(shown)} of {len(videos)} videos; all are in `plots/`." if len(videos) > len(shown) else ""
         ),
     )
+    names = _distinct([_plain(video.video_id) for video in videos])
     for index, video in enumerate(videos):
         figure = class_timeline(
             video.described.start_s,
@@ -131,7 +133,7 @@ def classify_report(
             title=video.video_id,
             caption=f"{video.video_id}: {video.predicted}",
         )
-        figure.save(folder / "plots" / f"{_plain(video.video_id)}.png")
+        figure.save(folder / "plots" / f"{names[index]}.png")
         if index < len(shown):
             page.add_figure(figure)
     page.set_provenance(environment(head=head))
@@ -209,6 +211,16 @@ def _curves(page: Page, folder: Path) -> None:
 def _kept(figure: Figure, path: Path) -> Figure:
     figure.save(path)
     return figure
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """File names that differ: ``a/b.avi`` and ``a_b.avi`` look the same without their signs."""
+    seen: Counter[str] = Counter()
+    distinct = []
+    for name in names:
+        seen[name] += 1
+        distinct.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return distinct
 
 
 def _plain(name: str) -> str:

@@ -135,7 +135,7 @@ def train(
                 1,
                 loss=recent.loss,
                 accuracy=recent.accuracy,
-                rate=f"{recent.rate:.0f} clips/s",
+                rate=f"{recent.rate:.3g} clips/s",
             )
             if on_step is not None:
                 on_step(step + 1)
