@@ -14,7 +14,7 @@ from tubelet.errors import ExitCode
 if TYPE_CHECKING:
     from tubelet.datasets.check import CheckReport
 
-app = typer.Typer(name="data", help="Check folders of videos.", no_args_is_help=True)
+app = typer.Typer(name="data", help="Check folders of videos.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
