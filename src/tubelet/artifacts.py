@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomically(
-    path: str | os.PathLike[str], write: Callable[[Path], None], *, durable: bool = True
-) -> Path:
+def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], None], *, durable: bool = True) -> Path:
     """Let ``write`` fill a temporary file in the same folder, then put it in place.
 
     Parameters

@@ -155,8 +155,6 @@ def test_help_needs_neither_torch_nor_a_decoder() -> None:
         "except SystemExit as end:\n    assert not end.code\n"
         "assert not {'torch', 'av', 'numpy'} & set(sys.modules), set(sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr
     assert "--short-frames" in done.stdout

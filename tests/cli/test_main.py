@@ -54,6 +54,7 @@ def test_help_of_every_verb_needs_nothing_heavy(python: Callable[..., Any]) -> N
 def test_the_verbs_are_those_of_the_issue(tubelet: Callable[..., Any]) -> None:
     listed = tubelet("--help").out
     assert all(f" {verb} " in listed for verb in VERBS)
+    assert "..." not in listed, "no verb's line is cut short"
     assert "130 interrupted" in " ".join(listed.split())
 
 
@@ -160,9 +161,7 @@ def warn_and_log(as_json: bool = False) -> None:
     logging.getLogger("tubelet.somewhere").info("a detail")
 
 
-def test_a_warning_is_told_once_as_a_sentence(
-    tubelet: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_warning_is_told_once_as_a_sentence(tubelet: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "print_json", lambda value: warn_and_log())
     filters, shown, handlers = list(warnings.filters), warnings.showwarning, list(logging.getLogger("tubelet").handlers)
     found = tubelet("models", "c3d_small", "--json")

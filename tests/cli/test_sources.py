@@ -43,9 +43,7 @@ def test_one_file_is_one_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("from_inside", [False, True])
-def test_a_folder_of_frames_is_one_video(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_inside: bool
-) -> None:
+def test_a_folder_of_frames_is_one_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_inside: bool) -> None:
     frames = touch(tmp_path / "walk", *(f"{number:06d}.jpg" for number in (1, 2, 3)))
     monkeypatch.chdir(frames)
     found = open_videos(Path(".") if from_inside else frames, 5.0)

@@ -126,9 +126,7 @@ def test_single_frames_in_any_order(decoder: ClipDecoder, video: Path) -> None:
         decoder.clip(video, [20], None)
 
 
-def test_a_relative_path_is_the_parents(
-    decoder: ClipDecoder, video: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_path_is_the_parents(decoder: ClipDecoder, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoder.measure(video)  # its child stays in the folder in which it started
     monkeypatch.chdir(video.parent)
     assert decoder.measure("good.avi").frames_decoded == FRAMES
@@ -137,10 +135,7 @@ def test_a_relative_path_is_the_parents(
 def test_the_parent_needs_no_torch() -> None:
     code = "import sys, tubelet.clips.decode; sys.exit('torch' in sys.modules)"
     source = Path(sys.modules["tubelet"].__path__[0]).parent
-    assert (
-        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(source)}).returncode
-        == 0
-    )
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(source)}).returncode == 0
 
 
 def test_errors_of_a_file(decoder: ClipDecoder, video: Path, tmp_path: Path) -> None:
@@ -299,9 +294,7 @@ def test_threads_share_a_decoder(decoder: ClipDecoder, video: Path) -> None:
         assert list(threads.map(first_pixel, range(12))) == [list(color(index)) for index in range(12)]
 
 
-def test_an_installation_that_does_not_work_is_not_a_failed_video(
-    video: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_installation_that_does_not_work_is_not_a_failed_video(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode_module, "TASK", "no_such_module:decode")
     with ClipDecoder() as broken, pytest.raises(TubeletError) as caught:
         list(broken.prefetch([video, video], None))

@@ -57,9 +57,7 @@ def noise(t: int, hw: tuple[int, int], seed: int = 0) -> np.ndarray:
     st.integers(0, 5),
     st.integers(1, 3),
 )
-def test_it_is_the_formula(
-    color: Any, mean: str, scale: float, flip: bool, y: int, x: int, n_frames: int
-) -> None:
+def test_it_is_the_formula(color: Any, mean: str, scale: float, flip: bool, y: int, x: int, n_frames: int) -> None:
     values: dict[str, Any] = {"color": color, "scale": scale}
     if mean == "volume":
         values["mean_volume"] = np.random.default_rng(1).uniform(0, 255, (3, 3, 9, 13))

@@ -128,9 +128,7 @@ def test_short_videos_and_spans(tree) -> None:
         ("ccc.avi", 0.2, 15),
         ("ccc.avi", 5.0, 0),
     ]
-    assert sorted(decoder.calls) == [("a.avi", None), ("bb.avi", None), ("ccc.avi", None)], (
-        "spans decode once"
-    )
+    assert sorted(decoder.calls) == [("a.avi", None), ("bb.avi", None), ("ccc.avi", None)], "spans decode once"
     assert report.warnings[0] == "3 videos shorter than 16 frames: one padded clip each"
     assert report.histograms["frames"] == {"under 16": 1, "16-31": 1, "32-63": 1}
     assert len(check_dataset(open_dataset("folder", root), Verdicts(), short_frames=41).short) == 5
@@ -139,9 +137,7 @@ def test_short_videos_and_spans(tree) -> None:
 
 
 def test_copies_within_and_across_splits(tree) -> None:
-    root = tree(
-        "train/x/one.avi", "train/x/two.avi", "train/y/three.avi", "test/x/four.avi", "test/y/five.avi"
-    )
+    root = tree("train/x/one.avi", "train/x/two.avi", "train/y/three.avi", "test/x/four.avi", "test/y/five.avi")
     (root / "train/x/two.avi").write_bytes((root / "train/x/one.avi").read_bytes())
     (root / "test/y/five.avi").write_bytes((root / "train/y/three.avi").read_bytes())
     report = check_dataset(open_dataset("folder", root), Verdicts())
@@ -168,10 +164,7 @@ def test_copies_in_two_classes_or_groups_are_remarked(tree) -> None:
     report = check_dataset(open_dataset("folder", root, fps=5), Verdicts())
     assert report.duplicates == (("x/a.avi", "y/a.avi"), ("z/v1", "z/v2"))
     assert report.warnings == (
-        (
-            "2 contents more than once under different names: x/a.avi = y/a.avi; "
-            "a random split may separate them"
-        ),
+        ("2 contents more than once under different names: x/a.avi = y/a.avi; a random split may separate them"),
         "the same content has different labels: x/a.avi = y/a.avi",
     )
 

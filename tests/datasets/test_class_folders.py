@@ -51,9 +51,7 @@ def test_a_split_folder_beside_a_folder_without_videos_is_still_one(tree) -> Non
 
 
 def test_splits_and_classes_side_by_side_are_refused(tree) -> None:
-    with pytest.raises(
-        InputDataError, match=r"mixes splits and classes.*train hold class folders, jump videos"
-    ):
+    with pytest.raises(InputDataError, match=r"mixes splits and classes.*train hold class folders, jump videos"):
         open_class_folders(tree("train/walk/a.avi", "jump/b.avi"))
 
 
@@ -82,9 +80,7 @@ def test_what_is_no_video_is_passed_over_and_listed(tree) -> None:
 
 def test_one_level_too_many_is_recognized(tree) -> None:
     found = open_class_folders(tree("walk/a.avi", "run/b.avi", "more/jump/c.avi"))
-    assert any(
-        "more holds no video" in note and "one level too deep" in note for note in found.findings.notes
-    )
+    assert any("more holds no video" in note and "one level too deep" in note for note in found.findings.notes)
 
 
 def test_blanks_and_any_script_in_names(tree) -> None:
@@ -137,9 +133,7 @@ def test_directional_classes_switch_mirroring_off_and_say_so(tree) -> None:
     root = tree("turn_left/a.avi", "turn_left/b.avi", "turn_right/c.avi", "turn_right/d.avi")
     found = open_class_folders(root)
     assert not found.flip
-    assert found.findings.notes == (
-        "mirrored clips are off: a mirror swaps the classes 'turn_left' and 'turn_right'",
-    )
+    assert found.findings.notes == ("mirrored clips are off: a mirror swaps the classes 'turn_left' and 'turn_right'",)
     assert open_class_folders(root, flip=True).flip
     assert open_class_folders(root, flip=True).findings.notes == ()
 
@@ -158,9 +152,7 @@ def test_links_out_of_the_folder_are_refused_together(tree, tmp_path: Path) -> N
 
 def test_the_order_on_disk_does_not_matter(tree) -> None:
     names = ["b/2.avi", "a/1.avi", "b/1.avi", "a/3.avi"]
-    assert (
-        open_class_folders(tree(*names)).items == open_class_folders(tree(*names[::-1], root="again")).items
-    )
+    assert open_class_folders(tree(*names)).items == open_class_folders(tree(*names[::-1], root="again")).items
 
 
 def test_videos_without_classes(tree) -> None:

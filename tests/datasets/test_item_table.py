@@ -132,9 +132,7 @@ def test_unusable_tables_say_why(tmp_path: Path, text: bytes, says: str) -> None
 
 
 @settings(deadline=None, max_examples=200)
-@given(
-    st.binary(max_size=80) | st.text(st.sampled_from('file_name,path"\r\n\t; 0.\x85\x1c\u2028é'), max_size=60)
-)
+@given(st.binary(max_size=80) | st.text(st.sampled_from('file_name,path"\r\n\t; 0.\x85\x1c\u2028é'), max_size=60))
 def test_any_bytes_are_a_table_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes | str
 ) -> None:

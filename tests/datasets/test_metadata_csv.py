@@ -94,9 +94,7 @@ def test_a_repeated_line_counts_once_and_a_contradiction_is_refused(tree) -> Non
     assert len(found) == 2
     assert "line 4 repeats line 2" in found.findings.notes[0]
     (root / "metadata.csv").write_text("file_name,label\na.avi,walk\nb.avi,run\na.avi,run\n")
-    with pytest.raises(
-        InputDataError, match=r"contradicts itself.*line 4 repeats line 2 with other values: a.avi"
-    ):
+    with pytest.raises(InputDataError, match=r"contradicts itself.*line 4 repeats line 2 with other values: a.avi"):
         open_metadata_csv(root)
 
 

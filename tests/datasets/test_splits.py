@@ -94,9 +94,7 @@ def test_with_mixed_groups_no_choice_covers_more_classes(rows, seed: int) -> Non
     def uncovered(test: set[str]) -> int:
         return sum(not found & test or found <= test for found in groups.values())
 
-    choices = itertools.chain.from_iterable(
-        itertools.combinations(names, size) for size in range(len(names) + 1)
-    )
+    choices = itertools.chain.from_iterable(itertools.combinations(names, size) for size in range(len(names) + 1))
     best = min(uncovered(set(choice)) for choice in choices)
     divided = random_group_split(manifest_of(rows), 0.2, seed=seed)
     assert uncovered(side(divided, "test")) == best
@@ -104,9 +102,7 @@ def test_with_mixed_groups_no_choice_covers_more_classes(rows, seed: int) -> Non
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(2, 40), min_size=1, max_size=5), fractions, st.integers(0, 3))
-def test_single_videos_are_divided_as_exactly_as_whole_videos_allow(
-    sizes, fraction: float, seed: int
-) -> None:
+def test_single_videos_are_divided_as_exactly_as_whole_videos_allow(sizes, fraction: float, seed: int) -> None:
     rows = [(f"{label}-{number}", f"c{label}") for label, size in enumerate(sizes) for number in range(size)]
     divided = random_group_split(manifest_of(rows), fraction, seed=seed)
     for label, size in enumerate(sizes):
@@ -130,12 +126,8 @@ def test_the_order_of_files_does_not_matter_and_the_seed_repeats(rows, random) -
 
 
 def test_seeds_differ_and_25_groups_of_101_classes_come_out_as_wanted() -> None:
-    rows = [
-        (f"g{group:02d}", f"class{label}") for label in range(101) for group in range(1, 26) for _ in range(4)
-    ]
-    chosen = {
-        frozenset(side(random_group_split(manifest_of(rows), 0.2, seed=seed), "test")) for seed in range(5)
-    }
+    rows = [(f"g{group:02d}", f"class{label}") for label in range(101) for group in range(1, 26) for _ in range(4)]
+    chosen = {frozenset(side(random_group_split(manifest_of(rows), 0.2, seed=seed), "test")) for seed in range(5)}
     assert len(chosen) == 5
     assert {len(groups) for groups in chosen} == {5}
 
@@ -143,9 +135,7 @@ def test_seeds_differ_and_25_groups_of_101_classes_come_out_as_wanted() -> None:
 def test_a_split_is_the_same_on_every_machine() -> None:
     # Fixed here for good: someone's published split must not change with a library. Of each class the group
     # whose derive_seed("random_group_split", 0, 0, group) is least: one of five.
-    divided = random_group_split(
-        manifest_of([(f"{label}{number}", label) for label in "ab" for number in range(5)])
-    )
+    divided = random_group_split(manifest_of([(f"{label}{number}", label) for label in "ab" for number in range(5)]))
     assert side(divided, "test") == {"a2", "b3"}
 
 
@@ -210,9 +200,7 @@ def planted(root: Path) -> Manifest:
 
 
 def test_leaks_by_group_path_and_content(tmp_path: Path) -> None:
-    found = leaks(
-        planted(tmp_path), {"test/c.avi": "77", "train/d.avi": "77", "loose.avi": "77", "train/a.avi": "5"}
-    )
+    found = leaks(planted(tmp_path), {"test/c.avi": "77", "train/d.avi": "77", "loose.avi": "77", "train/a.avi": "5"})
     assert [(leak.kind, leak.what, leak.paths) for leak in found] == [
         ("content", "77", (("test", ("test/c.avi",)), ("train", ("train/d.avi",)))),
         ("group", "p1", (("test", ("test/b.avi",)), ("train", ("train/a.avi",)))),

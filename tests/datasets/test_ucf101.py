@@ -69,9 +69,7 @@ def test_a_subset_in_split_2_has_both_sides(shared_data: Path) -> None:
     assert open_ucf101(shared_data / "ucf101/frames_5fps", split=None).splits == ()
 
 
-@pytest.mark.parametrize(
-    "where", ["data/annotations", "data/ucfTrainTestlist", "annotations", "data", "given"]
-)
+@pytest.mark.parametrize("where", ["data/annotations", "data/ucfTrainTestlist", "annotations", "data", "given"])
 def test_lists_are_found_inside_and_beside_and_where_told(tree, tmp_path: Path, where: str) -> None:
     root = tree(*VIDEOS)
     folder = lists(tmp_path / where)
@@ -118,9 +116,7 @@ def test_videos_are_known_by_name_in_any_layout_and_format(tree, names: tuple[st
 
 
 def test_strangers_are_reported(tree) -> None:
-    root = tree(
-        VIDEOS[0], "Archery/v_Archery_g99_c01.avi", "Archery/holiday.avi", "Archery/._v_Archery_g01_c01.avi"
-    )
+    root = tree(VIDEOS[0], "Archery/v_Archery_g99_c01.avi", "Archery/holiday.avi", "Archery/._v_Archery_g01_c01.avi")
     lists(root / "annotations")
     found = open_ucf101(root)
     assert len(found) == 1

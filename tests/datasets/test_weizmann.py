@@ -46,9 +46,7 @@ def test_names(name: str, parsed: tuple[str, str] | None) -> None:
 
 
 def test_all_videos_in_one_folder_and_other_actors(tree) -> None:
-    found = open_weizmann(
-        tree("shahar_run.avi", "lena_run1.avi", "lena_run2.avi", "anna_walk/", "README.txt", "x.avi")
-    )
+    found = open_weizmann(tree("shahar_run.avi", "lena_run1.avi", "lena_run2.avi", "anna_walk/", "README.txt", "x.avi"))
     assert [(i.path, i.label, i.group) for i in found.items] == [
         ("anna_walk", "walk", "anna"),
         ("lena_run1.avi", "run", "lena"),
@@ -66,9 +64,7 @@ def test_a_video_in_the_wrong_folder_is_refused(tree) -> None:
         open_weizmann(tree("walk/ido_run.avi", "run/ido_run.avi"))
 
 
-@pytest.mark.parametrize(
-    ("names", "says"), [(("a.avi",), r"first a\.avi"), (("a.txt",), "it holds no video")]
-)
+@pytest.mark.parametrize(("names", "says"), [(("a.avi",), r"first a\.avi"), (("a.txt",), "it holds no video")])
 def test_other_folders_are_refused(tree, names: tuple[str, ...], says: str) -> None:
     with pytest.raises(InputDataError, match=says):
         open_weizmann(tree(*names))

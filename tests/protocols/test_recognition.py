@@ -29,7 +29,9 @@ def manifest(*actors: str) -> Manifest:
 Rounds = Callable[..., RoundScores]
 
 
-def scored(test: Manifest, right: set[str], *, svm: bool = True, failed: tuple[tuple[str, str], ...] = ()) -> RoundScores:
+def scored(
+    test: Manifest, right: set[str], *, svm: bool = True, failed: tuple[tuple[str, str], ...] = ()
+) -> RoundScores:
     """Scores as of a net that is right on these videos and takes the others for the other class."""
     rows = []
     for item in test.items:
@@ -42,13 +44,13 @@ def scored(test: Manifest, right: set[str], *, svm: bool = True, failed: tuple[t
     )  # fmt: skip
 
 
-def test_leave_one_out_never_tests_on_a_group_it_trained_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leave_one_out_never_tests_on_a_group_it_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = manifest("ann", "bob", "c/é")
     calls: list[tuple[set[str], set[str], Path]] = []
 
-    def run_round(training: Manifest, test: Manifest, settings: RoundSettings, folder: Path, **more: object) -> RoundScores:
+    def run_round(
+        training: Manifest, test: Manifest, settings: RoundSettings, folder: Path, **more: object
+    ) -> RoundScores:
         calls.append((set(training.groups), set(test.groups), folder))
         assert more == {"device": "cpu", "overwrite": True}
         return scored(test, {"ann_run.avi", "ann_walk.avi", "bob_run.avi"})

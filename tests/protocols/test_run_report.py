@@ -59,7 +59,9 @@ def recognition(right: int, notes: tuple[str, ...] = ()) -> Recognition:
 
 @pytest.fixture
 def manifest() -> Manifest:
-    return Manifest("acts", Path("videos"), tuple(Item(f"{index}.avi", CLASSES[index % 3]) for index in range(12)), CLASSES)
+    return Manifest(
+        "acts", Path("videos"), tuple(Item(f"{index}.avi", CLASSES[index % 3]) for index in range(12)), CLASSES
+    )
 
 
 def test_the_page_of_a_real_run(trained_run: Any) -> None:

@@ -140,9 +140,7 @@ def test_errors_keep_their_class_and_words(pool: GuardedPool) -> None:
         list(pool.run({"do": "bad_input"}))
     assert type(bad.value) is InputDataError
     assert str(bad.value) == "no such thing"
-    with pytest.raises(
-        DecodeWorkerError, match=r"ZeroDivisionError: one over nothing at guard_tasks\.py:\d+"
-    ):
+    with pytest.raises(DecodeWorkerError, match=r"ZeroDivisionError: one over nothing at guard_tasks\.py:\d+"):
         list(pool.run({"do": "bug"}))
     with pytest.raises(DecodeWorkerError, match="SystemExit: 0"):
         list(pool.run({"do": "sys_exit"}))
@@ -451,9 +449,7 @@ with GuardedPool("guard_tasks:behave") as pool:
     assert output == "[0, 1, 2]\n", errors
 
 
-def test_a_json_module_in_the_working_directory_is_not_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_json_module_in_the_working_directory_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('hijacked')")
     monkeypatch.chdir(tmp_path)
     with GuardedPool(TASK) as fresh:

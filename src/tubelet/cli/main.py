@@ -33,15 +33,15 @@ app = typer.Typer(
     ),
 )
 
-app.command("demo")(demo.demo)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("extract")(extract.extract)
-app.command("classify")(classify.classify)
-app.command("search")(search.search)
-app.command("models")(models.models)
+app.command("demo", short_help="The main job from nothing: videos, training, report.")(demo.demo)
+app.command("train", short_help="Train a network and its SVM on labeled videos.")(train.train)
+app.command("evaluate", short_help="Train and test as a protocol says, with intervals.")(evaluate.evaluate)
+app.command("extract", short_help="Turn videos into a table of descriptors.")(extract.extract)
+app.command("classify", short_help="The top classes of videos, and along their time.")(classify.classify)
+app.command("search", short_help="The nearest clips or videos of a table.")(search.search)
+app.command("models", short_help="The networks, or everything about one of them.")(models.models)
 app.add_typer(data.app, name="data")
-app.command("doctor")(doctor.doctor)
+app.command("doctor", short_help="What is installed; a golden clip run through.")(doctor.doctor)
 
 # Typer's usage errors, whether it brings its own Click (0.16 on) or imports the package.
 _CommandLineError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

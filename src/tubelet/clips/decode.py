@@ -97,9 +97,7 @@ class ClipDecoder:
         self._lock = threading.Lock()
         self._closed = False
 
-    def measure(
-        self, path: str | os.PathLike[str], fps: float | None = None, *, full: bool = True
-    ) -> DecodeReport:
+    def measure(self, path: str | os.PathLike[str], fps: float | None = None, *, full: bool = True) -> DecodeReport:
         """Find out what is in a file.
 
         Parameters

@@ -228,15 +228,11 @@ def _last_start(n_frames: int, clip_length: int, step_frames: int) -> int:
     """The last start at which a whole clip fits; below 0 in a short video."""
     span = span_frames(at_least_one("clip_length", clip_length), at_least_one("step_frames", step_frames))
     if n_frames < 1:
-        raise InputDataError(
-            f"cannot take clips from {n_frames} frames", remedy="check that the video has any frames"
-        )
+        raise InputDataError(f"cannot take clips from {n_frames} frames", remedy="check that the video has any frames")
     return n_frames - span
 
 
-def _clips(
-    starts: Indices, n_frames: int, clip_length: int, step_frames: int, short: ShortVideo
-) -> ClipIndices:
+def _clips(starts: Indices, n_frames: int, clip_length: int, step_frames: int, short: ShortVideo) -> ClipIndices:
     one_of("short", short, get_args(ShortVideo))
     offsets = np.arange(clip_length, dtype=np.int64) * step_frames
     is_short = n_frames <= int(offsets[-1])

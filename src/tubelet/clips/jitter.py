@@ -63,14 +63,10 @@ class Jitter:
 
     def __post_init__(self) -> None:
         if self.crop not in get_args(Crop):
-            raise UsageError(
-                f"jitter has the crop {self.crop!r}", remedy=f"choose one of {', '.join(get_args(Crop))}"
-            )
+            raise UsageError(f"jitter has the crop {self.crop!r}", remedy=f"choose one of {', '.join(get_args(Crop))}")
         if self.scale is not None:
             if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < math.inf:
-                raise UsageError(
-                    f"jitter has the scale {self.scale!r}", remedy="give (low, high) with 0 < low <= high"
-                )
+                raise UsageError(f"jitter has the scale {self.scale!r}", remedy="give (low, high) with 0 < low <= high")
             object.__setattr__(self, "scale", (float(self.scale[0]), float(self.scale[1])))
         for name in ("shift", "brightness", "contrast", "saturation", "flip_p"):
             if not 0 <= (value := getattr(self, name)) <= 1:

@@ -182,9 +182,7 @@ class Recipe:
         """
         fields = set(cls.__dataclass_fields__)
         if fields != set(values):
-            raise _misfit(
-                f"has the fields {', '.join(sorted(values))}", f"the fields are {', '.join(sorted(fields))}"
-            )
+            raise _misfit(f"has the fields {', '.join(sorted(values))}", f"the fields are {', '.join(sorted(fields))}")
         described = values["mean_volume"]
         recipe = cls(**{**values, "mean_volume": mean_volume})
         if recipe.to_dict()["mean_volume"] != described:
@@ -301,9 +299,7 @@ def get_recipe(name: str, mean: str | os.PathLike[str] | None = None) -> Recipe:
             )
         return Recipe(name, (128, 171), (112, 112), "bgr", mean_volume=load_mean_volume(mean, _C3D_VOLUME))
     if mean is not None:
-        raise UsageError(
-            f"recipe {name} takes no mean file", remedy="leave the mean out or choose c3d_sports1m"
-        )
+        raise UsageError(f"recipe {name} takes no mean file", remedy="leave the mean out or choose c3d_sports1m")
     if name == "c3d_small":
         return Recipe(name, (56, 56), (56, 56), "rgb", (127.5, 127.5, 127.5), scale=1 / 127.5)
     levels = (90.25, 97.66, 101.41) if name == "c3d_channel_mean" else (128.0, 128.0, 128.0)

@@ -17,9 +17,7 @@ from tubelet.errors import UsageError
 __all__ = ["Jitter", "drawn_input", "jittered_input", "resize", "to_input"]
 
 
-def to_input(
-    frames: Frames, recipe: Recipe, *, offset_yx: tuple[int, int] | None = None, flip: bool = False
-) -> Tensor:
+def to_input(frames: Frames, recipe: Recipe, *, offset_yx: tuple[int, int] | None = None, flip: bool = False) -> Tensor:
     """Crop, order the channels, subtract the mean, scale and (last) mirror a clip.
 
     The faithful order of C3D v1.0 (``image_io.cpp``), ``(y, x)`` being the corner of the crop:

@@ -71,8 +71,7 @@ def check_dataset(
         warnings.filterwarnings("ignore", "[^;]*a folder of frames has no frame rate", UserWarning)
         try:
             futures = {
-                executor.submit(_check_video, manifest, decoder, path, path in candidates): path
-                for path in files
+                executor.submit(_check_video, manifest, decoder, path, path in candidates): path for path in files
             }
             for done, future in enumerate(as_completed(futures), 1):
                 found[futures[future]] = future.result()
@@ -92,9 +91,7 @@ def check_dataset(
     )
 
 
-def _check_video(
-    manifest: Manifest, decoder: Decoder, path: str, hashed: bool
-) -> tuple[VideoCheck, str | None]:
+def _check_video(manifest: Manifest, decoder: Decoder, path: str, hashed: bool) -> tuple[VideoCheck, str | None]:
     """The verdict on one video, and its content hash where another one has the same size."""
     digest: str | None = None
     try:

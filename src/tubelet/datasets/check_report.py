@@ -96,9 +96,7 @@ class CheckReport:
     def short(self) -> tuple[tuple[Item, int], ...]:
         """Readable items with fewer than ``short_frames`` frames, and how many they have."""
         lengths = [(item, self.frames_of(item)) for item in self.manifest.items]
-        return tuple(
-            (item, frames) for item, frames in lengths if frames is not None and frames < self.short_frames
-        )
+        return tuple((item, frames) for item, frames in lengths if frames is not None and frames < self.short_frames)
 
     def frames_of(self, item: Item) -> int | None:
         """Frames of an item, of a span by the frame rate; None if the video is unreadable."""
@@ -151,9 +149,7 @@ class CheckReport:
     def one_sided(self) -> dict[str, tuple[str, ...]]:
         """Classes that occur in some split but not in all: class to the splits it is missing from."""
         splits = self.manifest.splits
-        sides = {
-            label: tuple(s for s in splits if not row.get(s)) for label, row in self.counts.items() if label
-        }
+        sides = {label: tuple(s for s in splits if not row.get(s)) for label, row in self.counts.items() if label}
         return {label: missing for label, missing in sides.items() if 0 < len(missing) < len(splits)}
 
     @cached_property

@@ -77,9 +77,7 @@ def open_class_folders(
         else:
             _scan_class(folder, name, name, listing, None, scan)
     if top.videos and scan.items:
-        scan.notes.append(
-            f"{len(top.videos)} beside the class folders have no class: {shortened(top.videos, shown=3)}"
-        )
+        scan.notes.append(f"{len(top.videos)} beside the class folders have no class: {shortened(top.videos, shown=3)}")
     if not scan.items:
         raise _nothing_found(folder, top)
     scan.items.sort(key=lambda item: item.path)
@@ -100,9 +98,7 @@ def open_class_folders(
     )
 
 
-def open_videos(
-    root: str | os.PathLike[str], *, fps: float | None = None, allow_outside: bool = False
-) -> Manifest:
+def open_videos(root: str | os.PathLike[str], *, fps: float | None = None, allow_outside: bool = False) -> Manifest:
     """All videos below a folder, at any depth, without labels: for extracting and classifying.
 
     Raises
@@ -152,9 +148,7 @@ def _scan_split(folder: Path, name: str, listing: Listing, split: str, scan: _Sc
         _scan_class(folder, f"{name}/{below}", below, list_folder(folder / name / below), split, scan)
 
 
-def _scan_class(
-    folder: Path, relative: str, label: str, listing: Listing, split: str | None, scan: _Scan
-) -> None:
+def _scan_class(folder: Path, relative: str, label: str, listing: Listing, split: str | None, scan: _Scan) -> None:
     scan.items += [Item(f"{relative}/{video}", label, split) for video in listing.videos]
     scan.ignored += [f"{relative}/{other}" for other in listing.others]
     scan.ignored += [f"{relative}/{below}/" for below in listing.folders]
@@ -195,11 +189,7 @@ def _nothing_found(folder: Path, top: Listing) -> InputDataError:
             why=f"first {deeper[0]}",
             remedy="give the folder that holds the class folders",
         )
-    seen = (
-        f"it holds {shortened([*top.others, *top.folders], shown=3)}"
-        if top.others or top.folders
-        else "it is empty"
-    )
+    seen = f"it holds {shortened([*top.others, *top.folders], shown=3)}" if top.others or top.folders else "it is empty"
     return InputDataError(
         "the folder holds no video",
         path=folder,

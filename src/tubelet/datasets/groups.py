@@ -90,8 +90,7 @@ def join_copies(manifest: Manifest, hashes: Mapping[str, str]) -> Manifest:
         return manifest
     kept = {root(group) for group in joined if root(group) != group}
     items = tuple(
-        replace(item, group=root(item.own_group)) if root(item.own_group) in kept else item
-        for item in manifest.items
+        replace(item, group=root(item.own_group)) if root(item.own_group) in kept else item for item in manifest.items
     )
     copies = f"{lost + len(kept)} groups with copies of the same video joined to {len(kept)}"
     rule = f"{manifest.group_rule}; {copies}"

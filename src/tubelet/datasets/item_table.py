@@ -103,9 +103,7 @@ def read_items(path: str | os.PathLike[str], *, tolerant: bool = True) -> ItemTa
     """
     text = _text(Path(path))
     delimiter, columns, first = _header(Path(path), text, tolerant)
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=tolerant, strict=True
-    )
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=tolerant, strict=True)
     items: list[Item] = []
     lines: list[int] = []
     problems: list[str] = []
@@ -146,9 +144,7 @@ def write_items(path: str | os.PathLike[str], items: Sequence[Item]) -> Path:
 
 def _cells(item: Item, more: Sequence[str]) -> list[str]:
     known = [item.path, item.label, item.split, item.group, item.start_s, item.end_s]
-    cells = [
-        "" if value is None else repr(value) if isinstance(value, float) else str(value) for value in known
-    ]
+    cells = ["" if value is None else repr(value) if isinstance(value, float) else str(value) for value in known]
     return [*cells, *(item.labels.get(name, "") for name in more)]
 
 
@@ -192,9 +188,7 @@ def _header(path: Path, text: str, tolerant: bool) -> tuple[str, list[str], int]
         found = max(found, names, key=len)
         if any(name in _PATH_NAMES for name in names):
             return delimiter, _checked_columns(path, names), line
-    near = [
-        name for name in found if get_close_matches(name.lower(), [*_PATH_NAMES, "filename", "video", "file"])
-    ]
+    near = [name for name in found if get_close_matches(name.lower(), [*_PATH_NAMES, "filename", "video", "file"])]
     raise InputDataError(
         "the table has no column file_name",
         path=path,

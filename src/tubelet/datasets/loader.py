@@ -113,9 +113,7 @@ def decode_videos(
         upcoming = iter(range(len(manifest)))
         while True:
             while len(waiting) < 2 * workers and (following := next(upcoming, None)) is not None:
-                waiting.append(
-                    (following, threads.submit(_read, manifest, following, recipe, decoder, room > 0))
-                )
+                waiting.append((following, threads.submit(_read, manifest, following, recipe, decoder, room > 0)))
             if not waiting:
                 break
             index, future = waiting.popleft()
@@ -139,9 +137,7 @@ def decode_videos(
                 progress(1)
     if not readable:
         why = found.failed[0][1] if found.failed else "the manifest is empty"
-        raise InputDataError(
-            "no video can be read", path=manifest.root, why=why, remedy="run tubelet data check"
-        )
+        raise InputDataError("no video can be read", path=manifest.root, why=why, remedy="run tubelet data check")
     found.manifest = manifest.select(keep=readable)
     return found
 
@@ -219,9 +215,7 @@ class TrainingClips:
         if every_clip:
             cut = Sampling("non_overlapping", clip_length, step_frames=step_frames)
             self._samples = [
-                (video, clip)
-                for video, length in enumerate(videos.lengths)
-                for clip in cut.indices(length).frames
+                (video, clip) for video, length in enumerate(videos.lengths) for clip in cut.indices(length).frames
             ]
         else:
             self._samples = [(video, None) for video in range(len(videos.lengths))]

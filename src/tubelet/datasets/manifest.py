@@ -259,9 +259,7 @@ class Manifest:
         """
         relative = item if isinstance(item, str) else item.path
         path = self.root / relative
-        if not self.allow_outside and not (
-            _stays_below(relative) and _really_below(os.path.realpath(self.root), path)
-        ):
+        if not self.allow_outside and not (_stays_below(relative) and _really_below(os.path.realpath(self.root), path)):
             raise _outside(self.root, [relative])
         return path
 

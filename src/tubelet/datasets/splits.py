@@ -101,9 +101,7 @@ def random_group_split(
         Nothing can be held out: no class has two groups.
     """
     if not 0 < test_fraction < 1:
-        raise UsageError(
-            f"the test fraction {test_fraction} is not between 0 and 1", remedy="use one such as 0.2"
-        )
+        raise UsageError(f"the test fraction {test_fraction} is not between 0 and 1", remedy="use one such as 0.2")
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for item in manifest.items:
         # No label can begin with a zero byte, so unlabeled items never mix with a class.

@@ -57,9 +57,7 @@ def find_annotations(root: str | os.PathLike[str], annotations: str | os.PathLik
     if annotations is not None:
         folder = require_folder(annotations)
         if not (folder / "classInd.txt").is_file():
-            raise InputDataError(
-                "the folder holds no classInd.txt", path=folder, remedy="give the folder of the lists"
-            )
+            raise InputDataError("the folder holds no classInd.txt", path=folder, remedy="give the folder of the lists")
         return folder
     base = Path(root)
     for place in (base, base.resolve().parent):
@@ -167,9 +165,7 @@ def open_ucf101(
         )
     notes = []
     if missing:
-        notes.append(
-            f"{len(missing):,} of {len(listed):,} listed videos are not there: this is a part of UCF101"
-        )
+        notes.append(f"{len(missing):,} of {len(listed):,} listed videos are not there: this is a part of UCF101")
     return Manifest(
         "ucf101" if split is None else f"ucf101-split{split}",
         folder,
@@ -207,9 +203,7 @@ def _read_list(path: Path, classes: tuple[str, ...], known: dict[str, str]) -> t
         elif number is not None and (not number.isdigit() or int(number) != classes.index(label) + 1):
             why = f"line {line}: {label} is class {classes.index(label) + 1} of classInd.txt, not {number}"
         if why is not None or label is None:
-            raise InputDataError(
-                "the list is damaged", path=path, why=why, remedy="unpack the official lists again"
-            )
+            raise InputDataError("the list is damaged", path=path, why=why, remedy="unpack the official lists again")
         rows.append((name, label))
     return tuple(rows)
 

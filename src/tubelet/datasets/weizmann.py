@@ -88,11 +88,7 @@ def open_weizmann(
             why=f"first {others[0]}" if others else "it holds no video",
             remedy=f"they are named <actor>_<action>.avi, the action one of {', '.join(ACTIONS)}",
         )
-    notes = (
-        [f"{len(others)} videos are named otherwise and left out: {shortened(others, shown=3)}"]
-        if others
-        else []
-    )
+    notes = [f"{len(others)} videos are named otherwise and left out: {shortened(others, shown=3)}"] if others else []
     return Manifest(
         "weizmann",
         folder,

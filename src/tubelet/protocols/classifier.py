@@ -154,9 +154,7 @@ class Classifier:
                 _log.warning("%s", error)
         self.head: Head = head or ("net" if self.svm is None else "svm")
         layers = ("prob",) if self.svm is None else (self.svm.layer, "prob")
-        self._extractor = Extractor(
-            self.model, layers, device=device, workers=workers, precision="float32"
-        )
+        self._extractor = Extractor(self.model, layers, device=device, workers=workers, precision="float32")
 
     def classify(self, videos: Manifest) -> Iterator[tuple[str, Classified | TubeletError]]:
         """Classify videos in order; one that fails yields its error, and the rest goes on."""

@@ -118,9 +118,7 @@ def serve(task: Task, run: int, request: dict[str, Any], send: Send, inbox: Inbo
 
     last: dict[str, Any] = {"kind": "end", "run": run}
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "always", UserWarning
-        )  # whether a warning was seen before is the parent's to know
+        warnings.simplefilter("always", UserWarning)  # whether a warning was seen before is the parent's to know
         warnings.showwarning = forward  # type: ignore[assignment]
         try:
             send({"kind": "begin", "run": run})

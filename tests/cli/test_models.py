@@ -1,0 +1,70 @@
+"""``tubelet models``: the networks with the figures of the specification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+# spec/c3d_res3d.md, sections 1, 2 and 9 (101 classes): parameters, GMACs. c3d_small is ours, so not in the papers.
+PUBLISHED = {
+    "c3d": (78_409_573, 38.547),
+    "c3d_depth1": (14_344_933, 6.429),
+    "c3d_depth3": (17_444_965, 19.261),
+    "c3d_depth5": (20_544_997, 32.093),
+    "c3d_depth7": (23_645_029, 44.926),
+    "c3d_increasing": (21_573_733, 24.117),
+    "c3d_decreasing": (18_189_157, 31.747),
+    "res3d_18": (33_218_085, 20.348),
+    "res3d_34": (63_527_717, 37.689),
+    "sr18": (33_218_085, 10.784),
+}
+
+
+def test_eleven_networks_with_their_exact_counts(tubelet: Callable[..., Any]) -> None:
+    found = tubelet("models")
+    assert found.code == 0
+    rows = [line.split() for line in found.out.splitlines()[1:]]
+    listed = {row[0]: (int(row[1].replace(",", "")), float(row[2])) for row in rows}
+    assert len(rows) == 11
+    assert set(listed) == {*PUBLISHED, "c3d_small"}
+    assert {name: listed[name] for name in PUBLISHED} == PUBLISHED
+    assert all(len(line) <= 80 for line in found.out.splitlines()), "a row is a line"
+    assert "No weights ship" in found.err
+
+
+def test_json_has_the_same_facts(tubelet: Callable[..., Any]) -> None:
+    found = tubelet("models", "--json")
+    assert found.err == ""
+    facts = {entry["name"]: entry for entry in found.json}
+    assert {name: facts[name]["parameters"] for name in PUBLISHED} == {name: p for name, (p, _) in PUBLISHED.items()}
+    assert facts["c3d"]["macs"] == 38_547_378_176
+    assert facts["c3d"]["layer_names"][-4:] == ["fc6", "fc7", "fc8", "prob"]
+    assert facts["c3d"]["paper"]["year"] == 2015
+
+
+def test_the_number_of_classes_changes_the_classifier(tubelet: Callable[..., Any]) -> None:
+    # Sports-1M has 487 classes: 79,991,015 (spec section 1) and 33,416,103 (section 9.1).
+    found = tubelet("models", "c3d", "--classes", 487, "--json").json
+    assert found[0]["parameters"] == 79_991_015
+    assert tubelet("models", "res3d_18", "--classes", 487, "--json").json[0]["parameters"] == 33_416_103
+
+
+def test_a_pattern_lists_and_a_name_tells_all(tubelet: Callable[..., Any]) -> None:
+    assert [line.split()[0] for line in tubelet("models", "res3d*").out.splitlines()[1:]] == ["res3d_18", "res3d_34"]
+    told = tubelet("models", "c3d").out
+    assert "Learning Spatiotemporal Features with 3D Convolutional Networks" in told.replace("\n", " ")
+    rows = {line.split()[0]: line.split() for line in told.splitlines() if line[:1].isalpha()}
+    # conv5b: 512 × 512 × 27 weights and 512 biases; fc6: 512·1·4·4 inputs, 4096 outputs.
+    assert rows["conv5b"][2] == f"{512 * 512 * 27 + 512:,}"
+    assert rows["fc6"][2] == f"{(8192 + 1) * 4096:,}"
+    assert rows["total"][1:] == ["78,409,573", "38,547,378,176"]
+    assert "batch normalization" in tubelet("models", "c3d_small").out
+
+
+@pytest.mark.parametrize(("name", "remedy"), [("c3dd", "did you mean 'c3d'?"), ("x*", "the models are c3d, ")])
+def test_what_does_not_exist_is_a_usage_error(tubelet: Callable[..., Any], name: str, remedy: str) -> None:
+    found = tubelet("models", name)
+    assert (found.code, found.out) == (2, "")
+    assert remedy in found.complaint
