@@ -54,7 +54,7 @@ def test_help_of_every_verb_needs_nothing_heavy(python: Callable[..., Any]) -> N
 def test_the_verbs_are_those_of_the_issue(tubelet: Callable[..., Any]) -> None:
     listed = tubelet("--help").out
     assert all(f" {verb} " in listed for verb in VERBS)
-    assert "..." not in listed, "no verb's line is cut short"
+    assert "..." not in listed.partition("Commands:")[2], "no verb's line is cut short"
     assert "130 interrupted" in " ".join(listed.split())
 
 

@@ -153,3 +153,12 @@ def test_stdout_stays_free(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_duration(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+def test_the_end_is_told_once_however_slow_the_last_unit_was() -> None:
+    stream, clock = io.StringIO(), iter(range(0, 1000, 20))
+    with progress("training", total=2, unit="step", stream=stream, clock=lambda: float(next(clock))) as bar:
+        bar.update()
+        bar.update()
+    lines = stream.getvalue().splitlines()
+    assert [line.partition(" ·")[0] for line in lines] == ["training 1/2 steps", "training 2/2 steps"]

@@ -59,6 +59,7 @@ class ProgressBar:
         self._interval_s = interval_s
         self._started = clock()
         self._last_line = self._started
+        self._end_told = False
         self._lock = threading.RLock()
         self._bar: tuple[RichProgress, TaskID] | None = None
 
@@ -76,6 +77,7 @@ class ProgressBar:
                 bar.update(task, completed=self.done, counted=self._counted(), words=self._tail())
             elif self._clock() - self._last_line >= self._interval_s:
                 self._write(self.line())
+                self._end_told = self.total is not None and self.done >= self.total
 
     def print(self, text: str) -> None:
         """Write a line that stays: above the bar on a terminal, else among the lines."""
@@ -132,7 +134,7 @@ class ProgressBar:
                 self._bar = None
             elif broken:
                 self._write(f"{self.line()} · stopped")
-            elif self.done != self._initial or self.total:
+            elif (self.done != self._initial or self.total) and not self._end_told:
                 self._write(self.line())
 
     def _open(self) -> None:
