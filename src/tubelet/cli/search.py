@@ -18,7 +18,7 @@ from tubelet.cli.options import (
     say,
 )
 from tubelet.cli.sources import open_model
-from tubelet.errors import InputDataError
+from tubelet.errors import InputDataError, UsageError
 
 
 def search(
@@ -59,6 +59,8 @@ def search(
     chosen: Level = "clip" if one_of(level, ("clip", "video"), "--level") == "clip" else "video"
     source = DescriptorTable(table)
     name = layer or source.layers[0]
+    if name not in source.layers:
+        raise UsageError(f"the table has no layer {name!r}", path=table, remedy=f"it has {', '.join(source.layers)}")
     net = open_model(model)
     made_by = source.only("weights_sha256")
     if made_by != net.weights_id:
