@@ -59,8 +59,8 @@ def test_typed_again_nothing_is_done_again(
     before = files_of(tmp_path / "run")
     found = tubelet(*[part for part in again if part != "--json"])
     assert found.code == 0
-    for work in ("reading videos", "training", "extracting"):
-        assert f"{work} " not in found.err.replace("videos of 10 classes to train on", "")
+    for work in ("reading videos", "training ", "extracting"):
+        assert work not in found.err
     kept = {name: time_ns for name, time_ns in files_of(tmp_path / "run").items() if before.get(name) == time_ns}
     remade = set(before) - set(kept)
     assert remade <= {"report.html", "result.json"} | {name for name in before if name.startswith("plots/")}
@@ -210,9 +210,9 @@ def test_weizmann_is_trained_on_all_actors_and_classifies_others(
         ("folder", ["--device", "tpu", "--dry-run"], 2, "--device cannot be 'tpu'"),
         ("folder", ["--learning-rate", "-1"], 2, "the settings of this run do not fit (learning_rate: "),
         ("folder", ["--test-fraction", "2"], 2, "the test fraction 2.0 is not between 0 and 1"),
-        ("folder", ["--label-column", "mood"], 4, ""),
+        ("folder", ["--label-column", "mood"], 2, "no video of motion has a label column 'mood'; there are label, "),
         ("folder", ["--weights", "nowhere"], 4, "this is no model folder: nowhere"),
-        ("videos", [], 4, ""),
+        ("videos", [], 4, "30 of 30 videos have no label: "),
         ("absent.toml", [], 2, "there is no such experiment file: absent.toml; see experiments/*.toml"),
     ],
 )
@@ -334,8 +334,7 @@ def test_weights_bring_their_preprocessing_along(
     np.save(tmp_path / "mean.npy", np.full((3, 16, 128, 171), 100, np.float32))
     given = tubelet(*command, "--weights", tmp_path / "run", "--mean", tmp_path / "mean.npy").json
     assert given["recipe"]["name"] == "c3d_sports1m", "a mean that was given is used"
-    for path in ("run/model/preprocessor_config.json",):
-        (tmp_path / path).unlink()
+    (tmp_path / "run/model/preprocessor_config.json").unlink()
     needs = tubelet(*command, "--weights", tmp_path / "run")
     assert needs.code == 2
     assert "needs its mean volume" in needs.complaint

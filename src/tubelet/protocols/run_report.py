@@ -131,7 +131,7 @@ def classify_report(
             video.classes,
             top=min(top, len(video.classes)),
             title=video.video_id,
-            caption=f"{video.video_id}: {video.predicted}",
+            caption=f"Taken for {video.predicted}" + (f", which is {_verdict(video)}." if video.label else "."),
         )
         figure.save(folder / "plots" / f"{names[index]}.png")
         if index < len(shown):
@@ -221,6 +221,10 @@ def _distinct(names: Sequence[str]) -> list[str]:
         seen[name] += 1
         distinct.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
     return distinct
+
+
+def _verdict(video: Classified) -> str:
+    return "right" if video.predicted == video.label else f"wrong: it is {video.label}"
 
 
 def _plain(name: str) -> str:

@@ -107,9 +107,9 @@ def train(
     checkpoint = latest_checkpoint(folder / "checkpoints")
     if checkpoint is not None:
         first = int(load_checkpoint(checkpoint, model, optimizer)["step"])
-    log = MetricLog(folder, first)
-    ready = clips.batches(first, config.iterations)
-    with progress("training", total=config.iterations, unit="step", initial=first) as bar, held_interrupt() as pressed:
+    with held_interrupt() as pressed, progress("training", total=config.iterations, unit="step", initial=first) as bar:
+        log = MetricLog(folder, first)
+        ready = clips.batches(first, config.iterations)
         for step in range(first, config.iterations):
             started = time.perf_counter()
             batch = next(ready)
@@ -140,6 +140,7 @@ def train(
             if on_step is not None:
                 on_step(step + 1)
             if interrupted:
+                log.close()
                 raise KeyboardInterrupt
     log.close()
     model.eval()
