@@ -81,7 +81,9 @@ def gradients_taken_for_right(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def files_of(folder: Path) -> dict[str, int]:
     """Every file below a folder with the time of its last change."""
-    return {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()
+    }
 
 
 @pytest.fixture(name="files_of", scope="session")

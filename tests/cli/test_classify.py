@@ -31,7 +31,9 @@ def nested(motion_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         one = encode(root / "frames" / "one.mkv", frame[None], codec="mjpeg")
         # A Matroska file with one JPEG in it: the picture is what lies between its markers.
         data = one.read_bytes()
-        (root / "frames" / f"img_{number:05d}.jpg").write_bytes(data[data.index(b"\xff\xd8") : data.rindex(b"\xff\xd9") + 2])
+        (root / "frames" / f"img_{number:05d}.jpg").write_bytes(
+            data[data.index(b"\xff\xd8") : data.rindex(b"\xff\xd9") + 2]
+        )
     (root / "frames" / "one.mkv").unlink()
     return root
 
@@ -44,9 +46,18 @@ def of_nested(tubelet: Tubelet, nested: Path, trained_run: Any, tmp_path_factory
 
 
 def test_the_record_of_a_folder(of_nested: Any, trained_run: Any) -> None:
-    found, out = of_nested
-    record = found.json
-    assert set(record) == {"model", "weights_sha256", "head", "classes", "videos", "failed", "labeled", "accuracy", "report"}
+    record = of_nested[0].json
+    assert set(record) == {
+        "model",
+        "weights_sha256",
+        "head",
+        "classes",
+        "videos",
+        "failed",
+        "labeled",
+        "accuracy",
+        "report",
+    }
     assert record["head"] == "svm"
     assert len(record["classes"]) == 10
     assert [video["video_id"] for video in record["videos"]] == ["2024/05/a.avi", "2025/06/b.avi", "frames"]
@@ -56,7 +67,10 @@ def test_the_record_of_a_folder(of_nested: Any, trained_run: Any) -> None:
         assert [len(video["heads"][head]) for head in ("svm", "net")] == [3, 3]
         assert {"start_s", "end_s", "predicted", "score"} == set(video["clips"][0])
     assert (record["labeled"], record["accuracy"]) == (0, None)
-    assert record["weights_sha256"] == json.loads((trained_run.folder / "model" / "config.json").read_text())["weights_sha256"]
+    assert (
+        record["weights_sha256"]
+        == json.loads((trained_run.folder / "model" / "config.json").read_text())["weights_sha256"]
+    )
 
 
 def test_frames_have_the_rate_that_was_given(of_nested: Any) -> None:
@@ -93,7 +107,17 @@ def test_labeled_videos_in_words(tubelet: Tubelet, trained_run: Any, tmp_path: P
         (root / place).parent.mkdir(parents=True)
         shutil.copy(trained_run.videos / "test" / motion / f"{motion}_00000.avi", root / place)
     found = tubelet(
-        "classify", root, "--model", trained_run.folder, "--head", "net", "--top", 2, "--no-plots", "-o", tmp_path / "out"
+        "classify",
+        root,
+        "--model",
+        trained_run.folder,
+        "--head",
+        "net",
+        "--top",
+        2,
+        "--no-plots",
+        "-o",
+        tmp_path / "out",
     )
     assert found.code == 0
     lines = found.out.splitlines()

@@ -17,7 +17,19 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.mark.slow
 def test_from_nothing_to_a_report(tubelet: Tubelet, tmp_path: Path, gradients_taken_for_right: None) -> None:
-    settings = "--steps 1 --train-videos 20 --test-videos 10 --workers 1 --device cpu --json".split()
+    settings = [
+        "--steps",
+        "1",
+        "--train-videos",
+        "20",
+        "--test-videos",
+        "10",
+        "--workers",
+        "1",
+        "--device",
+        "cpu",
+        "--json",
+    ]
     found = tubelet("demo", "-o", tmp_path, *settings)
     assert found.code == 0, found.err
     record = found.json

@@ -26,7 +26,7 @@ Tubelet = Callable[..., Any]
 def finished(tubelet: Tubelet, weizmann_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Leave-one-actor-out, interrupted after the first fold and typed again: outcomes, folder, the fold's files."""
     out = tmp_path_factory.mktemp("evaluate") / "run"
-    settings = "--iterations 2 --precision float32 --workers 1 --device cpu --json".split()
+    settings = ["--iterations", "2", "--precision", "float32", "--workers", "1", "--device", "cpu", "--json"]
     command = ("evaluate", "weizmann", "--data", weizmann_folder, "-o", out, *settings)
     real, calls = rounds.run_round, []
 
@@ -72,12 +72,12 @@ def test_every_video_is_scored_by_a_net_that_never_saw_its_actor(finished: Any) 
         assert trained["group_hashes"] == [hashlib.sha256(other).hexdigest()[:16]]
         assert trained["videos"] == 2
     assert Path(record["report"]).is_file()
-    assert json.loads((out / "seed0" / "result.json").read_text())["net"]["value"] == record["seeds"]["0"]["net"]["value"]
+    assert (
+        json.loads((out / "seed0" / "result.json").read_text())["net"]["value"] == record["seeds"]["0"]["net"]["value"]
+    )
 
 
-def test_other_settings_in_the_same_folder_are_refused(
-    finished: Any, tubelet: Tubelet, weizmann_folder: Path
-) -> None:
+def test_other_settings_in_the_same_folder_are_refused(finished: Any, tubelet: Tubelet, weizmann_folder: Path) -> None:
     out = finished[2]
     found = tubelet(
         "evaluate", "weizmann", "--data", weizmann_folder, "-o", out, "--iterations", 3, "--precision", "float32"
@@ -109,9 +109,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
         return Recognition(result, None, failed)
 
     monkeypatch.setattr(recognition, "train_and_test", train_and_test)
-    monkeypatch.setattr(
-        "tubelet.protocols.run_report.evaluation_report", lambda root, *rest: root / "report.html"
-    )
+    monkeypatch.setattr("tubelet.protocols.run_report.evaluation_report", lambda root, *rest: root / "report.html")
     return calls
 
 
@@ -176,9 +174,7 @@ def test_else_whole_groups_are_drawn(tubelet: Tubelet, grouped: Path, asked: Ask
     assert not set(training.groups) & set(test.groups)
 
 
-def test_one_fold_per_group_where_asked_for(
-    tubelet: Tubelet, grouped: Path, tmp_path: Path
-) -> None:
+def test_one_fold_per_group_where_asked_for(tubelet: Tubelet, grouped: Path, tmp_path: Path) -> None:
     found = tubelet(
         "evaluate", "folder", "--data", grouped, "--leave-one-group-out", "--dry-run", "--json", "-o", tmp_path / "out"
     )

@@ -110,7 +110,10 @@ def test_run_again_it_skips_what_is_there(
     assert files_of(table) == before, "a dry run writes nothing"
     again = tubelet(*command)
     assert again.code == 3
-    assert again.out.strip() == f"{table}: 0 described, 4 already there, 1 failed, see {table / 'failed.jsonl'}; 0 rows written"
+    assert (
+        again.out.strip()
+        == f"{table}: 0 described, 4 already there, 1 failed, see {table / 'failed.jsonl'}; 0 rows written"
+    )
     assert rows_of(table) == rows
 
 

@@ -30,12 +30,12 @@ def copy(trained_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One of the videos, encoded again by another codec in another container."""
     with Video(trained_run.videos / ORIGINAL) as video:
         frames = video.frames(range(len(video)))
-    return encode(tmp_path_factory.mktemp("copy") / "found on the net.mp4", frames, codec="libx264", options={"crf": "23"})
+    return encode(
+        tmp_path_factory.mktemp("copy") / "found on the net.mp4", frames, codec="libx264", options={"crf": "23"}
+    )
 
 
-def test_a_copy_finds_its_original_first(
-    tubelet: Tubelet, table: Path, copy: Path, trained_run: Any
-) -> None:
+def test_a_copy_finds_its_original_first(tubelet: Tubelet, table: Path, copy: Path, trained_run: Any) -> None:
     found = tubelet("search", copy, "--in", table, "--model", trained_run.folder, "-k", 5, "--json")
     assert found.code == 0
     record = found.json
@@ -48,9 +48,7 @@ def test_a_copy_finds_its_original_first(
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
 
 
-def test_the_query_itself_is_left_out_and_scores_are_cosines(
-    tubelet: Tubelet, table: Path, trained_run: Any
-) -> None:
+def test_the_query_itself_is_left_out_and_scores_are_cosines(tubelet: Tubelet, table: Path, trained_run: Any) -> None:
     found = tubelet("search", trained_run.videos / ORIGINAL, "--in", table, "--model", trained_run.folder, "-k", 3)
     assert found.code == 0
     assert f"{ORIGINAL} is the query itself and is left out" in found.err

@@ -31,7 +31,7 @@ def test_a_model_is_a_folder_a_run_or_untrained(trained_run: Any) -> None:
 
 def test_an_unfinished_run_is_told_from_no_run(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
-    with pytest.raises(InputDataError, match="not finished, so it has no model yet.*type its command again"):
+    with pytest.raises(InputDataError, match=r"not finished, so it has no model yet.*type its command again"):
         model_folder(tmp_path)
 
 

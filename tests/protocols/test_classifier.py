@@ -92,7 +92,7 @@ def model(trained_run: Any, tmp_path: Path) -> Path:
 def test_without_an_svm_the_net_decides(model: Path) -> None:
     shutil.rmtree(model / "svm")
     assert Classifier(model).head == "net"
-    with pytest.raises(InputDataError, match="no SVM in this folder.*--head net"):
+    with pytest.raises(InputDataError, match=r"no SVM in this folder.*--head net"):
         Classifier(model, head="svm")
 
 
@@ -115,5 +115,5 @@ def test_an_svm_of_other_weights_is_refused(model: Path) -> None:
 
 def test_a_model_without_class_names_cannot_classify(tmp_path: Path) -> None:
     create_model("c3d_small", 3, seed=0).save(tmp_path / "model")
-    with pytest.raises(InputDataError, match="no class names.*train it with tubelet train"):
+    with pytest.raises(InputDataError, match=r"no class names.*train it with tubelet train"):
         Classifier(tmp_path / "model")

@@ -187,15 +187,15 @@ def test_one_class_is_refused_before_anything_is_done(
 ) -> None:
     training, test, settings = parts
     alone = training.select(keep=[index for index, item in enumerate(training.items) if item.label == "left"])
-    with pytest.raises(InputDataError, match="at least two classes.*only 'left'"):
+    with pytest.raises(InputDataError, match=r"at least two classes.*only 'left'"):
         run_round(alone, test, settings, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_scores_survive_json() -> None:
     made = RoundScores(
-        ("a", "b"), ("x", "y"), ("g1", "g2"), np.array([[0.25, 0.75], [1.0, 0.0]]), np.array([[-1.0, 2.0], [0.5, -1e9]]),
-        (("c", "broken"),), ("a note",),
+        ("a", "b"), ("x", "y"), ("g1", "g2"), np.array([[0.25, 0.75], [1.0, 0.0]]),
+        np.array([[-1.0, 2.0], [0.5, -1e9]]), (("c", "broken"),), ("a note",),
     )  # fmt: skip
     again = RoundScores.from_dict(json.loads(json.dumps(made.to_dict())))
     assert again.to_dict() == made.to_dict()

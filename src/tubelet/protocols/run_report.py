@@ -131,7 +131,8 @@ def classify_report(
             video.classes,
             top=min(top, len(video.classes)),
             title=video.video_id,
-            caption=f"Taken for {video.predicted}" + (f", which is {_verdict(video)}." if video.label else "."),
+            caption=f"Taken for {video.predicted}"
+            + (f", which is {_verdict(video)}." if video.label in video.classes else "."),
         )
         figure.save(folder / "plots" / f"{names[index]}.png")
         if index < len(shown):
