@@ -45,7 +45,7 @@ class TrainConfig(BaseModel):
     seed: int = Field(0, ge=0)
     checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints")
     keep_checkpoints: int = Field(2, ge=1)
-    validate_every: int = Field(0, ge=0, description="steps between two validations; 0: only at the end")
+    validate_every: int = Field(0, ge=0, description="steps between two validations; 0: never")
     workers: int = Field(2, ge=1, description="decoding processes")
     cache_mib: int = Field(2048, ge=0, description="decoded training frames kept in memory")
 
