@@ -48,8 +48,7 @@ def test_small_net_passes_in_bf16_and_is_kept(home: Path) -> None:
 @needs_bf16
 def test_torchs_own_layers_fail_and_the_others_are_still_checked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Writing outside its memory can end a process or make it run forever; the test does not wait long for that.
-    monkeypatch.setattr(precision, "_LAYER_S", 0)
-    monkeypatch.setattr(precision, "_START_S", 40)
+    monkeypatch.setattr(precision, "_LAYER_S", 10)
     model = nn.Sequential(
         nn.Conv3d(8, 16, (7, 3, 3), padding=(3, 1, 1)),  # T = 4 under 7: writes outside its memory
         nn.Conv3d(16, 16, 3, padding=1, stride=(2, 1, 1)),
@@ -97,6 +96,25 @@ def test_a_process_that_dies_names_the_layer(monkeypatch: pytest.MonkeyPatch) ->
     assert [layer.problem for layer in report.layers] == [
         None, "the process died (signal 11)", *[None] * 6,
     ]  # fmt: skip
+
+
+def test_a_process_that_hangs_is_killed_and_the_others_are_still_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = tmp_path / "hung"
+    program = tmp_path / "python"
+    found = {"method": "float64", "errors": {"forward": {"relative": 1e-7, "largest": 1e-6}}}
+    program.write_text(
+        "#!/bin/sh\ncat > /dev/null\n"
+        f"if [ ! -e {hung} ]; then touch {hung}; echo '{{\"begins\": 0}}'; exec sleep 600; fi\n"
+        f"echo '{{\"begins\": 0}}'; echo '{json.dumps({'ends': 0, **found})}'; exit 0\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(precision.sys, "executable", str(program))
+    monkeypatch.setattr(precision, "_LAYER_S", 0.5)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
+    report = check_gradients(model, dtype="float32", input_shape=(1, 1, 1, 3), cache=False)
+    assert [layer.problem for layer in report.layers] == ["it took too long", None]
 
 
 def test_a_check_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,12 @@ def test_frames_of_a_wrong_kind_are_refused(tmp_path: Path) -> None:
     uneven = [np.zeros((16, 16, 3), np.uint8), np.zeros((16, 18, 3), np.uint8)]
     with pytest.raises(UsageError, match="frame 1"):
         encode(tmp_path / "a.mp4", uneven)
+
+
+def test_an_encoder_that_takes_the_processor_for_itself_gives_it_back(tmp_path: Path) -> None:
+    # SVT-AV1 as root leaves the calling thread at the highest real-time priority; its children would inherit it.
+    if not hasattr(os, "sched_getscheduler"):
+        pytest.skip("this system has no scheduling policies")
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    encode(tmp_path / "a.mp4", ramp(height=64), codec="libsvtav1", options={"preset": "12"})
+    assert (os.sched_getscheduler(0), os.sched_getparam(0)) == before

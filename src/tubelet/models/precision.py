@@ -13,9 +13,13 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 import torch
@@ -37,7 +41,8 @@ TOLERANCE: dict[str, float] = {"bfloat16": 2e-2, "float32": 1e-4}
 _LARGEST = 5.0
 
 _CHECK_VERSION = 1  # part of the cache's key: raise it when the check or the layers' rule changes
-_START_S, _LAYER_S = 60, 40  # a child that wrote outside its memory may also run forever
+# Longest silence of the child, at its start and in a layer: one that wrote outside its memory may run forever.
+_START_S, _LAYER_S = 120.0, 120.0
 
 
 @dataclass(frozen=True)
@@ -232,29 +237,62 @@ def _child(request: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
         "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
         "MALLOC_PERTURB_": "128",
     }
-    try:
-        done = subprocess.run(
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
+        child = subprocess.Popen(
             [sys.executable, "-m", "tubelet.models.precision_child"],
-            input=json.dumps(request),
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
             text=True,
             env=environment,
-            timeout=_START_S + _LAYER_S * len(request["layers"]),
-            check=False,
         )
-    except subprocess.TimeoutExpired as late:
-        output = late.stdout or b""
-        return _messages(output if isinstance(output, str) else output.decode()), "it took too long"
-    if done.returncode == 0:
-        return _messages(done.stdout), None
-    last = (done.stderr.strip().splitlines() or [""])[-1]
-    death = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
-    return _messages(done.stdout), f"the process died ({death}{': ' + last if last else ''})"
+        with child:
+            lines, late = _listen(child, json.dumps(request))
+        complaints.seek(0)
+        last = (complaints.read().strip().splitlines() or [""])[-1]
+    messages = _messages(lines)
+    if late:
+        return messages, "it took too long"
+    if child.returncode == 0:
+        return messages, None
+    death = f"signal {-child.returncode}" if child.returncode < 0 else f"exit code {child.returncode}"
+    return messages, f"the process died ({death}{': ' + last if last else ''})"
 
 
-def _messages(output: str) -> list[dict[str, Any]]:
+def _listen(child: subprocess.Popen[str], request: str) -> tuple[list[str], bool]:
+    """Lines that the child printed, and whether it was killed because the next one did not come in time."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    output, queue = child.stdout, SimpleQueue[str | None]()
+
+    def read() -> None:
+        for line in output:
+            queue.put(line)
+        queue.put(None)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    with suppress(BrokenPipeError):  # it died before it read: its exit code says more
+        child.stdin.write(request)
+        child.stdin.close()
+    lines: list[str] = []
+    late, limit = False, _START_S
+    try:
+        while (line := queue.get(timeout=limit)) is not None:
+            lines.append(line)
+            limit = _LAYER_S
+    except Empty:
+        late = True
+    finally:
+        if late or sys.exc_info()[0] is not None:  # also at an interrupt: nothing runs on unseen
+            child.kill()
+        reader.join()
+    return lines, late
+
+
+def _messages(lines: Sequence[str]) -> list[dict[str, Any]]:
     # A process that dies may leave half a line.
-    return [json.loads(line) for line in output.splitlines() if line.startswith("{") and line.endswith("}")]
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}\n")]
 
 
 def _judge(uses: Sequence[LayerUse], outcome: dict[str, Any], dtype: DtypeName) -> LayerCheck:

@@ -11,6 +11,7 @@ import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -128,9 +129,10 @@ def encode(
 
     def write(temporary: Path) -> None:
         try:
-            with av.open(
-                str(temporary), "w", format=plan.muxer, container_options={"fflags": "+bitexact"}
-            ) as container:
+            with (
+                _scheduling_kept(),
+                av.open(str(temporary), "w", format=plan.muxer, container_options={"fflags": "+bitexact"}) as container,
+            ):
                 _write(container, plan, size, images)
         except (av.error.FFmpegError, ValueError, OverflowError) as error:
             raise UsageError(
@@ -141,6 +143,24 @@ def encode(
             ) from error
 
     return write_atomically(target, write)
+
+
+@contextmanager
+def _scheduling_kept() -> Iterator[None]:
+    """Undo what an encoder does to the calling thread.
+
+    SVT-AV1, where it may (as root), puts the caller under ``SCHED_FIFO`` at the highest priority and leaves it
+    there. Every process started afterwards inherits that, and one that computes for long starves all others.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # macOS, Windows
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)
 
 
 def _plan(
