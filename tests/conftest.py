@@ -41,6 +41,14 @@ def no_cache_pollution(session_folder: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def ordinary_scheduling() -> Iterator[None]:
+    """No test leaves its process at a real-time priority, as SVT-AV1 does: a child that hangs would starve all."""
+    yield
+    if hasattr(os, "sched_getscheduler"):
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The real data beside the repository, or where ``TUBELET_DATA`` says; skips where they are absent."""

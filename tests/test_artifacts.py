@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tubelet.artifacts import sync_folder, write_atomically, write_bytes, write_json, write_text
+from tubelet.artifacts import cache_folder, sync_folder, write_atomically, write_bytes, write_json, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -116,3 +116,14 @@ def test_a_cache_need_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_folder_that_cannot_be_flushed_is_no_error(tmp_path: Path) -> None:
     sync_folder(tmp_path / "absent")
+
+
+def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUBELET_CACHE", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("TUBELET_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg" / "tubelet"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_folder() == tmp_path / "home" / ".cache" / "tubelet"

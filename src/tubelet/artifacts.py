@@ -80,3 +80,15 @@ def write_json(path: str | os.PathLike[str], value: Any) -> Path:
 
 def _fill(path: Path, data: bytes) -> None:
     path.write_bytes(data)
+
+
+def cache_folder() -> Path:
+    """Where things that can be made anew are kept: ``$TUBELET_CACHE``, else ``tubelet`` in the user's cache folder.
+
+    That is ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """
+    own = os.environ.get("TUBELET_CACHE")
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "tubelet"

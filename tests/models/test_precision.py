@@ -17,8 +17,8 @@ needs_bf16 = pytest.mark.skipif(not has_bf16, reason="this processor has neither
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "tubelet" / "precision"
+    monkeypatch.setenv("TUBELET_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "precision"
 
 
 @needs_bf16
@@ -196,7 +196,7 @@ def test_misuse_is_said() -> None:
 
 def test_unusable_cache_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("TUBELET_CACHE", str(tmp_path / "file"))
     good = {"ends": 0, "method": "float64", "errors": {"forward": {"relative": 1e-7, "largest": 1e-6}}}
     monkeypatch.setattr(precision, "_child", lambda request: ([{"begins": 0}, good], None))
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))

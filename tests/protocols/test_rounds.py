@@ -21,9 +21,10 @@ from tubelet.datasets.manifest import Item, Manifest
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError, UsageError
 from tubelet.models.folder import load_model
-from tubelet.models.registry import create_model
+from tubelet.models.registry import create_model, model_info
+from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.presets import SMALL, round_settings
-from tubelet.protocols.rounds import RoundScores, RoundSettings, _scores, default_layer_name, run_round, trained_on
+from tubelet.protocols.rounds import RoundScores, RoundSettings, _scores, run_round, trained_on
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -236,4 +237,4 @@ def test_test_videos_that_failed_are_noted_and_not_counted(trained_run: Any, tmp
 
 @pytest.mark.parametrize(("model", "layer"), [("c3d", "fc6"), ("c3d_small", "fc6"), ("res3d_18", "pool5")])
 def test_the_layer_of_the_descriptor_is_the_papers(model: str, layer: str) -> None:
-    assert default_layer_name(model) == layer
+    assert descriptor_layer(model_info(model).layer_names) == layer

@@ -15,6 +15,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from tubelet.video.encode import scheduling_kept
+
 WIDTH, HEIGHT = 96, 64
 FPS = 25
 _BITS = 10
@@ -127,7 +129,7 @@ def encode(
     images
         Frames to encode instead of numbered ones.
     """
-    with av.open(str(path), "w", format=form.muxer, options=form.muxer_options) as container:
+    with scheduling_kept(), av.open(str(path), "w", format=form.muxer, options=form.muxer_options) as container:
         stream = container.add_stream(form.encoder, rate=form.fps, options=form.options)
         first = next(images) if images is not None else numbered_frame(0)
         stream.height, stream.width = first.shape[:2]

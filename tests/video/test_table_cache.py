@@ -14,7 +14,7 @@ import tubelet.video.table_cache as table_cache
 from tubelet.video.limits import Limits
 from tubelet.video.measure import measure_table
 from tubelet.video.reader import Video
-from tubelet.video.table_cache import cache_folder, load_table, store_table
+from tubelet.video.table_cache import load_table, store_table
 
 
 @pytest.fixture
@@ -133,14 +133,3 @@ def test_a_folder_that_cannot_be_written(path, tmp_path, monkeypatch):
     blocked.touch()
     monkeypatch.setenv("TUBELET_CACHE", str(blocked / "below"))
     assert len(Video(path)) == 50
-
-
-def test_where_the_folder_is(tmp_path, monkeypatch):
-    monkeypatch.setenv("TUBELET_CACHE", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"
-    monkeypatch.delenv("TUBELET_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "tubelet"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home" / ".cache" / "tubelet"

@@ -20,7 +20,11 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 FpsOption = Annotated[
     float | None,
-    typer.Option("--fps", min=0.01, help="Frames per second of frame folders (else 25, with a warning)."),
+    typer.Option(
+        "--fps",
+        min=0.01,
+        help="Frames per second of frame folders (else 25, with a warning); overrides that of video files.",
+    ),
 ]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")]
 MeanOption = Annotated[Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")]

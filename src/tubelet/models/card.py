@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from tubelet.models.spec import descriptor_layer
 from tubelet.provenance import tool_version
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def model_card(model: VideoModel, parameters: int, weights_sha256: str) -> str:
         "from tubelet import Extractor, load_model",
         "",
         'model = load_model("path/to/this/folder")',
-        f'vectors = Extractor(model, layers=("{model.layer_names[-3]}",)).describe("clip.mp4").vectors',
+        f'vectors = Extractor(model, layers=("{descriptor_layer(model.layer_names)}",)).describe("clip.mp4").vectors',
         "```",
         "",
         "| | |",

@@ -25,7 +25,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from tubelet.artifacts import write_json
+from tubelet.artifacts import cache_folder, write_json
 from tubelet.errors import NumericalError, TubeletError, UsageError
 from tubelet.models.contract import VideoModel
 from tubelet.models.counts import LayerUse, layer_uses
@@ -162,7 +162,7 @@ def check_gradients(
         "memory_format": memory_format,
         "threads": torch.get_num_threads(),
     }
-    place = cache_folder() / f"{hash_json({'request': request, 'machine': _machine()})}.json"
+    place = cache_folder() / "precision" / f"{hash_json({'request': request, 'machine': _machine()})}.json"
     outcomes = _kept(place, len(groups)) if cache else None
     cached = outcomes is not None
     if outcomes is None:
@@ -172,12 +172,6 @@ def check_gradients(
     if cache and not cached and report.ok:
         _keep(place, {"outcomes": outcomes, "machine": _machine(), "report": asdict(report)})
     return report
-
-
-def cache_folder() -> Path:
-    """Where passed checks are kept: ``tubelet/precision`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tubelet" / "precision"
 
 
 def _distinct(uses: Sequence[LayerUse]) -> list[list[LayerUse]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -57,3 +58,8 @@ class Paper:
     def url(self) -> str:
         """Address of the paper's abstract."""
         return f"https://arxiv.org/abs/{self.arxiv}"
+
+
+def descriptor_layer(layer_names: Sequence[str]) -> str:
+    """The layer that the papers describe videos with: fc6 of C3D, pool5 of Res3D."""
+    return "fc6" if "fc6" in layer_names else "pool5"

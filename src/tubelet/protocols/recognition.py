@@ -14,9 +14,11 @@ from tubelet.artifacts import write_json
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import leave_one_group_out
 from tubelet.errors import InputDataError
+from tubelet.models.registry import model_info
+from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.bootstrap import Interval, bootstrap_interval
 from tubelet.protocols.result import Result
-from tubelet.protocols.rounds import RoundScores, RoundSettings, default_layer_name, run_round
+from tubelet.protocols.rounds import RoundScores, RoundSettings, run_round
 from tubelet.protocols.video_level import classification_result
 from tubelet.provenance import environment
 
@@ -104,7 +106,7 @@ def _recognition(
     if not labels:
         raise InputDataError("no test video could be read", path=manifest.root, remedy="see failed.jsonl")
     groups = [group for scores in rounds for group in scores.groups]
-    layer = settings.layer or default_layer_name(settings.model)
+    layer = settings.layer or descriptor_layer(model_info(settings.model).layer_names)
     common: dict[str, Any] = {
         "labels": labels,
         "classes": classes,

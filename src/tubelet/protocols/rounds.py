@@ -30,6 +30,7 @@ from tubelet.errors import InputDataError
 from tubelet.models.contract import VideoModel
 from tubelet.models.folder import load_model, read_config
 from tubelet.models.registry import create_model, model_info
+from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.svm import CONFIG_FILE as SVM_CONFIG
 from tubelet.protocols.svm import DescriptorSVM
 from tubelet.protocols.video_level import video_probabilities
@@ -204,7 +205,7 @@ def run_round(
         return RoundScores.from_dict(json.loads(scores_file.read_text(encoding="utf-8")))
     with run.logging():
         model, failed = trained_model(training, settings, folder, device=device, test=test)
-        layer = settings.layer or default_layer_name(settings.model)
+        layer = settings.layer or descriptor_layer(model_info(settings.model).layer_names)
         described = _concatenated(training if settings.with_svm else None, test)
         notes: list[str] = []
         table = None
@@ -231,11 +232,6 @@ def run_round(
         scores = _scores(test, table, svm, layer, failed, notes)
         write_json(scores_file, scores.to_dict())
     return scores
-
-
-def default_layer_name(model: str) -> str:
-    """The layer that the papers describe videos with: fc6 of C3D, pool5 of Res3D."""
-    return "fc6" if "fc6" in model_info(model).layer_names else "pool5"
 
 
 def trained_model(

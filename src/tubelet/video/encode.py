@@ -130,7 +130,7 @@ def encode(
     def write(temporary: Path) -> None:
         try:
             with (
-                _scheduling_kept(),
+                scheduling_kept(),
                 av.open(str(temporary), "w", format=plan.muxer, container_options={"fflags": "+bitexact"}) as container,
             ):
                 _write(container, plan, size, images)
@@ -146,7 +146,7 @@ def encode(
 
 
 @contextmanager
-def _scheduling_kept() -> Iterator[None]:
+def scheduling_kept() -> Iterator[None]:
     """Undo what an encoder does to the calling thread.
 
     SVT-AV1, where it may (as root), puts the caller under ``SCHED_FIFO`` at the highest priority and leaves it

@@ -20,7 +20,7 @@ from typing import Any
 import av
 import numpy as np
 
-from tubelet.artifacts import write_atomically
+from tubelet.artifacts import cache_folder, write_atomically
 from tubelet.provenance import sha256_file
 from tubelet.video.frame_table import FrameTable
 from tubelet.video.pixels import Orientation
@@ -31,15 +31,6 @@ _SAMPLE_BYTES = 1 << 16
 # File systems stamp times with a granularity of milliseconds up to two seconds: a file changed within that time of
 # the measurement may have changed after it, too.
 _UNSETTLED_NS = 2_000_000_000
-
-
-def cache_folder() -> Path:
-    """``$TUBELET_CACHE``, else ``tubelet`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    own = os.environ.get("TUBELET_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tubelet"
 
 
 def load_table(path: Path) -> FrameTable | None:
