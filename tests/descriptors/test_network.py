@@ -14,6 +14,7 @@ from tubelet.descriptors.network import ClipNetwork
 from tubelet.errors import UsageError
 from tubelet.models.contract import VideoModel
 from tubelet.models.registry import create_model
+from tubelet.models.winograd import WinogradConv3d
 
 LAYERS = ("fc6", "conv5a", "pool5", "prob")
 
@@ -66,16 +67,35 @@ def test_the_network_never_sees_a_batch_of_one(
 ) -> None:
     network = ClipNetwork(model, ("fc6",), clip_length=16, device="cpu")
     seen: list[tuple[int, bool]] = []
-    real = model.features
+    real = VideoModel.features
 
-    def watched(x: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
+    def watched(self: VideoModel, x: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
         seen.append((len(x), x.is_contiguous(memory_format=torch.channels_last_3d)))
-        return real(x, layers)
+        return real(self, x, layers)
 
-    monkeypatch.setattr(model, "features", watched)
+    monkeypatch.setattr(VideoModel, "features", watched)
     assert network(clips[:1])["fc6"].shape[0] == 1
     network(clips[:3])
     assert seen == [(2, True), (3, True)]
+
+
+def test_wide_layers_by_winograd_are_those_of_float64() -> None:
+    model = create_model("c3d", 5, seed=0, side=56).eval()
+    clips = torch.randn(2, 3, 16, 56, 56, generator=torch.Generator().manual_seed(0))
+    layers = ("pool5", "fc6", "prob")
+    with torch.no_grad():
+        exact = copy.deepcopy(model).double().features(clips.double(), layers)
+    network = ClipNetwork(model, layers, clip_length=16, device="cpu")
+    assert any(isinstance(module, WinogradConv3d) for module in network._model.modules())
+    assert not any(isinstance(module, WinogradConv3d) for module in model.modules()), "the caller's own is left alone"
+    found = network(clips)
+    for layer in layers:
+        assert relative_error(found[layer], exact[layer].flatten(1).numpy()) < 2e-5, layer
+    with torch.no_grad():  # further training shows in the next batch, in every layer
+        for parameter in model.parameters():
+            parameter.mul_(1.5)
+        changed = copy.deepcopy(model).double().features(clips.double(), ("fc6",))["fc6"].numpy()
+    assert relative_error(network(clips)["fc6"], changed) < 2e-5
 
 
 def test_the_models_mode_and_weights_are_left_as_they_were(model: VideoModel, clips: Tensor) -> None:

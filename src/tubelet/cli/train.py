@@ -54,6 +54,9 @@ def train(
     weights: Annotated[
         Path | None, typer.Option("--weights", help="Model folder, or run that holds one, to start from.")
     ] = None,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Test on groups that the starting weights saw, and mark the result.")
+    ] = False,
     label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
     split: Annotated[int | None, typer.Option("--split", help="Official split of UCF101.")] = None,
     test_groups: Annotated[
@@ -105,6 +108,7 @@ def train(
         settings,
         with_svm=svm,
         svm_c=svm_c,
+        allow_leak=allow_leak,
         train=settings.train.changed(
             iterations=iterations,
             batch_size=batch_size,

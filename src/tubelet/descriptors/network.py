@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tubelet.descriptors.pooling import FloatArray, clip_vectors
 from tubelet.errors import UsageError
 from tubelet.models.contract import VideoModel
+from tubelet.models.winograd import use_winograd
 from tubelet.training.precision import has_fast_bfloat16
 
 PrecisionName = Literal["auto", "float32", "bfloat16"]
@@ -31,8 +32,9 @@ class ClipNetwork:
     Parameters
     ----------
     model
-        The network; it is run in evaluation mode, whatever mode it is in. In float32 it is used itself, and
-        its weights are laid out channels-last (their values stay). In bfloat16 a converted copy is used.
+        The network; it is run in evaluation mode, whatever mode it is in. In float32 its own weights are used
+        and laid out channels-last (their values stay); in bfloat16 a converted copy. On the CPU large
+        convolutions are computed by Winograd's algorithm (`tubelet.models.winograd`).
     layers
         Names out of ``model.layer_names``.
     clip_length
@@ -64,7 +66,10 @@ class ClipNetwork:
         self.precision = _precision(precision, self.device)
         self._dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         if self.precision == "bfloat16":
-            model = _bfloat16_copy(model)
+            model = _copy(model, _bfloat16_parameters(model))
+        if self.device.type == "cpu":
+            model = _copy(model, {})
+            use_winograd(model)
         self._model = model.to(self.device)
         _lay_out_channels_last(self._model)
         with _largest_output(self._model) as largest:
@@ -151,14 +156,19 @@ def _precision(precision: PrecisionName, device: torch.device) -> Literal["float
     return "bfloat16"
 
 
-def _bfloat16_copy(model: VideoModel) -> VideoModel:
-    # deepcopy takes what the memo already holds, so the float32 weights are never there twice.
-    memo: dict[int, object] = {}
-    for module in model.modules():
-        if isinstance(module, _HEAVY):
-            for parameter in module.parameters(recurse=False):
-                memo[id(parameter)] = nn.Parameter(parameter.detach().to(torch.bfloat16), requires_grad=False)
-    return copy.deepcopy(model, memo)
+def _bfloat16_parameters(model: VideoModel) -> dict[int, nn.Parameter]:
+    return {
+        id(parameter): nn.Parameter(parameter.detach().to(torch.bfloat16), requires_grad=False)
+        for module in model.modules()
+        if isinstance(module, _HEAVY)
+        for parameter in module.parameters(recurse=False)
+    }
+
+
+def _copy(model: VideoModel, others: Mapping[int, nn.Parameter]) -> VideoModel:
+    """Modules of its own over the same tensors, but for those whose ids stand in ``others``."""
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, {**memo, **others})  # deepcopy takes what the memo already holds
 
 
 @contextmanager

@@ -158,9 +158,21 @@ def load_model(folder: str | os.PathLike[str], **options: Any) -> VideoModel:
     fill(model, root / WEIGHTS)
     model.recipe = Recipe.load(root) if (root / RECIPE_FILE).exists() else None
     model.labels = _read_labels(root / LABELS, config.num_classes)
-    model.provenance = _read_json(root / PROVENANCE, dict) if (root / PROVENANCE).exists() else None
+    model.provenance = read_provenance(root)
     model.set_weights_id(found)
     return model.eval()
+
+
+def read_provenance(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """What a model folder says about how it came about; None where it says nothing.
+
+    Raises
+    ------
+    InputDataError
+        If its ``provenance.json`` cannot be read.
+    """
+    path = Path(folder) / PROVENANCE
+    return _read_json(path, dict) if path.exists() else None
 
 
 def read_config(folder: str | os.PathLike[str]) -> ModelConfig:

@@ -7,7 +7,6 @@ result in the round's folder and is not done twice.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from tubelet.models.contract import VideoModel
 from tubelet.models.folder import load_model, read_config
 from tubelet.models.registry import create_model, model_info
 from tubelet.models.spec import descriptor_layer
+from tubelet.protocols.leak import refuse_seen_groups, trained_on
 from tubelet.protocols.svm import CONFIG_FILE as SVM_CONFIG
 from tubelet.protocols.svm import DescriptorSVM
 from tubelet.protocols.video_level import video_probabilities
@@ -68,6 +68,8 @@ class RoundSettings:
         False: only the network's own prediction (no training descriptors are needed).
     weights
         Model folder to start from, or None.
+    allow_leak
+        Test even on groups that ``weights`` was trained on, with a note beside the figures.
     """
 
     model: str
@@ -79,6 +81,7 @@ class RoundSettings:
     svm_c: float = 1.0
     with_svm: bool = True
     weights: str | None = None
+    allow_leak: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, for ``config.toml``. The number of workers changes no result and is left out."""
@@ -91,6 +94,7 @@ class RoundSettings:
             "svm_c": self.svm_c,
             "with_svm": self.with_svm,
             "weights": self.weights,
+            "allow_leak": self.allow_leak,
             "recipe": {**self.recipe.to_dict(), "hash": self.recipe.hash},
             "train": values,
         }
@@ -179,7 +183,7 @@ def run_round(
     Raises
     ------
     UsageError
-        If the folder holds another run.
+        If the folder holds another run, or the starting weights were trained on groups to be tested on.
     InputDataError
         If the training videos are of fewer than two classes, or not one of them can be read.
     """
@@ -199,6 +203,9 @@ def run_round(
     }
     if settings.weights is not None:  # the folder's name alone does not say what is in it
         resolved["weights_sha256"] = read_config(settings.weights).weights_sha256
+    notes: list[str] = []
+    if settings.weights is not None and test is not None:
+        notes += refuse_seen_groups(settings.weights, test, allow=settings.allow_leak)
     run = RunFolder(folder, resolved, overwrite=overwrite)
     scores_file = folder / SCORES
     if scores_file.exists():
@@ -207,7 +214,6 @@ def run_round(
         model, failed = trained_model(training, settings, folder, device=device, test=test)
         layer = settings.layer or descriptor_layer(model_info(settings.model).layer_names)
         described = _concatenated(training if settings.with_svm else None, test)
-        notes: list[str] = []
         table = None
         if described is not None:
             layers = (layer, "prob") if settings.with_svm else ("prob",)
@@ -257,7 +263,7 @@ def trained_model(
         recipe=settings.recipe,
         labels=training.classes,
         provenance={
-            "trained_on": trained_on(training),
+            "trained_on": trained_on(training, settings.weights),
             "train": config.model_dump(mode="json"),
             "steps": outcome.steps,
             "precision": {"name": outcome.precision.name, "why": outcome.precision.reason},
@@ -281,21 +287,6 @@ def _decoded(
         )
 
 
-def trained_on(manifest: Manifest) -> dict[str, Any]:
-    """What weights remember of their training set, so that nobody tests on it unknowingly.
-
-    Groups are stored as hashes: they tell whether a group was seen, not what the videos are called.
-    """
-    return {
-        "dataset": manifest.name,
-        "manifest_hash": manifest.hash,
-        "videos": len(manifest),
-        "classes": list(manifest.classes),
-        "splits": list(manifest.splits),
-        "group_hashes": [hashlib.sha256(group.encode()).hexdigest()[:16] for group in manifest.groups],
-    }
-
-
 def fitted_svm(
     table: DescriptorTable,
     training: Manifest,
@@ -312,7 +303,9 @@ def fitted_svm(
     svm = DescriptorSVM(settings.svm_c, layer=layer, weights_id=model.weights_id, recipe_hash=settings.recipe.hash)
     svm.fit(table.videos(layer, ids).take(ids), [str(training.items[index].label) for index in kept])
     if not (target / SVM_CONFIG).exists():
-        svm.save(target, {"trained_on": trained_on(training), "stride_frames": settings.stride_frames})
+        svm.save(
+            target, {"trained_on": trained_on(training, settings.weights), "stride_frames": settings.stride_frames}
+        )
     return svm
 
 

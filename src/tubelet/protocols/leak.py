@@ -1,0 +1,82 @@
+"""What weights remember of their training videos, so that nobody tests on those unknowingly."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from tubelet.datasets.manifest import Manifest
+from tubelet.errors import UsageError
+from tubelet.models.folder import read_provenance
+
+_log = logging.getLogger(__name__)
+
+
+def trained_on(manifest: Manifest, weights: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+    """The training set in a model's provenance.
+
+    Groups are stored as hashes: they tell whether a group was seen, not what the videos are called.
+
+    Parameters
+    ----------
+    manifest
+        The training videos.
+    weights
+        Model folder from which training started: what that one had seen is remembered too, under ``before``.
+    """
+    before = None if weights is None else (read_provenance(weights) or {}).get("trained_on")
+    return {
+        "dataset": manifest.name,
+        "manifest_hash": manifest.hash,
+        "videos": len(manifest),
+        "classes": list(manifest.classes),
+        "splits": list(manifest.splits),
+        "group_hashes": list(manifest.group_hashes),
+        **({} if before is None else {"before": before}),
+    }
+
+
+def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow: bool = False) -> list[str]:
+    """Refuse to test on groups that the starting weights were trained on.
+
+    Parameters
+    ----------
+    weights
+        Model folder from which training will start.
+    test
+        The videos to be tested on.
+    allow
+        Do not refuse; return what is to be noted beside every figure.
+
+    Returns
+    -------
+    list of str
+        Notes; empty where no group was seen. Weights without provenance are logged: nothing is known of them.
+
+    Raises
+    ------
+    UsageError
+        If groups were seen and this is not allowed.
+    """
+    provenance = read_provenance(weights)
+    history = None if provenance is None else provenance.get("trained_on")
+    if history is None:
+        _log.warning("the weights do not say what they were trained on, so a leak would not be seen: %s", weights)
+        return []
+    seen: set[str] = set()
+    while history is not None:
+        seen.update(history["group_hashes"])
+        history = history.get("before")
+    shared = len(seen & set(test.group_hashes))
+    if not shared:
+        return []
+    found = f"the starting weights were trained on {shared} of the {len(test.groups)} test groups"
+    if not allow:
+        raise UsageError(
+            found,
+            path=weights,
+            why="figures on videos that were seen in training say nothing",
+            remedy="hold out other groups (--test-groups), or mark the result with --allow-leak",
+        )
+    return [found]
