@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -114,3 +115,18 @@ def test_state_dict_is_that_of_the_torch_layer() -> None:
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(1, 2, 4, 5, 5)
     assert torch.equal(ours(x), theirs(x))
+
+
+def test_pooling_under_autocast_stays_in_bfloat16_with_the_same_values_and_gradients() -> None:
+    x = torch.randn(2, 3, 4, 7, 6, generator=torch.Generator().manual_seed(0)).bfloat16()
+    pool = MaxPool3d(2)
+    narrow, wide = x.clone().requires_grad_(), x.float().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = pool(narrow)
+    right = F.max_pool3d(wide, 2, 2, ceil_mode=True)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found.float(), right)
+    upstream = torch.randn(right.shape, generator=torch.Generator().manual_seed(1)).bfloat16()
+    found.backward(upstream)
+    right.backward(upstream.float())
+    assert torch.equal(narrow.grad.float(), wide.grad)

@@ -137,6 +137,16 @@ def test_seeds_are_averaged_and_videos_are_the_sample(tmp_path: Path, monkeypatc
     assert json.loads(json.dumps(summary.to_dict()))["values"] == [0.75, 1.0, 0.5]
 
 
+def test_with_ten_groups_the_groups_are_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = manifest(*(f"actor{number}" for number in range(12)))  # 24 videos, two of each actor
+    right = {item.path for item in test.items if item.own_group < "actor5"}  # whole actors right or wrong
+    monkeypatch.setattr(recognition, "run_round", lambda training, test, *rest, **more: scored(test, right))
+    results = [train_and_test(manifest("ann"), test, with_seed(SETTINGS, seed), tmp_path).net for seed in (0, 1)]
+    interval = over_seeds((0, 1), results).interval
+    assert (interval.unit, interval.n_units) == ("group", 12)
+    assert interval == results[0].interval, "two equal seeds are as sure as one"
+
+
 def test_another_seed_changes_nothing_else() -> None:
     other = with_seed(SETTINGS, 5)
     assert other.train.seed == 5

@@ -67,7 +67,9 @@ class MaxPool3d(nn.MaxPool3d):
         """Pool ``input`` (N, C, T, H, W) → (N, C, ⌈T/depth⌉, ⌈H/side⌉, ⌈W/side⌉)."""
         if self._slices_are_faster(input):
             return self._by_slices(input)
-        return F.max_pool3d(input, self.window, self.window, ceil_mode=True)
+        # CPU autocast would pool in float32: the same maxima and gradients, for a sixth of a small net's step.
+        with torch.autocast(input.device.type, enabled=False):
+            return F.max_pool3d(input, self.window, self.window, ceil_mode=True)
 
     def _slices_are_faster(self, input: Tensor) -> bool:
         # Without gradients, maxima of strided slices give the same numbers; on the CPU they take a tenth of

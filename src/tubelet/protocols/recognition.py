@@ -141,8 +141,8 @@ class SeedSummary:
     mean
         Their mean.
     interval
-        Bootstrap over videos of each video's mean correctness over the seeds: the videos are the sample, the
-        seeds are averaged out.
+        Bootstrap of each video's mean correctness over the seeds: the videos (or their groups, where there are at
+        least ten) are the sample, the seeds are averaged out.
     """
 
     protocol: str
@@ -176,12 +176,16 @@ def over_seeds(seeds: Sequence[int], results: Sequence[Result]) -> SeedSummary:
     for result in results:
         for prediction in result.predictions:
             right.setdefault(prediction.video_id, []).append(float(prediction.predicted == prediction.label))
+    group = {prediction.video_id: prediction.group for result in results for prediction in result.predictions}
+    groups = [name for name in (group[video_id] for video_id in right) if name is not None]
     return SeedSummary(
         results[0].protocol,
         tuple(seeds),
         tuple(result.value for result in results),
         float(np.mean([result.value for result in results])),
-        bootstrap_interval([float(np.mean(values)) for values in right.values()]),
+        bootstrap_interval(
+            [float(np.mean(values)) for values in right.values()], groups if len(groups) == len(right) else None
+        ),
     )
 
 

@@ -57,12 +57,15 @@ class Prediction:
         What it was taken for.
     score
         Score of ``predicted`` (a probability or a distance from the SVM's plane).
+    group
+        Which group of videos it belongs to, where several belong together (an actor, a source video).
     """
 
     video_id: str
     label: str
     predicted: str
     score: float
+    group: str | None = None
 
 
 @dataclass(frozen=True)

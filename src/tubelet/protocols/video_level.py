@@ -7,6 +7,7 @@ SVM's is the largest decision value of the video's descriptor.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -116,8 +117,10 @@ def classification_result(
         predictions=()
         if video_ids is None
         else tuple(
-            Prediction(video_id, label, classes[best], float(row[best]))
-            for video_id, label, best, row in zip(video_ids, labels, predicted, scores, strict=True)
+            Prediction(video_id, label, classes[best], float(row[best]), group)
+            for video_id, label, best, row, group in zip(
+                video_ids, labels, predicted, scores, groups or repeat(None, len(labels)), strict=True
+            )
         ),
         settings={**(settings or {}), "bootstrap_seed": seed, "bootstrap_draws": draws},
         provenance=dict(provenance or {}),
