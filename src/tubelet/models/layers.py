@@ -68,7 +68,7 @@ class MaxPool3d(nn.MaxPool3d):
         if self._slices_are_faster(input):
             return self._by_slices(input)
         # CPU autocast would pool in float32: the same maxima and gradients, for a sixth of a small net's step.
-        with torch.autocast(input.device.type, enabled=False):
+        with torch.autocast("cpu", enabled=False):
             return F.max_pool3d(input, self.window, self.window, ceil_mode=True)
 
     def _slices_are_faster(self, input: Tensor) -> bool:
