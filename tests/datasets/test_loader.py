@@ -119,9 +119,12 @@ def test_every_clip_of_the_paper(decoded: DecodedVideos) -> None:
 
 def test_batches_are_those_of_the_seed_whatever_ran_before(decoded: DecodedVideos) -> None:
     one, two = clips_of(decoded, seed=4), clips_of(decoded, seed=4)
-    for step, batch in enumerate(two.batches(5, 9, ahead=3, threads=2), start=5):
-        assert torch.equal(batch.clips, one.batch(step).clips)
-        assert batch.videos == one.batch(step).videos
+    for ahead in (3, 0):
+        batches = list(two.batches(5, 9, ahead=ahead, threads=2))
+        assert len(batches) == 4
+        for step, batch in enumerate(batches, start=5):
+            assert torch.equal(batch.clips, one.batch(step).clips)
+            assert batch.videos == one.batch(step).videos
     other = clips_of(decoded, seed=5)
     assert any(not torch.equal(one.batch(step).clips, other.batch(step).clips) for step in range(3))
 

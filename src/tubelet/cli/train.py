@@ -103,7 +103,7 @@ def train(
     kind = experiment.dataset if experiment else dataset
     number = split if split is not None else (experiment.split if experiment else 1)
     manifest = open_labeled(kind, data, split=number, fps=fps, label_column=label_column, limit=limit)
-    settings = _settings(experiment, manifest, model, recipe, mean, weights, flip)
+    settings = _settings(experiment, kind, manifest, model, recipe, mean, weights, flip)
     settings = replace(
         settings,
         with_svm=svm,
@@ -196,6 +196,7 @@ def hold_out(
 
 def _settings(
     experiment: object,
+    kind: str,
     manifest: Manifest,
     model: str | None,
     recipe: str | None,
@@ -205,7 +206,7 @@ def _settings(
 ) -> RoundSettings:
     from tubelet.clips.recipe import RECIPE_FILE, Recipe
     from tubelet.models.folder import read_config
-    from tubelet.protocols.presets import round_settings
+    from tubelet.protocols.presets import round_settings, train_settings
     from tubelet.training.config import Experiment
 
     given = experiment if isinstance(experiment, Experiment) else None
@@ -227,7 +228,7 @@ def _settings(
         recipe=chosen,
         mean=None if isinstance(chosen, Recipe) else mean,
         options=given.options if given else {},
-        train=given.train if given else None,
+        train=given.train if given else train_settings(kind),
         flip=manifest.flip if flip is None else flip,
         weights=None if weights is None else str(weights),
     )

@@ -77,6 +77,11 @@ class DecodedVideos:
     offsets: list[int] = field(default_factory=list)
     kept: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether every video's frames are kept, so that nothing more is decoded."""
+        return len(self.kept) == len(self.lengths)
+
     def frames(self, video: int, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Frames of one video after the recipe's resize: (n, H, W, 3) uint8 RGB."""
         whole = self.kept.get(video)
@@ -235,7 +240,15 @@ class TrainingClips:
         )
 
     def batches(self, first: int, stop: int, ahead: int = 3, threads: int = 2) -> Iterator[Batch]:
-        """Batches of steps ``first`` to ``stop - 1`` in order, prepared ``ahead`` of their use in threads."""
+        """Batches of steps ``first`` to ``stop - 1`` in order, prepared ``ahead`` of their use in threads.
+
+        ``ahead=0`` prepares each when it is asked for, by the caller's thread and all its cores. Where frames come
+        from memory and the same cores train, that is faster: threads of both would wait for each other.
+        """
+        if ahead == 0:
+            for step in range(first, stop):
+                yield self.batch(step)
+            return
         with ThreadPoolExecutor(threads) as pool:
             queue: deque[Future[Batch]] = deque()
             for step in range(first, stop):

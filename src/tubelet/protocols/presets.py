@@ -33,7 +33,12 @@ WEIZMANN = SMALL.changed(iterations=600)
 
 def protocol_settings(protocol: str, model: str | None = None, *, flip: bool) -> RoundSettings:
     """The fixed settings of ``tubelet evaluate PROTOCOL``."""
-    return round_settings(model or "c3d_small", train=WEIZMANN if protocol == "weizmann" else SMALL, flip=flip)
+    return round_settings(model or "c3d_small", train=train_settings(protocol), flip=flip)
+
+
+def train_settings(dataset: str) -> TrainConfig:
+    """How a kind of dataset is trained on, by ``tubelet train`` and ``tubelet evaluate`` alike."""
+    return WEIZMANN if dataset == "weizmann" else SMALL
 
 
 def round_settings(

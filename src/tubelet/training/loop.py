@@ -7,6 +7,7 @@ checkpoint ends with the same bits as the unbroken run, on the same machine, tor
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -106,10 +107,14 @@ def train(
     first = 0
     checkpoint = latest_checkpoint(folder / "checkpoints")
     if checkpoint is not None:
-        first = int(load_checkpoint(checkpoint, model, optimizer)["step"])
+        state = load_checkpoint(checkpoint, model, optimizer)
+        first = int(state["step"])
+        if state["precision"] != precision.name:  # "auto" may come out otherwise another day; a run has one arithmetic
+            _log.warning("the run goes on in %s, as it began", state["precision"])
+            precision = choose_precision(model, state["precision"], device)
     with held_interrupt() as pressed, progress("training", total=config.iterations, unit="step", initial=first) as bar:
         log = MetricLog(folder, first)
-        ready = clips.batches(first, config.iterations)
+        ready = clips.batches(first, config.iterations, ahead=0 if device == "cpu" and videos.in_memory else 3)
         for step in range(first, config.iterations):
             started = time.perf_counter()
             batch = next(ready)
@@ -177,6 +182,8 @@ def take_step(
     optimizer.step()
     return loss.item(), (logits.argmax(1) == targets).float().mean().item()
 
+
+_log = logging.getLogger(__name__)
 
 _NUMERICAL_REMEDY = "lower --learning-rate, or use --precision float32"
 
