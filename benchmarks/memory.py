@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -36,6 +37,7 @@ def run(rounds: int, work: Path) -> list[dict[str, object]]:
 
 def peak_of_extraction(video: Path, model: str, table: Path) -> int:
     """Largest sum of resident memory over ``tubelet extract`` and its children, sampled every 20 ms."""
+    shutil.rmtree(table, ignore_errors=True)  # or the command would find everything done
     command = [
         sys.executable, "-m", "tubelet.cli.main", "extract", str(video), "--model", f"untrained:{model}",
         "-o", str(table), "--device", "cpu",

@@ -55,6 +55,7 @@ def test_the_record_of_a_folder(of_nested: Any, trained_run: Any) -> None:
         "videos",
         "failed",
         "labeled",
+        "seen_in_training",
         "accuracy",
         "report",
     }
@@ -134,6 +135,7 @@ def test_labeled_videos_in_words(tubelet: Tubelet, trained_run: Any, tmp_path: P
         assert line == f"{place}: {first}, {second}{mark}"
         right += mark == "  [right]"
     assert lines[-1] == f"{right} of 2 labeled videos right ({right / 2:.1%}), head net"
+    assert "trained on" not in found.out, "these names are new to the model"
     stretches = [line.split() for line in lines if line.startswith("    ")]
     assert stretches[0][0].split("-")[0] == "0.00"
     assert {line[0].split("-")[1] for line in stretches} <= {"0.64", "0.96"}
@@ -177,3 +179,11 @@ def test_a_dry_run_writes_nothing(tubelet: Tubelet, trained_run: Any, tmp_path: 
     assert (found.code, found.json["videos"]) == (0, 4)
     assert tubelet(*command, "--dry-run").out == ""
     assert not (tmp_path / "out").exists()
+
+
+def test_videos_of_the_training_set_are_marked(tubelet: Tubelet, trained_run: Any, tmp_path: Path) -> None:
+    command = ("classify", trained_run.videos, "--model", trained_run.folder, "--no-plots", "-o", tmp_path / "out")
+    found = tubelet(*command, "--json")
+    assert found.json["seen_in_training"] == 20
+    assert {video["video_id"].split("/")[0] for video in found.json["videos"] if video["seen_in_training"]} == {"train"}
+    assert "20 of them are of groups that the model was trained on" in tubelet(*command).out

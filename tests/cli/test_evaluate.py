@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,9 @@ def test_an_interrupted_evaluation_goes_on_with_the_next_fold(finished: Any) -> 
     assert again.err.count("training 2/2 steps") == 1, "the first fold is not trained again"
     assert {path: path.stat().st_mtime_ns for path in first} == first
     assert (out / "seed0" / "bob" / "scores.json").exists()
+    assert "train" in tomllib.loads((out / "config.toml").read_text())
+    assert (out / "env.json").exists()
+    assert (out / "plots" / "curves_Seed_0.png").exists()
 
 
 def test_every_video_is_scored_by_a_net_that_never_saw_its_actor(finished: Any) -> None:
@@ -83,7 +87,7 @@ def test_other_settings_in_the_same_folder_are_refused(finished: Any, tubelet: T
         "evaluate", "weizmann", "--data", weizmann_folder, "-o", out, "--iterations", 3, "--precision", "float32"
     )
     assert (found.code, found.out) == (2, "")
-    assert found.complaint.startswith(f"the output folder holds a run with other settings: {out / 'seed0' / 'ann'}")
+    assert found.complaint.startswith(f"the output folder holds a run with other settings: {out} (")
     assert "--overwrite" in found.complaint
 
 
@@ -172,6 +176,13 @@ def test_else_whole_groups_are_drawn(tubelet: Tubelet, grouped: Path, asked: Ask
     training, test = asked[0][:2]
     assert len(test) == 4
     assert not set(training.groups) & set(test.groups)
+
+
+def test_copies_of_one_video_share_a_fold(tubelet: Tubelet, grouped: Path) -> None:
+    (grouped / "Run" / "v_Run_g05_c01.avi").write_bytes((grouped / "Run" / "v_Run_g02_c01.avi").read_bytes())
+    found = tubelet("evaluate", "folder", "--data", grouped, "--leave-one-group-out", "--dry-run", "--json")
+    assert found.json["folds"] == 4, "groups 2 and 5 hold the same video"
+    assert "joined" in found.err
 
 
 def test_one_fold_per_group_where_asked_for(tubelet: Tubelet, grouped: Path, tmp_path: Path) -> None:

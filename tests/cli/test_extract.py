@@ -151,7 +151,11 @@ def test_without_a_model_three_ways_are_named(tubelet: Tubelet, motion_folder: P
         (["--precision", "int8"], 2, "--precision cannot be 'int8'"),
         (["--format", "pickle"], 2, "--format cannot be 'pickle'"),
         (["--device", "tpu"], 2, "--device cannot be 'tpu'"),
-        (["--mean", "absent.npy"], 4, "absent.npy"),
+        (
+            ["--mean", "absent.npy"],
+            2,
+            "--mean is the mean volume of recipe c3d_sports1m, and c3d_small takes c3d_small",
+        ),
         (["--clip-length", "7", "--layers", "fc6"], 2, "clip"),
     ],
 )
@@ -171,3 +175,14 @@ def test_no_videos_are_bad_data(tubelet: Tubelet, tmp_path: Path) -> None:
         found = tubelet("extract", tmp_path / name, "--model", "untrained:c3d_small", "-o", tmp_path / "t")
         assert found.code == 4
         assert found.complaint.startswith(why)
+
+
+def test_a_network_without_fc6_is_described_by_its_pool5(tubelet: Tubelet, motion_folder: Path, tmp_path: Path) -> None:
+    found = tubelet("extract", motion_folder, "--model", "untrained:res3d_18", "--dry-run", "-o", tmp_path / "t")
+    assert found.code == 0
+    assert "layers pool5 ->" in found.err
+    missing = tubelet(
+        "extract", motion_folder, "--model", "untrained:c3d", "--mean", "absent.npy", "-o", tmp_path / "t"
+    )
+    assert missing.code == 4
+    assert "absent.npy" in missing.complaint

@@ -79,12 +79,22 @@ def test_videos_by_one_moment_of_the_query(tubelet: Tubelet, table: Path, copy: 
     assert (hits[0]["start_s"], hits[0]["end_s"], hits[0]["clip_index"]) == (0.0, 0.96, None)
 
 
+def test_a_table_knows_its_model(tubelet: Tubelet, table: Path, copy: Path, trained_run: Any, tmp_path: Path) -> None:
+    named = tubelet("search", copy, "--in", table, "--model", trained_run.folder, "--json")
+    assert tubelet("search", copy, "--in", table, "--json").json == named.json
+    bare = shutil.copytree(table, tmp_path / "table")
+    (bare / "provenance.json").unlink()
+    found = tubelet("search", copy, "--in", bare)
+    assert found.code == 2
+    assert found.complaint.endswith("name it with --model")
+
+
 def test_another_models_table_is_refused(tubelet: Tubelet, table: Path, copy: Path, tmp_path: Path) -> None:
     create_model("c3d_small", 10, seed=1).save(tmp_path / "model")
     found = tubelet("search", copy, "--in", table, "--model", tmp_path / "model")
     assert (found.code, found.out) == (4, "")
     assert found.complaint.startswith(f"the table was made by other weights: {table} (")
-    assert found.complaint.endswith("give the model that made it, or extract again with this one")
+    assert found.complaint.endswith("give the model that made it with --model, or extract again with this one")
 
 
 def test_another_recipes_table_is_refused(

@@ -108,6 +108,16 @@ def test_a_dry_run_says_the_plan_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_weizmann_is_trained_as_it_is_evaluated(tubelet: Tubelet, weizmann_folder: Path) -> None:
+    plans = [
+        tubelet(verb, "weizmann", "--data", weizmann_folder, "--dry-run", "--json").json
+        for verb in ("train", "evaluate")
+    ]
+    for key in ("model", "options", "recipe", "train", "svm_c", "layer", "stride_frames"):
+        assert plans[0][key] == plans[1][key], key
+    assert plans[0]["train"]["iterations"] == 600
+
+
 def steps_of(folder: Path) -> str:
     return (folder / "metrics.csv").read_text()
 

@@ -17,6 +17,7 @@ from tubelet.datasets.loader import Batch, DecodedVideos, decode_videos
 from tubelet.errors import InputDataError, NumericalError
 from tubelet.models.contract import VideoModel
 from tubelet.models.registry import create_model
+from tubelet.training import loop
 from tubelet.training.config import TrainConfig
 from tubelet.training.loop import build_optimizer, clip_accuracy, take_step, train
 from tubelet.training.precision import Precision
@@ -65,6 +66,25 @@ def test_it_learns_and_leaves_its_traces(videos: DecodedVideos, tmp_path: Path) 
     again = train(small(), videos, config, tmp_path)
     assert again.resumed_from == 48
     assert again.rows == outcome.rows
+
+
+def test_a_run_goes_on_in_the_arithmetic_it_began_with(
+    videos: DecodedVideos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = TrainConfig(iterations=2, batch_size=2, precision="float32")
+    train(small(), videos, config, tmp_path)
+    asked = []
+
+    def choose(model: VideoModel, wanted: str, device: str) -> Precision:
+        asked.append(wanted)
+        name = "float32" if wanted == "float32" else "bfloat16"
+        return Precision(name, torch.channels_last_3d, "planted")
+
+    monkeypatch.setattr(loop, "choose_precision", choose)
+    outcome = train(small(), videos, config.changed(iterations=3, precision="auto"), tmp_path)
+    assert asked == ["auto", "float32"]
+    assert outcome.precision.name == "float32"
+    assert "goes on in float32" in caplog.text
 
 
 def test_a_checkpoint_of_another_network_is_refused(videos: DecodedVideos, tmp_path: Path) -> None:

@@ -25,6 +25,13 @@ def test_it_says_what_ran_and_is_taken_up_again(tmp_path: Path) -> None:
     assert RunFolder(tmp_path / "run", dict(reversed(SETTINGS.items()))).resumed
 
 
+def test_a_run_that_was_killed_at_its_first_file_is_taken_up(tmp_path: Path) -> None:
+    RunFolder(tmp_path, SETTINGS)
+    (tmp_path / "config.toml").unlink()
+    assert RunFolder(tmp_path, SETTINGS).resumed
+    assert tomllib.loads((tmp_path / "config.toml").read_text()) == SETTINGS
+
+
 def test_other_settings_are_refused_unless_told(tmp_path: Path) -> None:
     RunFolder(tmp_path, SETTINGS)
     (tmp_path / "metrics.csv").write_text("old")

@@ -39,6 +39,7 @@ def test_times_follow_from_the_frame_rate(clip, name):
     assert video.ends[-1] == pytest.approx(50 / rate, abs=tolerance)
     assert np.all(np.diff(video.pts) > 0)
     assert video.pts.dtype == np.int64
+    np.testing.assert_allclose((video.pts - video.pts[0]) * float(video.time_base), video.times, atol=1e-9)
     assert video.fps == pytest.approx(rate)
     assert video.fps_source == "container"
 

@@ -85,6 +85,7 @@ def classify(
     failed = [(failure.video_id, failure.error) for failure in failures]
     known = [video for video in done if video.label in video.classes]
     right = sum(video.predicted == video.label for video in known)
+    seen = sum(video.seen for video in known)
     report = classify_report(folder, done, failed, classifier.head, top) if plots and done else None
     if as_json:
         print_json(
@@ -96,6 +97,7 @@ def classify(
                 "videos": [video.to_dict(top) for video in done],
                 "failed": [{"path": path, "error": why} for path, why in failed],
                 "labeled": len(known),
+                "seen_in_training": seen,
                 "accuracy": right / len(known) if known else None,
                 "report": None if report is None else str(report),
             }
@@ -104,6 +106,10 @@ def classify(
         if known:
             typer.echo(
                 f"{right} of {len(known)} labeled videos right ({right / len(known):.1%}), head {classifier.head}"
+            )
+        if seen:
+            typer.echo(
+                f"{seen} of them are of groups that the model was trained on: those say nothing about new videos"
             )
         if report is not None:
             typer.echo(f"report: {report}")

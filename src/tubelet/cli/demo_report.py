@@ -10,6 +10,7 @@ from tubelet.datasets.manifest import Manifest
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.protocols.motion import NETS, motion_settings
 from tubelet.protocols.recognition import Recognition
+from tubelet.protocols.result import Result
 from tubelet.protocols.rounds import DESCRIPTORS
 from tubelet.protocols.run_report import result_section, settings_section
 from tubelet.provenance import environment
@@ -23,7 +24,7 @@ from tubelet.reporting.text import percent
 from tubelet.search.exact import ExactIndex
 from tubelet.training.metrics import read_metrics
 from tubelet.video.reader import Video
-from tubelet.video.synthetic import DEFAULT_DIFFICULTY, MOTION_CLASSES
+from tubelet.video.synthetic import DEFAULT_DIFFICULTY, MOTION_CLASSES, REVERSED
 from tubelet.visualize.embedding import embed_tsne
 
 _QUERIES, _NEIGHBORS = 6, 4
@@ -37,10 +38,13 @@ def demo_report(
     plots = folder / "plots"
     page = Page(
         "What a temporal kernel sees",
-        f"A small C3D learns ten motions from synthetic videos in {steps} steps, and the same net without temporal "
-        "kernels cannot.",
+        f"A small C3D and the same net without temporal kernels, each trained for {steps} steps to tell ten motions "
+        "of synthetic videos apart.",
     )
-    page.add_numbers(*[(percent(found[net.key][1].net.value), net.title, f"expected {net.expects}") for net in NETS])
+    values = {net.key: found[net.key][1].net.value for net in NETS}
+    page.add_numbers(
+        *[(percent(values[net.key]), net.title, f"{net.judge(values[net.key])} ({net.expects})") for net in NETS]
+    )
     _motions(page, videos, test)
     _accuracies(page, found, plots)
     page.add_section("Training")
@@ -51,15 +55,21 @@ def demo_report(
     for result in main.results:
         result_section(page, result, plots, prefix="3-D net: ", order=MOTION_CLASSES)
     result_section(page, found["depth1"][1].net, plots, prefix="Depth-1 net: ", order=MOTION_CLASSES)
-    page.add_text(
-        "The depth-1 net confuses each motion with its reverse: it sees that something moves "
-        "sideways, but not which way."
-    )
+    page.add_text(_confused_with_reverse(found["depth1"][1].net))
     _map_and_neighbors(page, test, main, folder, plots)
     settings = motion_settings(NETS[0], steps, seed, 1)
     settings_section(page, test, settings)
     page.set_provenance(environment(settings=settings.to_dict(), dataset=test.to_dict()))
     return page.save(path)
+
+
+def _confused_with_reverse(result: Result) -> str:
+    wrong = [prediction for prediction in result.predictions if prediction.predicted != prediction.label]
+    reverse = sum(prediction.predicted == REVERSED[prediction.label] for prediction in wrong)
+    return (
+        f"Of the {len(wrong)} mistakes of the depth-1 net, {reverse} take a motion for its reverse: a net that is "
+        "blind to the order of frames can see that something moves sideways, but not which way."
+    )
 
 
 def _motions(page: Page, videos: Path, test: Manifest) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tubelet.cli.options import (
+    AnnotationsOption,
     DataOption,
     DeviceOption,
     DryRunOption,
@@ -39,6 +40,7 @@ def evaluate(
     seeds: Annotated[str, typer.Option("--seeds", "--seed", help="One seed, or several: 0,1,2 or 0-2.")] = "0",
     model: Annotated[str | None, typer.Option("--model", help="Network.", show_default="c3d_small")] = None,
     split: Annotated[int, typer.Option("--split", help="Official split of UCF101.")] = 1,
+    annotations: AnnotationsOption = None,
     test_groups: Annotated[
         str | None, typer.Option("--test-groups", help="folder: groups to test on, such as g21-g25.")
     ] = None,
@@ -68,13 +70,18 @@ def evaluate(
     from dataclasses import replace
 
     from tubelet.cli.train import hold_out, open_labeled
+    from tubelet.datasets.content import copies
+    from tubelet.datasets.groups import join_copies
     from tubelet.protocols.presets import protocol_settings
     from tubelet.protocols.recognition import leave_one_out, over_seeds, train_and_test, with_seed
     from tubelet.protocols.run_report import evaluation_report
+    from tubelet.training.run_folder import RunFolder
 
     kind = one_of(protocol, ("weizmann", "ucf101", "folder"), "the protocol")
     wanted = parse_seeds(seeds)
-    manifest = open_labeled(kind, data, split=split, fps=fps, label_column=label_column, limit=limit)
+    manifest = open_labeled(
+        kind, data, split=split, fps=fps, label_column=label_column, annotations=annotations, limit=limit
+    )
     settings = protocol_settings(kind, model, flip=manifest.flip)
     settings = replace(
         settings,
@@ -92,6 +99,8 @@ def evaluate(
                 "every group is tested on in turn, so none can be chosen",
                 remedy="leave --test-groups and --test-fraction away, or use tubelet train",
             )
+        # Copies of one file count as filmed together, or a fold would test on what it trained on.
+        manifest = join_copies(manifest, copies(manifest.files()))
     else:
         # The split does not depend on the seed of the training: seeds are compared on the same videos.
         training, test = hold_out(manifest, kind, test_groups, test_fraction, 0)
@@ -105,7 +114,7 @@ def evaluate(
     where = choose_device(device)
     say(
         f"{manifest.name}: {len(manifest)} videos, {len(manifest.classes)} classes, {len(manifest.groups)} groups "
-        f"({manifest.group_rule}); {how}, for seed {', '.join(map(str, wanted))}\n"
+        f"({(parts[0] if parts else manifest).group_rule}); {how}, for seed {', '.join(map(str, wanted))}\n"
         f"{settings.model}, recipe {settings.recipe.name}: {config.iterations} steps of {config.batch_size} clips, "
         f"{config.optimizer}, learning rate {config.learning_rate:g} -> {root}"
     )
@@ -113,6 +122,9 @@ def evaluate(
         if as_json:
             print_json({"folder": str(root), "seeds": list(wanted), "folds": folds, **settings.to_dict()})
         return
+    common = settings.to_dict()
+    del common["train"]["seed"]
+    RunFolder(root, {"protocol": kind, "dataset": manifest.hash, **common}, overwrite=overwrite)
     runs: dict[int, Recognition] = {}
     for seed in wanted:
         seeded = with_seed(settings, seed)

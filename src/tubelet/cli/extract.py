@@ -20,19 +20,23 @@ from tubelet.cli.options import (
     print_json,
     say,
 )
-from tubelet.cli.sources import name_of, open_model, open_videos
+from tubelet.cli.sources import name_of, open_model, open_videos, recipe_with_mean, source_of
 from tubelet.errors import UsageError
 
 
 def extract(
     source: Annotated[Path, typer.Argument(help="A video, or a folder of videos.")],
     model: Annotated[
-        str | None, typer.Option("--model", help="Model folder (from train or convert), or untrained:NAME.")
+        str | None,
+        typer.Option("--model", help="Model folder, the run folder of tubelet train, or untrained:NAME."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the table.", show_default="runs/extract/<source>")
     ] = None,
-    layers: Annotated[str, typer.Option("--layers", help="Layers, separated by commas.")] = "fc6",
+    layers: Annotated[
+        str | None,
+        typer.Option("--layers", help="Layers, separated by commas.", show_default="fc6, or pool5 where there is none"),
+    ] = None,
     clip_length: Annotated[
         int | None, typer.Option("--clip-length", min=1, help="Frames of a clip.", show_default="the model's")
     ] = None,
@@ -61,6 +65,7 @@ def extract(
     from tubelet.descriptors.runner import extract as run
     from tubelet.descriptors.runner import plan_run
     from tubelet.models.registry import list_models
+    from tubelet.models.spec import descriptor_layer
 
     if model is None:
         raise UsageError(
@@ -75,15 +80,12 @@ def extract(
     videos = open_videos(source, fps)
     table = out or Path("runs/extract") / name_of(source)
     count = min(len(videos), limit or len(videos))
-    say(f"{count} videos, {net.name} ({net.weights_id[:19]}), layers {layers} -> {table}")
-    options: dict[str, Any] = {"precision": precision, "short": short}
-    if mean is not None:
-        from tubelet.clips.recipe import get_recipe
-
-        options["recipe"] = get_recipe("c3d_sports1m", mean)
+    names = (descriptor_layer(net.layer_names),) if layers is None else tuple(map(str.strip, layers.split(",")))
+    say(f"{count} videos, {net.name} ({net.weights_id[:19]}), layers {', '.join(names)} -> {table}")
+    options: dict[str, Any] = {"precision": precision, "short": short, "recipe": recipe_with_mean(net, mean)}
     with Extractor(
         net,
-        tuple(name.strip() for name in layers.split(",")),
+        names,
         clip_length=clip_length,
         stride_frames=stride_frames,
         batch_size=batch_size,
@@ -98,7 +100,7 @@ def extract(
             if as_json:
                 print_json({"table": str(table), "videos": count, **counts})
             return
-        summary = run(videos, extractor, table, limit=limit)
+        summary = run(videos, extractor, table, limit=limit, model_source=source_of(model))
     exported: list[Path] = []
     if file_format != "lance":
         target = table / f"descriptors.{file_format}"

@@ -87,6 +87,7 @@ def _print_one(info: ModelInfo) -> None:
         table.add_row("batch normalization", "", f"{rest:,}", "")
     table.add_row("total", "", f"{info.parameters:,}", f"{info.macs:,}", style="bold")
     console.print(table)
+    console.print(f"\n--layers takes any of: {', '.join(info.layer_names)}", highlight=False)
 
 
 def _input(info: ModelInfo) -> str:

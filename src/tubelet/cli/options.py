@@ -15,7 +15,10 @@ DataOption = Annotated[Path, typer.Option("--data", help="Root folder of the dat
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Decoding processes.")]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N videos.")]
+LimitOption = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="Only N videos: the first, or in training and evaluation some of every class."),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 FpsOption = Annotated[
@@ -25,6 +28,9 @@ FpsOption = Annotated[
         min=0.01,
         help="Frames per second of frame folders (else 25, with a warning); overrides that of video files.",
     ),
+]
+AnnotationsOption = Annotated[
+    Path | None, typer.Option("--annotations", help="Folder of UCF101's lists.", show_default="inside or beside --data")
 ]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")]
 MeanOption = Annotated[Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")]

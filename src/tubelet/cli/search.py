@@ -17,14 +17,17 @@ from tubelet.cli.options import (
     print_json,
     say,
 )
-from tubelet.cli.sources import open_model
+from tubelet.cli.sources import open_model, recipe_with_mean
 from tubelet.errors import InputDataError, UsageError
 
 
 def search(
     clip: Annotated[Path, typer.Argument(help="A video to search by.")],
     table: Annotated[Path, typer.Option("--in", help="Descriptor table made by tubelet extract.")],
-    model: Annotated[str, typer.Option("--model", help="The model that made the table.")],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="The model that made the table.", show_default="where extract found it"),
+    ] = None,
     layer: Annotated[
         str | None, typer.Option("--layer", help="Layer to compare.", show_default="the table's first")
     ] = None,
@@ -48,9 +51,9 @@ def search(
 
     import numpy as np
 
-    from tubelet.clips.recipe import get_recipe
     from tubelet.clips.sampling import Sampling
     from tubelet.descriptors.extractor import Extractor
+    from tubelet.descriptors.runner import model_source_of
     from tubelet.descriptors.store import DescriptorTable
     from tubelet.search.exact import ExactIndex, Level
 
@@ -61,18 +64,19 @@ def search(
     name = layer or source.layers[0]
     if name not in source.layers:
         raise UsageError(f"the table has no layer {name!r}", path=table, remedy=f"it has {', '.join(source.layers)}")
-    net = open_model(model)
+    opened = model or model_source_of(table)
+    if opened is None:
+        raise UsageError("the table does not say where its model lies", path=table, remedy="name it with --model")
+    net = open_model(opened)
     made_by = source.only("weights_sha256")
     if made_by != net.weights_id:
         raise InputDataError(
             "the table was made by other weights",
             path=table,
             why=f"{(made_by or 'several')[:19]} there, {net.weights_id[:19]} given",
-            remedy="give the model that made it, or extract again with this one",
+            remedy="give the model that made it with --model, or extract again with this one",
         )
-    options: dict[str, Any] = {}
-    if mean is not None:
-        options["recipe"] = get_recipe("c3d_sports1m", mean)
+    options: dict[str, Any] = {"recipe": recipe_with_mean(net, mean), "precision": source.only("precision") or "auto"}
     made_with = source.only("sampling")
     if made_with is not None:  # the query is cut into clips as the table's videos were
         sampling = Sampling.from_dict(json.loads(made_with))

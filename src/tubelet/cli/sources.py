@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tubelet.errors import InputDataError, TubeletError
+from tubelet.errors import InputDataError, TubeletError, UsageError
 
 if TYPE_CHECKING:
+    from tubelet.clips.recipe import Recipe
     from tubelet.datasets.manifest import Manifest
     from tubelet.models.contract import VideoModel
 
@@ -22,6 +23,32 @@ def open_model(model: str) -> VideoModel:
     if model.startswith("untrained:"):
         return create_model(model.removeprefix("untrained:"), seed=0)
     return load_model(model_folder(Path(model)))
+
+
+def source_of(model: str) -> str:
+    """``--model`` as a table remembers it: valid from any working directory."""
+    return model if model.startswith("untrained:") else os.path.abspath(model)
+
+
+def recipe_with_mean(model: VideoModel, mean: Path | None) -> Recipe | None:
+    """The recipe that ``--mean FILE`` asks for, None where the model's own is used.
+
+    Raises
+    ------
+    UsageError
+        If the model's weights are bound to another recipe, which has no mean volume.
+    """
+    if mean is None:
+        return None
+    from tubelet.clips.recipe import get_recipe
+
+    name = model.input.recipe if model.recipe is None else model.recipe.name
+    if name != "c3d_sports1m":
+        raise UsageError(
+            f"--mean is the mean volume of recipe c3d_sports1m, and {model.name} takes {name}",
+            remedy="leave --mean away: preprocessing belongs to the weights",
+        )
+    return get_recipe("c3d_sports1m", mean).with_side(model.input.side)
 
 
 def model_folder(path: Path) -> Path:

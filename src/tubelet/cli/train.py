@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tubelet.cli.options import (
+    AnnotationsOption,
     DataOption,
     DeviceOption,
     DryRunOption,
@@ -59,6 +60,7 @@ def train(
     ] = False,
     label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
     split: Annotated[int | None, typer.Option("--split", help="Official split of UCF101.")] = None,
+    annotations: AnnotationsOption = None,
     test_groups: Annotated[
         str | None, typer.Option("--test-groups", help="Groups to hold out, such as g21-g25.")
     ] = None,
@@ -102,7 +104,9 @@ def train(
     experiment: Experiment | None = load_experiment(dataset) if dataset.endswith(".toml") else None
     kind = experiment.dataset if experiment else dataset
     number = split if split is not None else (experiment.split if experiment else 1)
-    manifest = open_labeled(kind, data, split=number, fps=fps, label_column=label_column, limit=limit)
+    manifest = open_labeled(
+        kind, data, split=number, fps=fps, label_column=label_column, annotations=annotations, limit=limit
+    )
     settings = _settings(experiment, kind, manifest, model, recipe, mean, weights, flip)
     settings = replace(
         settings,
@@ -149,12 +153,19 @@ def train(
 
 
 def open_labeled(
-    kind: str, data: Path, *, split: int | None, fps: float | None, label_column: str, limit: int | None
+    kind: str,
+    data: Path,
+    *,
+    split: int | None,
+    fps: float | None,
+    label_column: str,
+    annotations: Path | None = None,
+    limit: int | None,
 ) -> Manifest:
     """The dataset as a labeled manifest; ``limit`` keeps the first videos of every class, and split, in turn."""
     from tubelet.datasets.catalog import open_dataset
 
-    manifest = open_dataset(kind, data, split=split, fps=fps, label_column=label_column)
+    manifest = open_dataset(kind, data, split=split, fps=fps, label_column=label_column, annotations=annotations)
     _ = manifest.targets  # raises the error that explains how to label videos
     if limit is not None and limit < len(manifest):
         seen: Counter[tuple[str | None, str | None]] = Counter()
@@ -239,7 +250,7 @@ def _plan(manifest: Manifest, training: Manifest, test: Manifest | None, setting
     config = settings.train
     return (
         f"{manifest.name}: {len(training)} videos of {len(manifest.classes)} classes to train on, {held} "
-        f"({manifest.group_rule})\n"
+        f"({training.group_rule})\n"
         f"{settings.model}, recipe {settings.recipe.name}, flip {'on' if settings.recipe.flip else 'off'}: "
         f"{config.iterations} steps of {config.batch_size} clips, {config.optimizer}, "
         f"learning rate {config.learning_rate:g} ({config.schedule}), seed {config.seed} -> {folder}"

@@ -295,7 +295,8 @@ def get_recipe(name: str, mean: str | os.PathLike[str] | None = None) -> Recipe:
             raise UsageError(
                 "recipe c3d_sports1m needs its mean volume",
                 why="C3D subtracts a mean of shape (3, 16, 128, 171), which is not part of this package",
-                remedy="give mean=FILE.npy, or choose c3d_channel_mean, which subtracts its channel means",
+                remedy="give the file (mean= in Python, --mean on the command line), or choose c3d_channel_mean, "
+                "which subtracts its channel means",
             )
         return Recipe(name, (128, 171), (112, 112), "bgr", mean_volume=load_mean_volume(mean, _C3D_VOLUME))
     if mean is not None:

@@ -149,8 +149,14 @@ class Manifest:
         They depend on the dataset and the group, not on the split: two manifests of one dataset share groups
         exactly if they share hashes.
         """
+        return tuple(sorted(set(self.item_group_hashes)))
+
+    @cached_property
+    def item_group_hashes(self) -> tuple[str, ...]:
+        """The hash of every item's group, in order."""
         dataset = self.name.partition("-split")[0]
-        return tuple(sorted(hash_json([dataset, group])[:16] for group in self.groups))
+        hashes = {group: hash_json([dataset, group])[:16] for group in self.groups}
+        return tuple(hashes[group] for group in self.item_groups)
 
     @cached_property
     def splits(self) -> tuple[str, ...]:

@@ -99,6 +99,12 @@ class Extractor:
             short,
         )
         self.recipe = _recipe_for(model) if recipe is None else recipe
+        if self.recipe.crop_hw != (model.input.side, model.input.side):
+            raise UsageError(
+                f"recipe {self.recipe.name} gives clips of {self.recipe.crop_hw[1]}x{self.recipe.crop_hw[0]} pixels",
+                why=f"{model.name} takes {model.input.side}x{model.input.side}",
+                remedy="use recipe.with_side, or leave the recipe away for the model's own",
+            )
         self.workers = workers
         self.weights_id = model.weights_id
         if self.weights_id.startswith("untrained:"):
@@ -256,7 +262,7 @@ def _recipe_for(model: VideoModel) -> Recipe:
         # refuses.
         warnings.warn(
             f"{model.name} has no weights that would need {name}, so {_WITHOUT_MEAN_FILE} is used; "
-            "give recipe= to choose",
+            "give recipe=, or --mean on the command line, to choose",
             UserWarning,
             stacklevel=3,
         )

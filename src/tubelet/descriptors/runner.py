@@ -46,6 +46,7 @@ def extract(
     fps: float | None = None,
     limit: int | None = None,
     commit_every_s: float = COMMIT_EVERY_S,
+    model_source: str | None = None,
 ) -> ExtractSummary:
     """Describe videos into a table; run again, it goes on where it was and redoes exactly what became stale.
 
@@ -71,6 +72,8 @@ def extract(
         Only the first so many videos.
     commit_every_s
         Seconds between commits; 32 MB of vectors cause one too.
+    model_source
+        Where the model came from, for `model_source_of`.
 
     Returns
     -------
@@ -87,7 +90,8 @@ def extract(
     making = _making(extractor)
     with TableWriter(folder, extractor.dimensions) as writer:
         plan = plan_extraction(requests, making, DescriptorTable(folder))
-        write_json(folder / PROVENANCE_FILE, _provenance(source, base, extractor, making))
+        provenance = _provenance(source, base, extractor, making)
+        write_json(folder / PROVENANCE_FILE, {**provenance, "model_source": model_source})
         run = _Run(folder, writer, plan, making, extractor.dimensions, commit_every_s)
         with progress("extracting", total=len(requests), unit="video", initial=len(plan.skipped)) as bar:
             run.bar = bar
@@ -279,6 +283,15 @@ def _former_root(folder: Path, paths: Sequence[Path]) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return root if all(path.is_relative_to(root) for path in paths) else None
+
+
+def model_source_of(table: str | os.PathLike[str]) -> str | None:
+    """What the last extraction into a table was told its model is: a folder, ``untrained:NAME``, or nothing."""
+    try:
+        found = json.loads((Path(table) / PROVENANCE_FILE).read_text(encoding="utf-8"))["model_source"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return None if found is None else str(found)
 
 
 def _provenance(source: object, root: str | os.PathLike[str], extractor: Extractor, making: Making) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -18,9 +18,10 @@ from tubelet.datasets.manifest import Manifest
 from tubelet.descriptors.described import Described
 from tubelet.descriptors.extractor import Extractor
 from tubelet.descriptors.pooling import l2_normalize
-from tubelet.descriptors.request import requests_of
+from tubelet.descriptors.request import item_id, requests_of
 from tubelet.errors import InputDataError, TubeletError
 from tubelet.models.folder import load_model
+from tubelet.protocols.leak import seen_items
 from tubelet.protocols.rounds import SVM
 from tubelet.protocols.svm import CONFIG_FILE, DescriptorSVM
 from tubelet.protocols.video_level import top_classes, video_probabilities
@@ -53,6 +54,8 @@ class Classified:
         (n_clips, K) of the network, whichever head decides.
     described
         Times, frames and decode status.
+    seen
+        Whether the model was trained on the video's group.
     """
 
     video_id: str
@@ -65,6 +68,7 @@ class Classified:
     clip_scores: FloatArray
     clip_probabilities: FloatArray
     described: Described
+    seen: bool = False
 
     @property
     def predicted(self) -> str:
@@ -82,6 +86,7 @@ class Classified:
             "video_id": self.video_id,
             "path": str(self.path),
             "label": self.label,
+            "seen_in_training": self.seen,
             "predicted": self.predicted,
             "score": float(self.scores.max()),
             "top": _named(self.scores, self.classes, top),
@@ -159,15 +164,14 @@ class Classifier:
     def classify(self, videos: Manifest) -> Iterator[tuple[str, Classified | TubeletError]]:
         """Classify videos in order; one that fails yields its error, and the rest goes on."""
         requests = requests_of(videos)
+        seen = dict(zip(map(item_id, videos.items), seen_items(self.model.provenance, videos), strict=True))
         with closing(self._extractor.described(requests)) as outcomes:
             for request, outcome in zip(requests, outcomes, strict=True):
                 if isinstance(outcome, TubeletError):
                     yield request.video_id, outcome
                 else:
-                    yield (
-                        request.video_id,
-                        self._classified(request.video_id, request.path, request.label, outcome),
-                    )
+                    found = self._classified(request.video_id, request.path, request.label, outcome)
+                    yield request.video_id, replace(found, seen=seen[request.video_id])
 
     def _classified(self, video_id: str, path: Path, label: str | None, described: Described) -> Classified:
         clip_probabilities = described.vectors["prob"].astype(np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from tubelet.datasets.manifest import Manifest
@@ -64,11 +65,7 @@ def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow
     if history is None:
         _log.warning("the weights do not say what they were trained on, so a leak would not be seen: %s", weights)
         return []
-    seen: set[str] = set()
-    while history is not None:
-        seen.update(history["group_hashes"])
-        history = history.get("before")
-    shared = len(seen & set(test.group_hashes))
+    shared = len(_groups(history) & set(test.group_hashes))
     if not shared:
         return []
     found = f"the starting weights were trained on {shared} of the {len(test.groups)} test groups"
@@ -80,3 +77,20 @@ def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow
             remedy="hold out other groups (--test-groups), or mark the result with --allow-leak",
         )
     return [found]
+
+
+def seen_items(provenance: Mapping[str, Any] | None, manifest: Manifest) -> list[bool]:
+    """For each of the manifest's items, whether a model of this provenance was trained on its group.
+
+    Names decide, of data set and group: the same videos under other names are not known again.
+    """
+    seen = _groups((provenance or {}).get("trained_on"))
+    return [group in seen for group in manifest.item_group_hashes]
+
+
+def _groups(history: Mapping[str, Any] | None) -> set[str]:
+    seen: set[str] = set()
+    while history is not None:
+        seen.update(history["group_hashes"])
+        history = history.get("before")
+    return seen

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -225,7 +226,9 @@ def run_round(
                 device=device,
                 workers=settings.train.workers,
             ) as extractor:
-                summary = extract(described, extractor, folder / DESCRIPTORS)
+                summary = extract(
+                    described, extractor, folder / DESCRIPTORS, model_source=os.path.abspath(folder / MODEL)
+                )
             failed += [(failure.video_id, failure.error) for failure in summary.failures]
             table = DescriptorTable(folder / DESCRIPTORS)
         svm = None
@@ -246,7 +249,8 @@ def trained_model(
     """The round's model: loaded if it is finished, else trained (from the last checkpoint on), and saved."""
     target = folder / MODEL
     if (target / "config.json").exists():
-        return load_model(target), []
+        finished = load_model(target)
+        return finished, [(path, why) for path, why in (finished.provenance or {}).get("failed", [])]
     config = settings.train
     model = create_model(settings.model, len(training.classes), settings.weights, seed=config.seed, **settings.options)
     with ClipDecoder(workers=config.workers) as decoder:
@@ -268,6 +272,7 @@ def trained_model(
             "steps": outcome.steps,
             "precision": {"name": outcome.precision.name, "why": outcome.precision.reason},
             "started_from": settings.weights,
+            "failed": [list(pair) for pair in videos.failed],
         },
     )
     return load_model(target), list(videos.failed)

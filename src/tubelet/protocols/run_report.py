@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from tubelet.clips.decode import ClipDecoder
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import TubeletError
+from tubelet.models.registry import model_info
+from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.classifier import Classified
 from tubelet.protocols.recognition import Recognition, SeedSummary
 from tubelet.protocols.result import Result
@@ -78,7 +80,8 @@ def evaluation_report(
         _headlines(page, first.results)
     page.add_section("Accuracy")
     chance = 1 / len(manifest.classes)
-    caption = "Share of videos recognized; whiskers: 95 % bootstrap interval over videos. Dashed: chance."
+    unit = "videos" if first.net.interval is None else f"{first.net.interval.unit}s"
+    caption = f"Share of videos recognized; whiskers: 95 % bootstrap interval over {unit}. Dashed: chance."
     page.add_figure(_kept(interval_bars(bars, chance=chance, caption=caption), folder / "plots" / "accuracy.png"))
     rows = [
         [seed, result.protocol, result.n, percent(result.value), _interval(result)]
@@ -86,6 +89,12 @@ def evaluation_report(
         for result in run.results
     ]
     page.add_table(["seed", "head", "videos", "accuracy", "95 % interval"], rows)
+    page.add_section("Training")
+    for seed in runs:
+        if curve := _mean_rows(folder / f"seed{seed}"):
+            title = f"Seed {seed}"
+            drawn = training_curves(curve, title=title, caption="On the training batches; the mean of all folds.")
+            page.add_figure(_kept(drawn, folder / "plots" / f"curves_{_plain(title)}.png"))
     for seed, run in runs.items():
         for result in run.results:
             result_section(page, result, folder / "plots", prefix=f"Seed {seed}: ")
@@ -103,6 +112,10 @@ def classify_report(
     if known:
         right = sum(video.predicted == video.label for video in known)
         page.add_numbers((percent(right / len(known)), "labeled videos right", f"{right} of {len(known)}"))
+        if seen := sum(video.seen for video in known):
+            page.add_text(
+                f"{seen} of them are of groups that the model was trained on: they say nothing about new ones."
+            )
     page.add_section("Overview")
     score = "probability" if head == "net" else "distance"
     page.add_table(
@@ -188,6 +201,7 @@ def result_section(
 def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) -> None:
     """A section that says how it was made."""
     config = settings.train
+    layer = settings.layer or descriptor_layer(model_info(settings.model).layer_names)
     page.add_section("Settings")
     page.add_facts(
         {
@@ -196,7 +210,7 @@ def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) ->
             "training": f"{config.iterations} steps of {config.batch_size} clips, {config.optimizer}, "
             f"learning rate {config.learning_rate:g} ({config.schedule}), label smoothing {config.label_smoothing:g}",
             "jitter": ", ".join(f"{key} {value}" for key, value in config.jitter.to_dict().items() if value),
-            "descriptor": f"{settings.layer or 'default layer'}, stride {settings.stride_frames}, mean, L2",
+            "descriptor": f"{layer}, stride {settings.stride_frames}, mean, L2",
             "SVM": f"linear, squared hinge, C = {settings.svm_c:g}" if settings.with_svm else "none",
             "videos": f"{len(manifest)} in {len(manifest.groups)} groups ({manifest.group_rule})",
         }
@@ -230,6 +244,16 @@ def _curves(page: Page, folder: Path) -> None:
     if rows:
         caption = "Loss and accuracy on the training batches, before each update."
         page.add_figure(_kept(training_curves(rows, caption=caption), folder / "plots" / "curves.png"))
+
+
+def _mean_rows(folder: Path) -> list[dict[str, float]]:
+    """Metric rows of a run, or the means over the runs of its folds, as far as all of them go."""
+    runs = [read_metrics(path.parent) for path in sorted((*folder.glob("metrics.csv"), *folder.glob("*/metrics.csv")))]
+    columns = ("step", "learning_rate", "loss", "accuracy")
+    return [
+        {column: float(np.mean([float(row[column]) for row in rows])) for column in columns}
+        for rows in zip(*runs, strict=False)
+    ]
 
 
 def _kept(figure: Figure, path: Path) -> Figure:

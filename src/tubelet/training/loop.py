@@ -185,6 +185,7 @@ def take_step(
 
 _log = logging.getLogger(__name__)
 
+_VALIDATION_BATCH = 16
 _NUMERICAL_REMEDY = "lower --learning-rate, or use --precision float32"
 
 
@@ -220,10 +221,12 @@ def clip_accuracy(model: VideoModel, videos: DecodedVideos, precision: Precision
     with torch.inference_mode(), precision.autocast(device):
         for video in range(len(videos.lengths)):
             clips, _ = plain_clips(videos, video, sampling)
-            if len(clips) == 1:
-                clips = clips.expand(2, *clips.shape[1:])  # a batch of one takes a slow path in fp32
-            logits = model(clips.to(device).contiguous(memory_format=precision.memory_format))
-            right += int((logits.argmax(1) == int(targets[video])).sum())
+            for first in range(0, len(clips), _VALIDATION_BATCH):
+                part = clips[first : first + _VALIDATION_BATCH]
+                # A batch of one takes a slow path in fp32.
+                pair = part if len(part) > 1 else part.expand(2, *part.shape[1:])
+                logits = model(pair.to(device).contiguous(memory_format=precision.memory_format))[: len(part)]
+                right += int((logits.argmax(1) == int(targets[video])).sum())
             total += len(clips)
     return right / total
 

@@ -55,9 +55,10 @@ class RunFolder:
                 remedy="choose another folder with -o, or add --overwrite to delete that run",
             )
         self.resumed = known is not None
-        if not self.resumed:
-            save_toml(self.path / "config.toml", settings)
+        if not self.resumed:  # the identity comes first: a run killed right here is known for ours
             write_json(self.path / "env.json", environment(settings_hash=identity, seed=_seed(settings)))
+        if not (self.path / "config.toml").exists():
+            save_toml(self.path / "config.toml", settings)
 
     def _identity(self) -> str | None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,11 @@ class FileSource:
     def fps_source(self) -> str:
         """``"given"`` or ``"container"``."""
         return "given" if self._given_fps else "container"
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds of one unit of ``pts``."""
+        return self.table.time_base
 
     @property
     def pts(self) -> npt.NDArray[np.int64]:

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,11 @@ class FolderSource:
             else:
                 raise VideoError("no frame of the folder can be decoded", path=self._path)
         return self._converter
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds of one unit of ``pts``."""
+        return 1 / Fraction(self.fps).limit_denominator(1001)
 
     @property
     def pts(self) -> npt.NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,7 +30,7 @@ class Video:
     Parameters
     ----------
     path
-        A file whose content is MP4, MOV, MKV, WebM, AVI, MPEG-TS, MPEG-PS, GIF, FLV or WMV, or a folder of JPEG
+        A file whose content is MP4, MOV, MKV, WebM, AVI, MPEG-TS, MPEG-PS, GIF or WMV, or a folder of JPEG
         frames named by number (``000001.jpg``, ``00001.jpg``, ``img_00001.jpg``).
     fps
         Frames per second; overrides the times of a file, and gives those of a folder, which has none of its own
@@ -96,6 +97,11 @@ class Video:
     def frames_declared(self) -> int | None:
         """How many frames the container claims to hold; None when it claims nothing."""
         return self._source.frames_declared
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds of one unit of ``pts``: ``times`` are ``(pts - pts[0]) * time_base``, unless ``fps`` was given."""
+        return self._source.time_base
 
     @property
     def pts(self) -> npt.NDArray[np.int64]:
