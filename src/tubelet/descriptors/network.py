@@ -20,7 +20,7 @@ PrecisionName = Literal["auto", "float32", "bfloat16"]
 
 _MEASURED = 2  # clips that are run to learn the shapes
 _BATCH_BYTES = 224 << 20
-_BATCH_MOST = 32
+_BATCH_MOST = 16
 
 # Layers whose arithmetic is worth halving; normalization keeps its float32 statistics.
 _HEAVY = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
@@ -75,7 +75,7 @@ class ClipNetwork:
         with _largest_output(self._model) as largest:
             self.dimensions = self._measure(clip_length)
         self.fitting_batch = max(2, min(_BATCH_MOST, _BATCH_BYTES // max(1, largest[0] // _MEASURED)))
-        """Clips per batch that keep the largest activation near 0.2 GB: 4 for C3D, 32 for a small net."""
+        """Clips per batch that keep the largest activation near 0.2 GB: 4 for C3D, 16 for a small net."""
 
     def __call__(self, clips: Sequence[Tensor] | Tensor) -> dict[str, FloatArray]:
         """Vectors of a batch of clips.
