@@ -13,7 +13,7 @@ from tubelet.cli.doctor import Check
 
 CHECKS = [
     "encode and decode", "color order", "exact frames", "decoding in a child", "resize", "network against float64",
-    "training gradients", "descriptor table",
+    "fast convolution against float64", "training gradients", "descriptor table",
 ]  # fmt: skip
 
 

@@ -117,13 +117,22 @@ def test_state_dict_is_that_of_the_torch_layer() -> None:
     assert torch.equal(ours(x), theirs(x))
 
 
-def test_pooling_under_autocast_stays_in_bfloat16_with_the_same_values_and_gradients() -> None:
-    x = torch.randn(2, 3, 4, 7, 6, generator=torch.Generator().manual_seed(0)).bfloat16()
-    pool = MaxPool3d(2)
+@pytest.mark.parametrize(
+    ("shape", "depth"),
+    [  # odd sizes, then pool1, pool2 and pool5 of c3d_small
+        ((2, 3, 4, 7, 6), 2), ((2, 16, 16, 56, 56), 1), ((2, 32, 16, 28, 28), 2), ((2, 64, 2, 4, 4), 2),
+    ],
+)  # fmt: skip
+def test_pooling_under_autocast_stays_in_bfloat16_with_the_same_values_and_gradients(
+    shape: tuple[int, ...], depth: int
+) -> None:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0)).bfloat16()
+    x = x.contiguous(memory_format=torch.channels_last_3d)
+    pool = MaxPool3d(depth)
     narrow, wide = x.clone().requires_grad_(), x.float().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
         found = pool(narrow)
-    right = F.max_pool3d(wide, 2, 2, ceil_mode=True)
+    right = F.max_pool3d(wide, (depth, 2, 2), (depth, 2, 2), ceil_mode=True)
     assert found.dtype == torch.bfloat16
     assert torch.equal(found.float(), right)
     upstream = torch.randn(right.shape, generator=torch.Generator().manual_seed(1)).bfloat16()

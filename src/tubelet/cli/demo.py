@@ -12,7 +12,6 @@ from tubelet.cli.options import (
     DeviceOption,
     DryRunOption,
     JsonOption,
-    SeedOption,
     WorkersOption,
     choose_device,
     print_json,
@@ -26,7 +25,9 @@ def demo(
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Optimizer steps of each net.")] = None,
     train_videos: Annotated[int, typer.Option("--train-videos", min=20, help="Videos to train on.")] = 2000,
     test_videos: Annotated[int, typer.Option("--test-videos", min=10, help="Videos to test on.")] = 400,
-    seed: SeedOption = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of the training; the videos are always the same.")
+    ] = 0,
     workers: WorkersOption = 2,
     device: DeviceOption = "auto",
     dry_run: DryRunOption = False,

@@ -168,5 +168,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise UsageError(f"--seeds cannot be {text!r}", remedy="give numbers such as 0, 0,1,2 or 0-2")
         seeds += range(int(low), int(high or low) + 1)
     if not seeds or len(set(seeds)) < len(seeds):
-        raise UsageError(f"--seeds cannot be {text!r}", why="a seed is missing or given twice")
+        raise UsageError(
+            f"--seeds cannot be {text!r}", why="a seed is missing or given twice", remedy="give 0,1,2 or 0-2"
+        )
     return tuple(seeds)

@@ -320,4 +320,8 @@ def _report(messages: list[Message], path: str | os.PathLike[str]) -> DecodeRepo
 
 
 def _incomplete(path: str | os.PathLike[str]) -> DecodeWorkerError:
-    return DecodeWorkerError("the decoding process ended without a verdict", path=path)
+    return DecodeWorkerError(
+        "the decoding process ended without a verdict",
+        path=path,
+        remedy="try again; if it happens again, leave the file out",
+    )

@@ -50,7 +50,9 @@ def content_hash(path: str | os.PathLike[str]) -> str:
             digest.update(data)
         return digest.hexdigest()
     except OSError as error:
-        raise InputDataError("the video cannot be read", path=video, why=error.strerror) from error
+        raise InputDataError(
+            "the video cannot be read", path=video, why=error.strerror, remedy="check its permissions"
+        ) from error
 
 
 def copy_candidates(files: Mapping[str, Path]) -> frozenset[str]:

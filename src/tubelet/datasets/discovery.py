@@ -132,7 +132,9 @@ def list_folder(folder: str | os.PathLike[str]) -> Listing:
                 else:
                     others.append(entry.name)
     except OSError as error:
-        raise InputDataError("the folder cannot be listed", path=folder, why=error.strerror) from error
+        raise InputDataError(
+            "the folder cannot be listed", path=folder, why=error.strerror, remedy="check its permissions"
+        ) from error
     return Listing(tuple(sorted(videos)), tuple(sorted(folders)), tuple(sorted(others)))
 
 

@@ -145,5 +145,5 @@ def _expand(part: str) -> list[str]:
     if int(last) < int(first):
         raise UsageError(f"the range {part!r} runs backwards", remedy=f"write {prefix}{last}-{prefix}{first}")
     if int(last) - int(first) >= _LONGEST_RANGE:
-        raise UsageError(f"the range {part!r} names more than {_LONGEST_RANGE:,} groups")
+        raise UsageError(f"the range {part!r} names more than {_LONGEST_RANGE:,} groups", remedy="check its ends")
     return [f"{prefix}{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]

@@ -158,7 +158,9 @@ def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputDataError("the table cannot be read", path=path, why=error.strerror) from error
+        raise InputDataError(
+            "the table cannot be read", path=path, why=error.strerror, remedy="check its path and permissions"
+        ) from error
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise InputDataError("the table is UTF-16", path=path, remedy="save it as CSV UTF-8")
     try:

@@ -168,7 +168,11 @@ def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, 
         if isinstance(part, DecodeReport):
             problem = "" if part.status == "ok" else "; ".join(part.problems)
             if not length:
-                raise VideoError("no frame lies within the item's start and end", path=manifest.file(item))
+                raise VideoError(
+                    "no frame lies within the item's start and end",
+                    path=manifest.file(item),
+                    remedy="correct start_s and end_s, in seconds, in metadata.csv",
+                )
             return _Read(np.concatenate(blocks) if keep else None, length, offset, problem)
         inside = (part.times_s >= start_s) & (part.times_s < end_s)
         if inside.any():

@@ -88,13 +88,16 @@ class Manifest:
     def __post_init__(self) -> None:
         known = set(self.classes)
         if len(known) < len(self.classes):
-            raise InputDataError(f"the manifest {self.name} names a class twice", path=self.root)
+            raise InputDataError(
+                f"the manifest {self.name} names a class twice", path=self.root, remedy="give every class one name"
+            )
         strange = sorted({item.label for item in self.items if item.label is not None} - known)
         if strange:
             raise InputDataError(
                 f"the manifest {self.name} has labels that are not among its classes",
                 path=self.root,
                 why=shortened(strange),
+                remedy="add them to the classes, or correct the labels",
             )
         twice = [span for span, count in Counter(item.span for item in self.items).items() if count > 1]
         if twice:
@@ -336,10 +339,14 @@ class Manifest:
         array = np.asarray(keep)
         if array.dtype == np.bool_:
             if array.shape != (len(self),):
-                raise UsageError(f"a mask over {self.name} needs {len(self)} values, not {array.size}")
+                raise UsageError(
+                    f"a mask over {self.name} needs {len(self)} values, not {array.size}", remedy="give one per item"
+                )
             array = np.flatnonzero(array)
         if array.size and (array.min() < 0 or array.max() >= len(self)):
-            raise UsageError(f"an index is outside the {len(self)} items of {self.name}")
+            raise UsageError(
+                f"an index is outside the {len(self)} items of {self.name}", remedy=f"use 0 to {len(self) - 1}"
+            )
         return [int(index) for index in array]
 
 

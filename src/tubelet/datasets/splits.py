@@ -157,6 +157,7 @@ def leave_one_group_out(manifest: Manifest) -> Iterator[Fold]:
             "leaving one group out needs two groups or more",
             path=manifest.root,
             why=f"there is {manifest.groups[0]} only" if manifest.groups else "there are no videos",
+            remedy="hold out a share instead (--test-fraction), or name groups in metadata.csv",
         )
     for group in manifest.groups:
         marked = split_by_groups(manifest, [group])

@@ -184,11 +184,19 @@ def _read_classes(path: Path) -> tuple[str, ...]:
     for line, fields in _lines(path):
         if len(fields) != 2 or not fields[0].isdigit() or int(fields[0]) != len(names) + 1:
             raise InputDataError(
-                "the class list is damaged", path=path, why=f"line {line} is not '{len(names) + 1} <class>'"
+                "the class list is damaged",
+                path=path,
+                why=f"line {line} is not '{len(names) + 1} <class>'",
+                remedy="unpack the official lists again",
             )
         names.append(fields[1])
     if not names or len({name.casefold() for name in names}) < len(names):
-        raise InputDataError("the class list is damaged", path=path, why="it is empty or names a class twice")
+        raise InputDataError(
+            "the class list is damaged",
+            path=path,
+            why="it is empty or names a class twice",
+            remedy="unpack the official lists again",
+        )
     return tuple(names)
 
 
@@ -212,7 +220,9 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputDataError("the list cannot be read", path=path, why=str(error)) from error
+        raise InputDataError(
+            "the list cannot be read", path=path, why=str(error), remedy="unpack the official lists again"
+        ) from error
     for line, row in enumerate(text.split("\n"), 1):
         if row.strip():
             yield line, row.split()

@@ -54,7 +54,7 @@ class Extractor:
         Clips per batch; by default as many as keep the largest activation near 0.2 GB (C3D: 4, at most 32).
     precision
         ``"auto"`` and ``"float32"``: float32. ``"bfloat16"``: about twice as fast where the processor has it;
-        another result (relative error near 6e-3), so it is never chosen unasked.
+        another result (relative error near 3e-3), so it is never chosen unasked.
     device
         ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``; the model is moved there.
     workers

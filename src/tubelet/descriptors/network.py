@@ -41,7 +41,7 @@ class ClipNetwork:
         Frames in a clip.
     precision
         ``"auto"`` is float32: descriptors of different machines can then be compared. ``"bfloat16"`` is about
-        twice as fast where the processor has it, with a relative error near 6e-3 of the logits.
+        1.4 times as fast where the processor has it, with a relative error near 3e-3 (docs/measured.md).
     device
         ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``.
 

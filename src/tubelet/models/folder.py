@@ -87,7 +87,9 @@ def save_model(
     """
     target = Path(folder)
     if target.exists() and not target.is_dir():
-        raise UsageError("a model is saved into a folder, and this is a file", path=target)
+        raise UsageError(
+            "a model is saved into a folder, and this is a file", path=target, remedy="choose another name"
+        )
     model.recipe = recipe or model.recipe or _published_recipe(model)
     model.labels = _checked_labels(model.labels if labels is None else labels, model.num_classes)
     if provenance is not None:

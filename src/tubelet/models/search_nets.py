@@ -146,7 +146,7 @@ def c3d_small(
         _FC,
         num_classes=num_classes,
         **options,
-        paper=PAPER,
+        paper=replace(PAPER, section="3.1-3.2, made small here"),
         recipe="c3d_small",
         options={"depth": list(depths), **options},
     )

@@ -72,7 +72,7 @@ class DescriptorSVM:
         max_iter: int = 20_000,
     ) -> None:
         if not C > 0:
-            raise UsageError(f"C must be positive, not {C}")
+            raise UsageError(f"C must be positive, not {C}", remedy="1 is the default")
         self.C = float(C)
         self.layer = layer
         self.weights_id = weights_id

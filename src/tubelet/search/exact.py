@@ -152,9 +152,11 @@ class ExactIndex:
                 remedy="describe the query with the model and layer of the table",
             )
         if k < 1:
-            raise UsageError(f"k must be at least 1, not {k}")
+            raise UsageError(f"k must be at least 1, not {k}", remedy="ask for one hit or more")
         if exclude is not None and len(exclude) != len(rows):
-            raise UsageError(f"{len(rows)} queries but {len(exclude)} exclusions")
+            raise UsageError(
+                f"{len(rows)} queries but {len(exclude)} exclusions", remedy="give one list for each query"
+            )
         rows = rows.copy()
         _normalize_in_place(rows)
         hits: list[list[Hit]] = []

@@ -101,7 +101,12 @@ def load_experiment(path: str | Path) -> Experiment:
     except FileNotFoundError as error:
         raise UsageError("there is no such experiment file", path=path, remedy="see experiments/*.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError("the experiment file is not valid TOML", path=path, why=str(error)) from error
+        raise UsageError(
+            "the experiment file is not valid TOML",
+            path=path,
+            why=str(error),
+            remedy="see experiments/*.toml for examples",
+        ) from error
     return build_config(Experiment, values, str(path))
 
 

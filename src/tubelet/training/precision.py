@@ -88,5 +88,9 @@ def choose_precision(model: VideoModel, wanted: PrecisionName, device: str = "cp
     _log.warning("channels_last_3d is not used: %s", report.sentence)
     report = check_gradients(model, dtype="float32", memory_format="contiguous")
     if not report.ok:
-        raise NumericalError("fp32 gradients of this network are wrong on this processor", why=report.sentence)
+        raise NumericalError(
+            "fp32 gradients of this network are wrong on this processor",
+            why=report.sentence,
+            remedy="install the torch version of constraints.txt, or train on a GPU",
+        )
     return Precision("float32", torch.contiguous_format, report.sentence)

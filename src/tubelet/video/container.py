@@ -114,9 +114,13 @@ def _require_regular_file(path: Path) -> None:
     try:
         status = path.stat()
     except OSError as error:
-        raise VideoError("no such video", path=path, why=error.strerror or str(error)) from error
+        raise VideoError(
+            "no such video", path=path, why=error.strerror or str(error), remedy="check the spelling of the path"
+        ) from error
     except ValueError as error:  # a zero byte in the name
-        raise VideoError("no such video", path=repr(path), why=str(error)) from error
+        raise VideoError(
+            "no such video", path=repr(path), why=str(error), remedy="check the spelling of the path"
+        ) from error
     if not stat.S_ISREG(status.st_mode):
         raise RefusedVideoError("not a regular file", path=path, remedy=_SELF_CONTAINED)
     if status.st_size == 0:
@@ -178,7 +182,12 @@ def _header(path: Path, container: InputContainer, stream: VideoStream) -> Heade
         )
     time_base = stream.time_base
     if time_base is None or time_base <= 0:
-        raise VideoError("the video stream has no time base", path=path, why="the header is damaged")
+        raise VideoError(
+            "the video stream has no time base",
+            path=path,
+            why="the header is damaged",
+            remedy="copy or download the file again, or leave it out",
+        )
     duration: float | None = None
     if stream.duration is not None and stream.duration > 0:
         duration = float(stream.duration * time_base)

@@ -65,7 +65,9 @@ class FileSource:
         try:
             now = os.stat(self._path)
         except OSError as error:
-            raise VideoError("the video is gone", path=self._path, why=error.strerror) from error
+            raise VideoError(
+                "the video is gone", path=self._path, why=error.strerror, remedy="put it back and open it again"
+            ) from error
         if (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns):
             raise VideoError("the file has changed since it was opened", path=self._path, remedy="open it again")
 

@@ -96,7 +96,9 @@ class FolderSource:
                 self._converter = RgbConverter(frame.width, frame.height, orientation_of(frame))
                 break
             else:
-                raise VideoError("no frame of the folder can be decoded", path=self._path)
+                raise VideoError(
+                    "no frame of the folder can be decoded", path=self._path, remedy="write its JPEG files again"
+                )
         return self._converter
 
     @property
@@ -233,7 +235,9 @@ def _numbered_frames(path: Path) -> list[tuple[int, Path]]:
                     remedy="keep one of them",
                 )
     except OSError as error:
-        raise VideoError("the folder cannot be read", path=path, why=error.strerror) from error
+        raise VideoError(
+            "the folder cannot be read", path=path, why=error.strerror, remedy="check its permissions"
+        ) from error
     known = [groups[prefix] for prefix in _FRAME_PREFIXES if prefix in groups]
     if not known and len(groups) > 1:
         raise VideoError(
