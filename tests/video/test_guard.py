@@ -457,11 +457,16 @@ def test_a_json_module_in_the_working_directory_is_not_run(tmp_path: Path, monke
 
 
 def test_interrupting_the_parent_leaves_a_working_pool(pool: GuardedPool) -> None:
-    interrupt = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
-    interrupt.start()
-    with pytest.raises(KeyboardInterrupt):
-        for _ in pool.run({"do": "slow", "n": 100, "pause_s": 0.5}):
-            pass
+    # A shell without job control starts its background commands with SIGINT ignored; Python then leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        interrupt = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+        interrupt.start()
+        with pytest.raises(KeyboardInterrupt):
+            for _ in pool.run({"do": "slow", "n": 100, "pause_s": 0.5}):
+                pass
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert works(pool)
 
 
