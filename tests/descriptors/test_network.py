@@ -124,6 +124,10 @@ def test_bfloat16_is_close_and_leaves_the_model_alone(
     assert relative_error(vectors["fc6"], expected["fc6"]) > 1e-5  # it really was bfloat16
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert all(parameter.requires_grad for parameter in model.parameters())
+    # Nothing is shared, or moving the copy to a GPU would take the caller's normalization with it.
+    own = {id(parameter) for parameter in model.parameters()}
+    assert own
+    assert not own & {id(parameter) for parameter in network._model.parameters()}
 
 
 def test_bfloat16_is_never_chosen_unasked(model: VideoModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
@@ -65,10 +65,12 @@ class ClipNetwork:
         self.device = _device(device)
         self.precision = _precision(precision, self.device)
         self._dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+        # deepcopy takes what its memo already holds, so weights are never there twice.
         if self.precision == "bfloat16":
-            model = _copy(model, _bfloat16_parameters(model))
+            model = copy.deepcopy(model, _bfloat16_parameters(model))
+        elif self.device.type == "cpu":
+            model = copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
         if self.device.type == "cpu":
-            model = _copy(model, {})
             use_winograd(model)
         self._model = model.to(self.device)
         _lay_out_channels_last(self._model)
@@ -156,19 +158,14 @@ def _precision(precision: PrecisionName, device: torch.device) -> Literal["float
     return "bfloat16"
 
 
-def _bfloat16_parameters(model: VideoModel) -> dict[int, nn.Parameter]:
+def _bfloat16_parameters(model: VideoModel) -> dict[int, Any]:
+    """The heavy layers' parameters in bfloat16, by the ids of the originals."""
     return {
         id(parameter): nn.Parameter(parameter.detach().to(torch.bfloat16), requires_grad=False)
         for module in model.modules()
         if isinstance(module, _HEAVY)
         for parameter in module.parameters(recurse=False)
     }
-
-
-def _copy(model: VideoModel, others: Mapping[int, nn.Parameter]) -> VideoModel:
-    """Modules of its own over the same tensors, but for those whose ids stand in ``others``."""
-    memo: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    return copy.deepcopy(model, {**memo, **others})  # deepcopy takes what the memo already holds
 
 
 @contextmanager
