@@ -24,7 +24,7 @@ STEPS = 600
 STEPS_LONG = 2600
 
 MOTION = SMALL.changed(iterations=STEPS, learning_rate=2e-3, jitter=Jitter(crop="none", flip_p=0.0))
-"""Videos are plentiful and their labels directional: no jitter. What they were chosen from: docs/measured.md."""
+"""Videos are plentiful and their labels directional: no jitter."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from tubelet.artifacts import write_json
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import leave_one_group_out
 from tubelet.errors import InputDataError
-from tubelet.models.registry import model_info
-from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.bootstrap import Interval, bootstrap_interval
 from tubelet.protocols.result import Result
 from tubelet.protocols.rounds import RoundScores, RoundSettings, run_round
@@ -106,7 +104,6 @@ def _recognition(
     if not labels:
         raise InputDataError("no test video could be read", path=manifest.root, remedy="see failed.jsonl")
     groups = [group for scores in rounds for group in scores.groups]
-    layer = settings.layer or descriptor_layer(model_info(settings.model).layer_names)
     common: dict[str, Any] = {
         "labels": labels,
         "classes": classes,
@@ -124,7 +121,9 @@ def _recognition(
     decisions = [scores.svm for scores in rounds if scores.svm is not None]
     svm = None
     if len(decisions) == len(rounds):
-        svm = classification_result(np.concatenate(decisions), protocol=f"linear SVM on {layer}", **common)
+        svm = classification_result(
+            np.concatenate(decisions), protocol=f"linear SVM on {settings.descriptor_layer}", **common
+        )
     return Recognition(net, svm, tuple(failed))
 
 

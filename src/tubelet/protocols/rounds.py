@@ -84,6 +84,11 @@ class RoundSettings:
     weights: str | None = None
     allow_leak: bool = False
 
+    @property
+    def descriptor_layer(self) -> str:
+        """The layer of the descriptor: ``layer``, or the papers' choice for this network."""
+        return self.layer or descriptor_layer(model_info(self.model).layer_names)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, for ``config.toml``. The number of workers changes no result and is left out."""
         values = self.train.model_dump(mode="json", exclude={"workers", "cache_mib"})
@@ -213,7 +218,7 @@ def run_round(
         return RoundScores.from_dict(json.loads(scores_file.read_text(encoding="utf-8")))
     with run.logging():
         model, failed = trained_model(training, settings, folder, device=device, test=test)
-        layer = settings.layer or descriptor_layer(model_info(settings.model).layer_names)
+        layer = settings.descriptor_layer
         described = _concatenated(training if settings.with_svm else None, test)
         table = None
         if described is not None:

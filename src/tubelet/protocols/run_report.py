@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from tubelet.clips.decode import ClipDecoder
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import TubeletError
-from tubelet.models.registry import model_info
-from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.classifier import Classified
 from tubelet.protocols.recognition import Recognition, SeedSummary
 from tubelet.protocols.result import Result
@@ -201,7 +199,6 @@ def result_section(
 def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) -> None:
     """A section that says how it was made."""
     config = settings.train
-    layer = settings.layer or descriptor_layer(model_info(settings.model).layer_names)
     page.add_section("Settings")
     page.add_facts(
         {
@@ -210,7 +207,7 @@ def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) ->
             "training": f"{config.iterations} steps of {config.batch_size} clips, {config.optimizer}, "
             f"learning rate {config.learning_rate:g} ({config.schedule}), label smoothing {config.label_smoothing:g}",
             "jitter": ", ".join(f"{key} {value}" for key, value in config.jitter.to_dict().items() if value),
-            "descriptor": f"{layer}, stride {settings.stride_frames}, mean, L2",
+            "descriptor": f"{settings.descriptor_layer}, stride {settings.stride_frames}, mean, L2",
             "SVM": f"linear, squared hinge, C = {settings.svm_c:g}" if settings.with_svm else "none",
             "videos": f"{len(manifest)} in {len(manifest.groups)} groups ({manifest.group_rule})",
         }
