@@ -33,6 +33,11 @@ from tubelet.training.metrics import MetricLog
 from tubelet.training.precision import Precision, choose_precision
 from tubelet.training.schedule import learning_rate
 
+_log = logging.getLogger(__name__)
+
+_NUMERICAL_REMEDY = "lower --learning-rate, or use --precision float32"
+_VALIDATION_BATCH = 16
+
 
 @dataclass(frozen=True)
 class TrainOutcome:
@@ -181,12 +186,6 @@ def take_step(
         nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
     optimizer.step()
     return loss.item(), (logits.argmax(1) == targets).float().mean().item()
-
-
-_log = logging.getLogger(__name__)
-
-_VALIDATION_BATCH = 16
-_NUMERICAL_REMEDY = "lower --learning-rate, or use --precision float32"
 
 
 def _check_gradients(model: nn.Module, step: int) -> None:
