@@ -114,8 +114,20 @@ def test_a_cache_need_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "cache").read_bytes() == b"1"
 
 
-def test_a_folder_that_cannot_be_flushed_is_no_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_flushed_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[int] = []
+
+    def refuse(handle: int) -> None:
+        refused.append(handle)
+        raise OSError("this file system flushes no folders")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    sync_folder(tmp_path)
+    assert len(refused) == 1
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(refused[0])  # its handle is closed all the same
     sync_folder(tmp_path / "absent")
+    assert len(refused) == 1
 
 
 def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
