@@ -7,18 +7,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from tubelet.errors import UsageError
-from tubelet.models.initialization import layer_generator
+from tubelet.models.initialization import layer_generator, uniform
+from tubelet.models.layers import Lstm
 from tubelet.models.options import positive_int, suggestion
-from tubelet.models.spec import InputSpec, Paper
+from tubelet.models.spec import InputSpec, Paper, Source
 
 if TYPE_CHECKING:
     from tubelet.clips.recipe import Recipe
+
+
+Weighted = nn.Conv3d | nn.Linear
+"""What `VideoModel.initialize_layer` fills. A 2-D convolution is a `Conv3d` whose kernel is one frame deep."""
 
 
 class VideoModel(nn.Module, ABC):
@@ -45,7 +50,9 @@ class VideoModel(nn.Module, ABC):
     any_size : bool
         Whether clips of another length and side than ``input`` says are accepted.
     paper : Paper
-        Source.
+        Where it comes from.
+    source : Source
+        How it was reconstructed, where it was, and what the paper prints about it.
     seed : int or None
         Seed of the starting weights; None where they were read from a folder.
     recipe, labels, provenance
@@ -62,6 +69,7 @@ class VideoModel(nn.Module, ABC):
         layer_names: Sequence[str],
         head_name: str,
         paper: Paper,
+        source: Source | None = None,
         any_size: bool = False,
     ) -> None:
         super().__init__()
@@ -72,7 +80,9 @@ class VideoModel(nn.Module, ABC):
         self.layer_names = tuple(layer_names)
         self.head_name = head_name
         self.paper = paper
+        self.source = source or Source()
         self.any_size = any_size
+        self.trained_norms: int | None = None
         self.seed: int | None = None
         self.recipe: Recipe | None = None
         self.labels: tuple[str, ...] | None = None
@@ -85,14 +95,42 @@ class VideoModel(nn.Module, ABC):
     def activations(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """The network itself: yield every layer's name and activation, in the order of ``layer_names``.
 
-        Activations are after ReLU and before dropout; the head's are the logits, ``prob``'s their softmax.
+        Activations are after ReLU and before dropout; the head's are the logits, ``prob``'s their softmax. What
+        is computed for each frame or snippet keeps its time axis: (N, C, T, H, W), or (N, D, T, 1, 1).
         """
 
     @abstractmethod
-    def initialize_layer(self, name: str, layer: nn.Conv3d | nn.Linear, generator: torch.Generator) -> None:
-        """Fill one layer's weight and bias in place by the paper's rule."""
+    def initialize_layer(self, name: str, layer: Weighted, generator: torch.Generator) -> None:
+        """Fill one layer's weights and biases in place by the paper's rule."""
+
+    def initialize_lstm(self, name: str, layer: Lstm, generator: torch.Generator) -> None:
+        """Fill an LSTM's weights and biases in place: here uniformly within 1/√(hidden units), as PyTorch does."""
+        uniform(layer, layer.hidden_size**-0.5, generator)
 
     # ------------------------------------------------------------------ what every network does
+
+    def train(self, mode: bool = True) -> Self:
+        """As for every module; with partial batch normalization all but the first norms stay in evaluation mode."""
+        super().train(mode)
+        for norm in self._frozen_norms():
+            norm.eval()
+        return self
+
+    def freeze_norms(self, trained: int = 1) -> None:
+        """Partial batch normalization: all but the first ``trained`` norms keep statistics, scale and shift.
+
+        Both released codes of TSN freeze scale and shift as well as mean and variance, unlike the paper's text
+        (Wang et al. 2016, section 3.2).
+        """
+        self.trained_norms = trained
+        for norm in self._frozen_norms():
+            norm.requires_grad_(False)
+        self.train(self.training)
+
+    def _frozen_norms(self) -> list[nn.BatchNorm3d]:
+        if self.trained_norms is None:
+            return []
+        return [module for module in self.modules() if isinstance(module, nn.BatchNorm3d)][self.trained_norms :]
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of clips.
@@ -167,6 +205,8 @@ class VideoModel(nn.Module, ABC):
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv3d | nn.Linear):
                 self.initialize_layer(name, module, layer_generator(seed, name))
+            elif isinstance(module, Lstm):
+                self.initialize_lstm(name, module, layer_generator(seed, name))
             elif isinstance(module, nn.BatchNorm3d):
                 module.reset_parameters()
             elif any(True for _ in chain(module.parameters(recurse=False), module.buffers(recurse=False))):
@@ -283,6 +323,11 @@ class VideoModel(nn.Module, ABC):
         wanted = self.input.shape
         if x.dim() == 5 and (tuple(x.shape[1:]) == wanted or (self.any_size and x.shape[1] == wanted[0])):
             return
+        if self.input.segments > 1 and x.dim() == 5 and (x.shape[1], *x.shape[3:]) == (wanted[0], *wanted[2:]):
+            # A consensus is taken over any number of snippets: 3 in training and 25 in testing, say.
+            snippets, rest = divmod(x.shape[2], self.input.clip_length)
+            if snippets and not rest:
+                return
         raise UsageError(
             f"{self.name} takes clips of shape (N, {', '.join(map(str, wanted))})",
             why=f"got {tuple(x.shape)}",

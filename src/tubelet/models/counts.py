@@ -12,25 +12,27 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from tubelet.models.contract import VideoModel
-from tubelet.models.layers import Conv3d
+from tubelet.models.layers import Conv3d, Lstm
+
+_KINDS: dict[type[nn.Module], str] = {nn.Conv3d: "conv3d", nn.Linear: "linear", Lstm: "lstm"}
 
 
 @dataclass(frozen=True)
 class LayerUse:
-    """One convolution or fully connected layer at work.
+    """One convolution, fully connected layer or LSTM at work.
 
     Attributes
     ----------
     name
         Its name in the network's state dict.
     kind
-        ``"conv3d"`` or ``"linear"``.
+        ``"conv3d"``, ``"linear"`` or ``"lstm"``.
     input_shape, output_shape
         With the batch: (N, C, T, H, W) or (N, D).
     parameters
         Weights and biases.
     macs
-        Multiply-adds for one clip, biases not counted.
+        Multiply-adds for one clip, biases not counted (of an LSTM: its eight matrices, for all steps).
     settings
         What it takes to build the layer again (JSON-ready): channels, kernel, stride, padding, dilation,
         groups, bias; ``ours`` tells `tubelet.models.layers.Conv3d` from ``torch.nn.Conv3d``.
@@ -61,9 +63,9 @@ def layer_uses(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> 
         input_shape = (1, *model.input.shape)
     uses: list[LayerUse] = []
     hooks = [
-        module.register_forward_hook(_recorder(name, uses))
+        module.register_forward_hook(_recorder(name, uses, input_shape[0]))
         for name, module in model.named_modules()
-        if isinstance(module, nn.Conv3d | nn.Linear)
+        if isinstance(module, nn.Conv3d | nn.Linear | Lstm)
     ]
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     training = model.training
@@ -79,19 +81,27 @@ def layer_uses(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> 
     return tuple(uses)
 
 
-def _recorder(name: str, uses: list[LayerUse]) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        assert isinstance(module, nn.Conv3d | nn.Linear)
-        # Each output value takes as many multiply-adds as one output channel has weights.
-        per_value = prod(module.weight.shape[1:])
+def _recorder(
+    name: str, uses: list[LayerUse], clips: int
+) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor | tuple[Tensor, Any]], None]:
+    def record(module: nn.Module, inputs: tuple[Tensor, ...], result: Tensor | tuple[Tensor, Any]) -> None:
+        assert isinstance(module, nn.Conv3d | nn.Linear | Lstm)
+        output = result if isinstance(result, Tensor) else result[0]
+        if isinstance(module, Lstm):
+            steps = inputs[0].shape[0] * inputs[0].shape[1]
+            weights = [tensor for key, tensor in module.named_parameters() if key.startswith("weight")]
+            macs = steps * sum(tensor.numel() for tensor in weights)
+        else:
+            # Each output value takes as many multiply-adds as one output channel has weights.
+            macs = output.numel() * prod(module.weight.shape[1:])
         uses.append(
             LayerUse(
                 name=name,
-                kind="conv3d" if isinstance(module, nn.Conv3d) else "linear",
+                kind=_KINDS[next(kind for kind in _KINDS if isinstance(module, kind))],
                 input_shape=tuple(inputs[0].shape),
                 output_shape=tuple(output.shape),
                 parameters=sum(parameter.numel() for parameter in module.parameters()),
-                macs=output.numel() // output.shape[0] * per_value,
+                macs=macs // clips,
                 settings=_settings(module),
             )
         )
@@ -99,7 +109,13 @@ def _recorder(name: str, uses: list[LayerUse]) -> Callable[[nn.Module, tuple[Ten
     return record
 
 
-def _settings(module: nn.Conv3d | nn.Linear) -> dict[str, Any]:
+def _settings(module: nn.Conv3d | nn.Linear | Lstm) -> dict[str, Any]:
+    if isinstance(module, Lstm):
+        return {
+            "input_size": module.input_size,
+            "hidden_size": module.hidden_size,
+            "num_layers": module.num_layers,
+        }
     if isinstance(module, nn.Linear):
         return {
             "in_features": module.in_features,

@@ -28,6 +28,22 @@ def gaussian(layer: nn.Conv3d | nn.Linear, std: float, bias: float, generator: t
 
 
 @torch.no_grad()
+def xavier(layer: nn.Conv3d | nn.Linear, bias: float, generator: torch.Generator) -> None:
+    """Caffe's ``xavier`` weight filler: uniform with variance 1/fan-in, and its ``constant`` bias filler."""
+    limit = math.sqrt(3.0 / math.prod(layer.weight.shape[1:]))
+    layer.weight.uniform_(-limit, limit, generator=generator)
+    if layer.bias is not None:
+        layer.bias.fill_(bias)
+
+
+@torch.no_grad()
+def uniform(layer: nn.Module, limit: float, generator: torch.Generator) -> None:
+    """All weights and biases uniform between ``-limit`` and ``limit``."""
+    for parameter in layer.parameters():
+        parameter.uniform_(-limit, limit, generator=generator)
+
+
+@torch.no_grad()
 def he(layer: nn.Conv3d | nn.Linear, generator: torch.Generator, *, fan: str) -> None:
     """He et al. 2015 (Caffe's ``msra``): gaussian with variance 2/fan, biases 0.
 

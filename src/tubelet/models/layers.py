@@ -1,9 +1,11 @@
-"""The layers that all networks share: a convolution that is right in bfloat16, Caffe's max-pooling, ReLU.
+"""The layers that all networks share: a convolution that is right in bfloat16, Caffe's poolings, LRN, LSTM, ReLU.
 
 They have the parameters of the PyTorch layers they extend, so a state dict does not tell them apart.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -94,6 +96,86 @@ class MaxPool3d(nn.MaxPool3d):
                 whole = x.narrow(axis, 0, second.shape[axis])
                 torch.maximum(whole, second, out=whole)
         return x
+
+
+class CaffePool(nn.Module):
+    """Max- or average-pooling with overlapping windows, as Caffe computes it (ceil mode).
+
+    A window that begins inside the clip or its left padding is kept, however far it hangs over the right edge: 54
+    rows under windows of 3, stride 2, give 27, the last of them two rows. Average windows divide by their full size
+    within the padded clip, zeros included [Caffe pooling_layer.cpp].
+
+    Parameters
+    ----------
+    kind
+        ``"max"`` or ``"average"``.
+    kernel, stride, padding
+        In frames, rows, columns.
+    """
+
+    def __init__(
+        self,
+        kind: Literal["max", "average"],
+        kernel: tuple[int, int, int],
+        stride: tuple[int, int, int],
+        padding: tuple[int, int, int] = (0, 0, 0),
+    ) -> None:
+        super().__init__()
+        self.kind, self.kernel, self.stride, self.padding = kind, kernel, stride, padding
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Pool ``input`` (N, C, T, H, W) → (N, C, T', H', W'), sizes ⌈(size + 2·padding - kernel) / stride⌉ + 1."""
+        # CPU autocast would pool in float32: the same maxima, and means are rounded once.
+        with torch.autocast("cpu", enabled=False):
+            if self.kind == "max":
+                return F.max_pool3d(input, self.kernel, self.stride, self.padding, ceil_mode=True)
+            return F.avg_pool3d(input, self.kernel, self.stride, self.padding, ceil_mode=True)
+
+    def extra_repr(self) -> str:
+        """What it pools, for ``print(model)``."""
+        return f"{self.kind}, kernel={self.kernel}, stride={self.stride}, padding={self.padding}"
+
+
+class Lrn(nn.Module):
+    """Local response normalization across channels: x / (k + α/n · Σ x²)^β over n neighboring channels.
+
+    Parameters
+    ----------
+    size, alpha, beta, k
+        In Caffe's and PyTorch's form, where α is divided by n. Krizhevsky's α = 1e-4 is of the sum: here 5e-4.
+    """
+
+    def __init__(self, size: int = 5, alpha: float = 5e-4, beta: float = 0.75, k: float = 2.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalize ``input`` (N, C, T, H, W); the shape stays. Computed in float32 on whatever device."""
+        with torch.autocast(input.device.type, enabled=False):
+            return F.local_response_norm(input.float(), self.size, self.alpha, self.beta, self.k).to(input.dtype)
+
+    def extra_repr(self) -> str:
+        """Its numbers, for ``print(model)``."""
+        return f"size={self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class Lstm(nn.LSTM):
+    """``torch.nn.LSTM``, batch first, in float32 also under autocast: its gates saturate, and the proof of reduced
+    precision (`tubelet.models.precision.check_gradients`) covers convolutions and fully connected layers only."""
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1) -> None:
+        super().__init__(input_size, hidden_size, num_layers, batch_first=True)
+
+    def forward(  # type: ignore[override]
+        self, input: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """(N, T, D) and optional (h, c), each (layers, N, H) → (N, T, H) and the last (h, c)."""
+        dtype = next(self.parameters()).dtype
+        with torch.autocast(input.device.type, enabled=False):
+            if state is not None:
+                state = (state[0].to(dtype), state[1].to(dtype))
+            result: tuple[Tensor, tuple[Tensor, Tensor]] = super().forward(input.to(dtype), state)
+        return result
 
 
 def relu(x: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tubelet.models.contract import VideoModel
+from tubelet.models.contract import VideoModel, Weighted
 from tubelet.models.initialization import gaussian, he
 from tubelet.models.layers import Conv3d, relu
 from tubelet.models.options import boolean, positive_float, positive_int, scaled
@@ -163,7 +163,7 @@ class Res3D(VideoModel):
         yield "fc", x
         yield "prob", x.softmax(1)
 
-    def initialize_layer(self, name: str, layer: nn.Conv3d | nn.Linear, generator: torch.Generator) -> None:
+    def initialize_layer(self, name: str, layer: Weighted, generator: torch.Generator) -> None:
         """Starting weights of one layer, see the class's notes."""
         if name == "fc":
             gaussian(layer, 0.01, 0.0, generator)

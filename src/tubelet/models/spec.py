@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -14,17 +14,20 @@ class InputSpec:
     Attributes
     ----------
     modality
-        ``"rgb"``; the color order within it is the recipe's affair.
+        ``"rgb"`` (the color order within it is the recipe's affair), ``"rgb_difference"``, ``"flow"`` or
+        ``"warped_flow"``.
     channels
-        Values per pixel.
+        Values per pixel: 3 for RGB; 2L for a stack of L flow fields (x1, y1, x2, y2, …); 3L for L differences.
     clip_length
-        Frames per clip.
+        Frames (stacks) per clip, or per snippet where the network takes several.
     step_frames
         Video frames from one clip frame to the next (1: consecutive).
     side
         Height and width in pixels.
     recipe
         Name of the published recipe that makes such clips, see ``tubelet.clips.recipe.get_recipe``.
+    segments
+        Equal parts of the video that give a snippet each (temporal segment networks); 1: one clip anywhere.
     """
 
     modality: str
@@ -33,11 +36,17 @@ class InputSpec:
     step_frames: int
     side: int
     recipe: str
+    segments: int = 1
+
+    @property
+    def frames(self) -> int:
+        """Length of the input's time axis: the snippets one after the other."""
+        return self.clip_length * self.segments
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """(C, T, H, W) of one clip."""
-        return (self.channels, self.clip_length, self.side, self.side)
+        """(C, T, H, W) of one input."""
+        return (self.channels, self.frames, self.side, self.side)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready fields."""
@@ -46,18 +55,50 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Paper:
-    """Where a network comes from: the paper, its arXiv number, and the section that defines the network."""
+    """Where a network comes from: the paper, its arXiv number, and the section that defines the network.
+
+    Attributes
+    ----------
+    title, authors, year, arxiv, section
+        ``arxiv`` is empty where the paper is not there; then ``link`` says where it is.
+    link
+        Address of a paper that is not on arXiv.
+    """
 
     title: str
     authors: str
     year: int
     arxiv: str
     section: str
+    link: str = ""
 
     @property
     def url(self) -> str:
         """Address of the paper's abstract."""
-        return f"https://arxiv.org/abs/{self.arxiv}"
+        return f"https://arxiv.org/abs/{self.arxiv}" if self.arxiv else self.link
+
+
+@dataclass(frozen=True)
+class Source:
+    """How sure it is that a network is the paper's, and what the paper prints about it.
+
+    Attributes
+    ----------
+    reconstruction
+        False: its counts are proved against the specification's arithmetic from the original files. True: the
+        paper leaves something open; ``choices`` says what was chosen.
+    origin
+        The public files or texts that the layers were taken from.
+    choices
+        One sentence for everything that the sources do not say and somebody had to decide.
+    printed
+        Figures as the paper (or its authors' code) prints them, by name, e.g. ``{"parameters": "33.2 M"}``.
+    """
+
+    reconstruction: bool = False
+    origin: str = ""
+    choices: tuple[str, ...] = ()
+    printed: Mapping[str, str] = field(default_factory=dict)
 
 
 def descriptor_layer(layer_names: Sequence[str]) -> str:
