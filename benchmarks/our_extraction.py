@@ -12,7 +12,7 @@ from tubelet.allocator import set_allocator
 
 def main(precision: str, folder: str) -> None:
     set_allocator()
-    from tubelet.clips.recipe import get_recipe
+    from tubelet.clips.recipes import get_recipe
     from tubelet.descriptors.extractor import Extractor
     from tubelet.descriptors.runner import extract
     from tubelet.models.registry import create_model

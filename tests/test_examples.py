@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tubelet.clips.recipe import RECIPES
+from tubelet.clips.recipes import RECIPES
 from tubelet.datasets.catalog import DATASETS
 from tubelet.models.registry import list_models
 from tubelet.training.config import load_experiment

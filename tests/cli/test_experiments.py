@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tubelet.clips.recipe import get_recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.models.registry import create_model
 from tubelet.training.config import Experiment, load_experiment
 from tubelet.video.encode import encode

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tubelet.clips.jitter import Draw, Jitter, change_color, sample_box
-from tubelet.clips.recipe import Recipe, get_recipe
+from tubelet.clips.recipe import Recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.clips.transforms import drawn_input, jittered_input, to_input
 from tubelet.errors import UsageError
 

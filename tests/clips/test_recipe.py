@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tubelet.clips.recipe import RECIPES, Recipe, get_recipe
+from tubelet.clips.recipe import Recipe
+from tubelet.clips.recipes import RECIPES, get_recipe
+from tubelet.clips.transforms import to_input
 from tubelet.errors import InputDataError, UsageError
 
 DATA = Path(os.environ.get("TUBELET_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -96,7 +98,7 @@ def test_the_hash_covers_the_volume_by_its_bytes() -> None:
 
 
 def test_the_hash_is_the_same_in_other_processes() -> None:
-    program = "from tubelet.clips.recipe import get_recipe; print(get_recipe('res3d').hash)"
+    program = "from tubelet.clips.recipes import get_recipe; print(get_recipe('res3d').hash)"
     for seed in ("1", "2"):
         environment = {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": seed}
         done = subprocess.run(
@@ -260,3 +262,14 @@ def test_the_real_mean() -> None:
     assert recipe.mean_volume is not None
     mean = recipe.mean_volume.mean((1, 2, 3), dtype=np.float64)
     assert np.allclose(mean, get_recipe("c3d_channel_mean").mean or (), atol=0.005)
+
+
+def test_three_scales_divide_each_channel_by_its_own_deviation() -> None:
+    recipe = get_recipe("resnet_rgb").with_side(4)
+    frames = np.full((1, *recipe.resize_hw, 3), (10, 128, 250), dtype=np.uint8)
+    values = to_input(frames, recipe)[:, 0, 0, 0]
+    expected = [(10 / 255 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, (250 / 255 - 0.406) / 0.225]
+    np.testing.assert_allclose(values.numpy(), expected, rtol=1e-5)
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    with pytest.raises(UsageError, match="positive"):
+        Recipe("x", (2, 2), (2, 2), scale=(1.0, 2.0))  # type: ignore[arg-type]

@@ -13,7 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tubelet.clips.recipe import Recipe, get_recipe
+from tubelet.clips.recipe import Recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.clips.transforms import Jitter, jittered_input, resize, to_input
 from tubelet.errors import UsageError
 

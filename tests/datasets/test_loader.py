@@ -10,7 +10,7 @@ import torch
 
 from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.jitter import Jitter
-from tubelet.clips.recipe import get_recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.clips.sampling import Sampling
 from tubelet.datasets.catalog import open_dataset
 from tubelet.datasets.loader import DecodedVideos, TrainingClips, decode_videos, plain_clips

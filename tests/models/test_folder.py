@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tubelet.clips.recipe import get_recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.errors import InputDataError, UsageError
 from tubelet.models import VideoModel, create_model, load_model
 from tubelet.models import folder as folder_module

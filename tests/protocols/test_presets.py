@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tubelet.clips.recipe import get_recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.errors import UsageError
 from tubelet.models.registry import model_info
 from tubelet.protocols.presets import SMALL, WEIZMANN, protocol_settings, round_settings

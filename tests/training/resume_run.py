@@ -9,7 +9,7 @@ import torch
 
 from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.jitter import Jitter
-from tubelet.clips.recipe import get_recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.datasets.catalog import open_dataset
 from tubelet.datasets.loader import decode_videos
 from tubelet.models.registry import create_model

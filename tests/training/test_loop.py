@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.jitter import Jitter
-from tubelet.clips.recipe import get_recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.datasets.catalog import open_dataset
 from tubelet.datasets.loader import Batch, DecodedVideos, decode_videos
 from tubelet.errors import InputDataError, NumericalError

@@ -204,7 +204,7 @@ def _check_resize(path: Path) -> tuple[bool, str]:
 def _check_network(path: Path) -> tuple[bool, str]:
     import torch
 
-    from tubelet.clips.recipe import get_recipe
+    from tubelet.clips.recipes import get_recipe
     from tubelet.clips.transforms import resize, to_input
     from tubelet.descriptors.extractor import Extractor
     from tubelet.models.registry import create_model

@@ -40,7 +40,7 @@ def recipe_with_mean(model: VideoModel, mean: Path | None) -> Recipe | None:
     """
     if mean is None:
         return None
-    from tubelet.clips.recipe import get_recipe
+    from tubelet.clips.recipes import get_recipe
 
     name = model.input.recipe if model.recipe is None else model.recipe.name
     if name != "c3d_sports1m":

@@ -59,7 +59,7 @@ class Recipe:
         ``(3, T, H, W)`` float32, read-only, channels in the order of ``color``, ``(H, W) = resize_hw``; or
         None. A clip of fewer frames than ``T`` uses the first ones.
     scale
-        Factor applied after the mean.
+        Factor applied after the mean: one, or three in the order of ``color``.
     flip
         Whether a mirrored clip keeps its label, so that training may mirror it.
 
@@ -75,20 +75,20 @@ class Recipe:
     color: Color = "rgb"
     mean: tuple[float, float, float] | None = None
     mean_volume: MeanVolume | None = None
-    scale: float = 1.0
+    scale: float | tuple[float, float, float] = 1.0
     flip: bool = True
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__  # the way for a frozen dataclass to tidy its own values
         set_(self, "resize_hw", _size("resize_hw", self.resize_hw))
         set_(self, "crop_hw", _size("crop_hw", self.crop_hw))
-        set_(self, "scale", _number(self.scale))
+        set_(self, "scale", _scale(self.scale))
         if any(crop > full for crop, full in zip(self.crop_hw, self.resize_hw, strict=True)):
             raise _misfit(f"crops {self.crop_hw} out of {self.resize_hw}", "crop no more than resize_hw")
         if self.color not in get_args(Color):
             raise _misfit(f"has the color {self.color!r}", "choose rgb or bgr")
-        if not (math.isfinite(self.scale) and self.scale > 0):
-            raise _misfit(f"has the scale {self.scale}", "give a positive number")
+        if not all(math.isfinite(factor) and factor > 0 for factor in _factors(self.scale)):
+            raise _misfit(f"has the scale {self.scale}", "give a positive number, or three")
         if not isinstance(self.flip, bool):
             raise _misfit(f"has flip = {self.flip!r}", "give True or False")
         if self.mean is not None:
@@ -167,7 +167,7 @@ class Recipe:
             "color": self.color,
             "mean": None if self.mean is None else list(self.mean),
             "mean_volume": volume,
-            "scale": self.scale,
+            "scale": list(self.scale) if isinstance(self.scale, tuple) else self.scale,
             "flip": self.flip,
         }
 
@@ -251,57 +251,17 @@ def _three_levels(mean: Iterable[float]) -> tuple[float, float, float]:
     return levels
 
 
+def _scale(scale: object) -> float | tuple[float, float, float]:
+    if isinstance(scale, Iterable) and not isinstance(scale, str):
+        factors = tuple(map(_number, scale))
+        return factors if len(factors) == 3 else math.nan
+    return _number(scale)
+
+
+def _factors(scale: float | tuple[float, float, float]) -> tuple[float, ...]:
+    return scale if isinstance(scale, tuple) else (scale,)
+
+
 def _number(value: object) -> float:
     """``value`` as a float, so that 1 and 1.0 have one hash; not a number where it is none."""
     return float(value) if isinstance(value, SupportsFloat) else math.nan
-
-
-RECIPES: Mapping[str, str] = {
-    "c3d_sports1m": "C3D as published: BGR 0-255 minus the Sports-1M mean volume, which must be given as a "
-    "file (facebook/C3D v1.0, image_io.cpp)",
-    "c3d_channel_mean": "approximation of c3d_sports1m: BGR 0-255 minus the volume's channel means "
-    "(90.25, 97.66, 101.41)",
-    "c3d_v11": "C3D v1.1: BGR 0-255 minus 128 (facebook/C3D v1.1 prototxts)",
-    "res3d": "Res3D: the pixels of c3d_v11 (Tran et al. 2017)",
-    "c3d_small": "small nets trained from scratch: whole frame at 56 x 56, RGB scaled to [-1, 1]",
-}
-"""The recipes that have a name, each with a line that says what it is and where it comes from."""
-
-_C3D_VOLUME = (3, 16, 128, 171)
-
-
-def get_recipe(name: str, mean: str | os.PathLike[str] | None = None) -> Recipe:
-    """A published recipe by its name.
-
-    Parameters
-    ----------
-    name
-        One of :data:`RECIPES`.
-    mean
-        The mean volume of ``c3d_sports1m``: a ``.npy`` or ``.npy.bz2`` file of shape ``(3, 16, 128, 171)``,
-        BGR.
-
-    Raises
-    ------
-    UsageError
-        An unknown name; ``c3d_sports1m`` without its mean; a mean for a recipe that has none.
-    InputDataError
-        The mean file cannot be used.
-    """
-    if name not in RECIPES:
-        raise UsageError(f"there is no recipe {name!r}", remedy=f"choose one of {', '.join(RECIPES)}")
-    if name == "c3d_sports1m":
-        if mean is None:
-            raise UsageError(
-                "recipe c3d_sports1m needs its mean volume",
-                why="C3D subtracts a mean of shape (3, 16, 128, 171), which is not part of this package",
-                remedy="give the file (mean= in Python, --mean on the command line), or choose c3d_channel_mean, "
-                "which subtracts its channel means",
-            )
-        return Recipe(name, (128, 171), (112, 112), "bgr", mean_volume=load_mean_volume(mean, _C3D_VOLUME))
-    if mean is not None:
-        raise UsageError(f"recipe {name} takes no mean file", remedy="leave the mean out or choose c3d_sports1m")
-    if name == "c3d_small":
-        return Recipe(name, (56, 56), (56, 56), "rgb", (127.5, 127.5, 127.5), scale=1 / 127.5)
-    levels = (90.25, 97.66, 101.41) if name == "c3d_channel_mean" else (128.0, 128.0, 128.0)
-    return Recipe(name, (128, 171), (112, 112), "bgr", levels)

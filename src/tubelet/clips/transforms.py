@@ -107,7 +107,9 @@ def drawn_input(frames: Frames, recipe: Recipe, draw: Draw) -> Tensor:
         planes.sub_(volume)
     elif recipe.mean is not None:
         planes.sub_(planes.new_tensor(recipe.mean).view(3, 1, 1, 1))
-    if recipe.scale != 1.0:
+    if isinstance(recipe.scale, tuple):
+        planes.mul_(planes.new_tensor(recipe.scale).view(3, 1, 1, 1))
+    elif recipe.scale != 1.0:
         planes.mul_(recipe.scale)
     return planes.flip(-1) if draw.flip else planes
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from tubelet.allocator import set_allocator
 from tubelet.clips.decode import ClipDecoder, FrameBlock
-from tubelet.clips.recipe import Recipe, get_recipe
+from tubelet.clips.recipe import Recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.clips.sampling import Sampling, ShortVideo
 from tubelet.descriptors.batching import ClipBatcher, Ended, Part, Rows
 from tubelet.descriptors.described import Described

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tubelet.artifacts import sync_folder, write_atomically, write_json, write_text
-from tubelet.clips.recipe import RECIPE_FILE, Recipe, get_recipe
+from tubelet.clips.recipe import RECIPE_FILE, Recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.errors import InputDataError, UsageError
 from tubelet.models.card import model_card
 from tubelet.models.contract import VideoModel

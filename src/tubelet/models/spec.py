@@ -25,7 +25,7 @@ class InputSpec:
     side
         Height and width in pixels.
     recipe
-        Name of the published recipe that makes such clips, see ``tubelet.clips.recipe.get_recipe``.
+        Name of the published recipe that makes such clips, see ``tubelet.clips.recipes.get_recipe``.
     segments
         Equal parts of the video that give a snippet each (temporal segment networks); 1: one clip anywhere.
     """

@@ -7,7 +7,8 @@ import os
 from typing import Any
 
 from tubelet.clips.jitter import Jitter
-from tubelet.clips.recipe import Recipe, get_recipe
+from tubelet.clips.recipe import Recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.models.registry import model_info
 from tubelet.protocols.rounds import RoundSettings
 from tubelet.training.config import TrainConfig

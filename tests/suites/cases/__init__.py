@@ -1,0 +1,8 @@
+"""One file per paper: what is known about its networks without looking at the code."""
+
+from __future__ import annotations
+
+from suites.case import Case
+from suites.cases import c3d, res3d
+
+CASES: dict[str, Case] = {**c3d.CASES, **res3d.CASES}
