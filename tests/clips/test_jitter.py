@@ -19,7 +19,7 @@ from tubelet.clips.recipes import get_recipe
 from tubelet.clips.transforms import drawn_input, jittered_input, to_input
 from tubelet.errors import UsageError
 
-ALL = Jitter("none", scale=(0.7, 1.3), shift=0.1, brightness=0.3, contrast=0.3, saturation=0.3)
+ALL = Jitter("none", scale=(0.7, 1.3), shift=0.1, brightness=0.3, contrast=0.3, saturation=0.3, white_balance=0.3)
 
 
 def noise(t: int, hw: tuple[int, int], seed: int = 0) -> np.ndarray:
@@ -106,7 +106,7 @@ def test_a_box_that_does_not_move_is_the_crop() -> None:
 
 
 def color_in_steps(clip: np.ndarray, draw: Draw) -> np.ndarray:
-    """Brightness, contrast, saturation one after the other, as their definitions say, in float64."""
+    """Brightness, contrast, saturation, white balance one after the other, as their definitions say, in float64."""
     luma = np.array([0.299, 0.587, 0.114])
 
     def gray(rgb: np.ndarray) -> np.ndarray:
@@ -116,13 +116,15 @@ def color_in_steps(clip: np.ndarray, draw: Draw) -> np.ndarray:
     middle = gray(clip).mean()
     clip = middle + (clip - middle) * draw.contrast
     clip = gray(clip) + (clip - gray(clip)) * draw.saturation
+    clip = clip * np.array(draw.gains_rgb).reshape(3, 1, 1, 1)
     return clip.clip(0, 255)
 
 
 @settings(deadline=None, max_examples=80)
-@given(st.floats(0, 2), st.floats(0, 2), st.floats(0, 2), st.integers(0, 1000))
-def test_colors(brightness: float, contrast: float, saturation: float, seed: int) -> None:
-    draw = Draw((0, 0), brightness=brightness, contrast=contrast, saturation=saturation)
+@given(st.lists(st.floats(0, 2), min_size=6, max_size=6), st.integers(0, 1000))
+def test_colors(factors: list[float], seed: int) -> None:
+    brightness, contrast, saturation, red, green, blue = factors
+    draw = Draw((0, 0), brightness=brightness, contrast=contrast, saturation=saturation, gains_rgb=(red, green, blue))
     clip = planes(3, (7, 9), seed)
     result = change_color(clip, draw)
     assert result.shape == clip.shape
@@ -143,7 +145,7 @@ def test_order_of_the_whole(color: Any) -> None:
     volume = np.random.default_rng(1).uniform(0, 255, (3, 2, 16, 18)).astype(np.float32)
     recipe = Recipe("v", (16, 18), (10, 12), color, mean_volume=volume, scale=0.5)
     frames = noise(2, (16, 18))
-    draw = Draw((3, 2), 1.3, (1.5, -2.25), 1.1, 0.8, 1.2, True)
+    draw = Draw((3, 2), 1.3, (1.5, -2.25), 1.1, 0.8, 1.2, (0.9, 1.0, 1.25), True)
     result = drawn_input(frames, recipe, draw).numpy()
     boxes = np.stack([[box_by_loop(frames[t, :, :, c], draw, (10, 12)) for t in range(2)] for c in range(3)])
     means = np.stack([[box_by_loop(volume[c, t], draw, (10, 12)) for t in range(2)] for c in range(3)])
@@ -196,6 +198,11 @@ def test_draws_stay_in_their_ranges_and_reach_the_ends() -> None:
         assert low <= min(values) < low + 0.01
         assert high - 0.01 < max(values) <= high
         assert np.mean(values) == pytest.approx(1, abs=0.01)
+    for channel in range(3):
+        gains = [draw.gains_rgb[channel] for draw in draws]
+        assert 0.7 <= min(gains) < 0.71
+        assert 1.29 < max(gains) <= 1.3
+    assert np.abs(np.corrcoef([draw.gains_rgb for draw in draws], rowvar=False) - np.eye(3)).max() < 0.07
     for axis in (0, 1):
         shifts = [draw.shift_yx[axis] for draw in draws]
         assert -5.6 <= min(shifts) < -5.5
@@ -258,6 +265,7 @@ def test_dictionaries() -> None:
         ({"brightness": 1.5}, "brightness = 1.5"),
         ({"shift": -0.1}, "shift = -0.1"),
         ({"flip_p": float("nan")}, "flip_p = nan"),
+        ({"white_balance": 2}, "white_balance = 2"),
         ({"hue": 0.1}, "jitter has no hue"),
     ],
 )

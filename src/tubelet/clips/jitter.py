@@ -44,6 +44,9 @@ class Jitter:
         Each is a strength ``s`` from 0 to 1; the factor is drawn uniformly from ``1 - s`` to ``1 + s``.
         Brightness multiplies the pixels, contrast stretches them about the clip's mean gray, saturation about
         each pixel's own gray; the result is cut to 0-255.
+    white_balance
+        A strength likewise; red, green and blue are multiplied by a factor each, drawn uniformly from ``1 - s``
+        to ``1 + s``, as if the camera had been set to another light.
     flip_p
         Probability of mirroring the clip; only where ``recipe.flip`` allows it.
 
@@ -59,6 +62,7 @@ class Jitter:
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
+    white_balance: float = 0.0
     flip_p: float = 0.5
 
     def __post_init__(self) -> None:
@@ -68,7 +72,7 @@ class Jitter:
             if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < math.inf:
                 raise UsageError(f"jitter has the scale {self.scale!r}", remedy="give (low, high) with 0 < low <= high")
             object.__setattr__(self, "scale", (float(self.scale[0]), float(self.scale[1])))
-        for name in ("shift", "brightness", "contrast", "saturation", "flip_p"):
+        for name in ("shift", "brightness", "contrast", "saturation", "white_balance", "flip_p"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise UsageError(f"jitter has {name} = {value!r}", remedy="give a number from 0 to 1")
 
@@ -89,11 +93,12 @@ class Jitter:
         return cls(**{**values, "scale": None if scale is None else tuple(scale)})
 
     def draw(self, recipe: Recipe, rng: np.random.Generator) -> Draw:
-        """Decide about one clip. Always takes the same nine numbers from ``rng``, whatever the settings.
+        """Decide about one clip. Always takes the same twelve numbers from ``rng``, whatever the settings.
 
         So two settings that differ in one respect see the same chance in all others.
         """
-        y, x, scale, shift_y, shift_x, brightness, contrast, saturation, flip = rng.random(9).tolist()
+        y, x, scale, shift_y, shift_x, brightness, contrast, saturation, flip, *gains = rng.random(12).tolist()
+        red, green, blue = (1 + self.white_balance * (2 * gain - 1) for gain in gains)
         (crop_height, crop_width), low, high = recipe.crop_hw, 1.0, 1.0
         if self.scale is not None:
             low, high = self.scale
@@ -107,6 +112,7 @@ class Jitter:
             brightness=1 + self.brightness * (2 * brightness - 1),
             contrast=1 + self.contrast * (2 * contrast - 1),
             saturation=1 + self.saturation * (2 * saturation - 1),
+            gains_rgb=(red, green, blue),
             flip=recipe.flip and flip < self.flip_p,
         )
 
@@ -133,6 +139,8 @@ class Draw:
         Movement of the box, in pixels.
     brightness, contrast, saturation
         Factors; 1 leaves the pixels alone.
+    gains_rgb
+        Factors of red, green and blue.
     flip
         Whether the clip is mirrored.
     """
@@ -143,6 +151,7 @@ class Draw:
     brightness: float = 1.0
     contrast: float = 1.0
     saturation: float = 1.0
+    gains_rgb: tuple[float, float, float] = (1.0, 1.0, 1.0)
     flip: bool = False
 
     @property
@@ -153,7 +162,7 @@ class Draw:
     @property
     def changes_color(self) -> bool:
         """Whether any color factor differs from 1."""
-        return (self.brightness, self.contrast, self.saturation) != (1.0, 1.0, 1.0)
+        return (self.brightness, self.contrast, self.saturation, *self.gains_rgb) != (1.0,) * 6
 
 
 def sample_box(planes: Tensor, draw: Draw, crop_hw: tuple[int, int]) -> Tensor:
@@ -193,7 +202,7 @@ def _normalized(offset: int, crop: int, shift: float, scale: float, full: int) -
 
 
 def change_color(planes: Tensor, draw: Draw) -> Tensor:
-    """Apply brightness, contrast and saturation, in this order, as one 3x3 matrix and an offset.
+    """Apply brightness, contrast, saturation and white balance, in this order, as one 3x3 matrix and an offset.
 
     Parameters
     ----------
@@ -212,5 +221,6 @@ def change_color(planes: Tensor, draw: Draw) -> Tensor:
     clip_gray = float(luma @ flat.mean(dim=1)) * draw.brightness
     gain = draw.brightness * draw.contrast
     matrix = gain * (draw.saturation * torch.eye(3) + (1 - draw.saturation) * luma.expand(3, 3))
-    offset = planes.new_full((3, 1), (1 - draw.contrast) * clip_gray)
-    return torch.addmm(offset, matrix, flat).clamp_(0, 255).view(planes.shape)
+    offset = (1 - draw.contrast) * clip_gray
+    gains = planes.new_tensor(draw.gains_rgb).view(3, 1)
+    return torch.addmm(gains * offset, gains * matrix, flat).clamp_(0, 255).view(planes.shape)

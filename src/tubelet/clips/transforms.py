@@ -63,7 +63,7 @@ def jittered_input(frames: Frames, recipe: Recipe, jitter: Jitter, rng: np.rando
     jitter
         How much chance may do.
     rng
-        The only source of chance; nine numbers are taken from it.
+        The only source of chance; twelve numbers are taken from it.
 
     Returns
     -------
