@@ -13,9 +13,9 @@ from tubelet.clips.jitter import Jitter
 from tubelet.clips.recipes import get_recipe
 from tubelet.clips.sampling import Sampling
 from tubelet.datasets.catalog import open_dataset
-from tubelet.datasets.loader import DecodedVideos, TrainingClips, decode_videos, plain_clips
+from tubelet.datasets.loader import DecodedVideos, TrainingClips, decode_videos, input_sampling, plain_clips
 from tubelet.datasets.manifest import Item, Manifest
-from tubelet.errors import InputDataError
+from tubelet.errors import InputDataError, UsageError
 from tubelet.video.encode import encode
 
 RECIPE = get_recipe("c3d_small").with_side(16)
@@ -163,3 +163,30 @@ def test_plain_clips_are_the_test_crop(decoded: DecodedVideos) -> None:
     assert clips.shape == (3, 3, 16, 16, 16)
     assert indices.frames[:, 0].tolist() == [0, 8, 16]
     assert frame_numbers(clips[2]) == list(range(16, 32))
+
+
+def test_an_input_of_segments_has_a_snippet_from_each_part(decoded: DecodedVideos) -> None:
+    jitter = Jitter(crop="none", flip_p=0)
+    clips = TrainingClips(decoded, jitter, clip_length=2, batch_size=4, seed=5, segments=3)
+    seen: list[set[int]] = [set(), set(), set()]
+    for step in range(40):
+        batch = clips.batch(step)
+        for clip, video in zip(batch.clips, batch.videos, strict=True):
+            numbers = frame_numbers(clip)
+            assert len(numbers) == 6
+            assert [numbers[i + 1] - numbers[i] for i in (0, 2, 4)] == [1, 1, 1]  # neighbors within a snippet
+            if video == 1:  # 33 frames: 32 starts in three parts of 10
+                for part in range(3):
+                    assert 10 * part <= numbers[2 * part] < 10 * (part + 1)
+                    seen[part].add(numbers[2 * part])
+    assert min(map(len, seen)) == 10
+    with pytest.raises(UsageError, match="one input from each video"):
+        TrainingClips(decoded, jitter, clip_length=2, batch_size=4, seed=5, segments=3, every_clip=True)
+
+
+def test_the_test_input_of_segments_is_one_with_the_centers(decoded: DecodedVideos) -> None:
+    sampling = input_sampling("non_overlapping", 1, step_frames=1, segments=3)
+    inputs, indices = plain_clips(decoded, 1, sampling)
+    assert inputs.shape == (1, 3, 3, 16, 16)
+    assert frame_numbers(inputs[0]) == [5, 16, 27]  # 33 starts: (i + 1/2) * 11
+    assert indices.frames.shape == (3, 1)

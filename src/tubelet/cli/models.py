@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 def models(
     name: Annotated[str, typer.Argument(help="A model, or a pattern such as '*3d*'.")] = "*",
     classes: Annotated[int, typer.Option("--classes", min=1, help="Outputs of the classifier.")] = 101,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown, for documents.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the networks with parameters, multiply-adds and input; one name shows its layers."""
+    """List the networks with parameters, multiply-adds and input; one name shows everything about it."""
     from tubelet.errors import UsageError
     from tubelet.models.registry import list_models, model_info
 
@@ -29,6 +30,8 @@ def models(
     found = [model_info(each, classes) for each in names]
     if as_json:
         print_json([_plain(info) for info in found])
+    elif markdown:
+        typer.echo(markdown_table(found), nl=False)
     elif len(found) == 1 and not any(sign in name for sign in "*?["):
         _print_one(found[0])
     else:
@@ -51,6 +54,7 @@ def _print_list(found: list[ModelInfo]) -> None:
         ("parameters", "right"),
         ("GMACs", "right"),
         ("input", "left"),
+        ("sees", "left"),
     ):
         table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("paper")
@@ -60,7 +64,8 @@ def _print_list(found: list[ModelInfo]) -> None:
             f"{info.parameters:,}",
             f"{info.macs / 1e9:.3f}",
             _input(info),
-            _cited(info),
+            _field(info),
+            _cited(info) + (" (reconstruction)" if info.source.reconstruction else ""),
         )
     Console().print(table)
     Console(stderr=True).print(f"\n{found[0].num_classes} classes, one clip. No weights ship: see the README.")
@@ -74,6 +79,12 @@ def _print_one(info: ModelInfo) -> None:
     console.print(f"[bold]{info.name}[/]  {_input(info)}  {info.num_classes} classes")
     paper = info.paper
     console.print(f"{paper.authors} ({paper.year}). {paper.title}, {paper.section}. {paper.url}", highlight=False)
+    if info.source.reconstruction:
+        console.print("[bold]reconstruction[/]: the sources leave something open", highlight=False)
+    if info.source.origin:
+        console.print(f"source:  {info.source.origin}", highlight=False)
+    for choice in info.source.choices:
+        console.print(f"choice:  {choice}", highlight=False)
     options = ", ".join(f"{key}={value!r}" for key, value in info.options.items())
     console.print(f"options: {options}\nrecipe:  {info.input.recipe}\n", highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -87,12 +98,46 @@ def _print_one(info: ModelInfo) -> None:
         table.add_row("batch normalization", "", f"{rest:,}", "")
     table.add_row("total", "", f"{info.parameters:,}", f"{info.macs:,}", style="bold")
     console.print(table)
+    console.print(
+        f"\nactivations of one input in float32: {info.activation_bytes / 2**20:,.1f} MiB\n"
+        f"one value of the last feature map sees {_field(info)} (frames × rows × columns)",
+        highlight=False,
+    )
+    for quantity, figure in info.source.printed.items():
+        console.print(f"the paper prints {quantity}: {figure}", highlight=False)
     console.print(f"\n--layers takes any of: {', '.join(info.layer_names)}", highlight=False)
 
 
 def _input(info: ModelInfo) -> str:
     clip = info.input
     return f"{clip.channels}×{clip.clip_length}×{clip.side}×{clip.side} {clip.modality}"
+
+
+def _field(info: ModelInfo) -> str:
+    return "-" if info.receptive_field is None else "×".join(map(str, info.receptive_field))
+
+
+def markdown_table(found: list[ModelInfo]) -> str:
+    """The networks as a Markdown table, ours beside what each paper prints."""
+    lines = [
+        "| model | parameters | GMACs | activations | input | one value sees | the paper prints | source |",
+        "| --- | ---: | ---: | ---: | --- | --- | --- | --- |",
+    ]
+    for info in found:
+        printed = "; ".join(f"{quantity} {figure}" for quantity, figure in info.source.printed.items())
+        cells = (
+            f"`{info.name}`",
+            f"{info.parameters:,}",
+            f"{info.macs / 1e9:.3f}",
+            f"{info.activation_bytes / 2**20:,.1f} MiB",
+            _input(info),
+            _field(info),
+            printed or "-",
+            f"[{_cited(info)}]({info.paper.url}), {info.paper.section}"
+            + (" (reconstruction)" if info.source.reconstruction else ""),
+        )
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _cited(info: ModelInfo) -> str:

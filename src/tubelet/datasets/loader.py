@@ -19,10 +19,10 @@ from torch import Tensor
 from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.jitter import Jitter
 from tubelet.clips.recipe import Recipe
-from tubelet.clips.sampling import ClipIndices, Sampling
+from tubelet.clips.sampling import ClipIndices, Policy, Sampling
 from tubelet.clips.transforms import jittered_input, to_input
 from tubelet.datasets.manifest import Manifest
-from tubelet.errors import InputDataError, TubeletError, VideoError
+from tubelet.errors import InputDataError, TubeletError, UsageError, VideoError
 from tubelet.provenance import derive_seed
 from tubelet.video.report import DecodeReport
 
@@ -202,6 +202,9 @@ class TrainingClips:
     every_clip
         False: an epoch holds one clip per video at a random position. True: it holds every non-overlapping
         clip of every video (C3D paper, section 3.1).
+    segments
+        Above 1: an input is one snippet of ``clip_length`` frames from each of so many equal parts of the video,
+        one after the other (temporal segment networks), with one draw of jitter for all.
     """
 
     def __init__(
@@ -214,14 +217,20 @@ class TrainingClips:
         batch_size: int,
         seed: int,
         every_clip: bool = False,
+        segments: int = 1,
     ) -> None:
         self.videos = videos
         self.jitter = jitter
         self.batch_size = batch_size
         self.seed = seed
         self._targets = videos.manifest.targets
-        self._random = Sampling("random", clip_length, step_frames=step_frames, n_clips=1)
+        self._random = input_sampling("random", clip_length, step_frames=step_frames, segments=segments)
         if every_clip:
+            if segments > 1:
+                raise UsageError(
+                    "a network of segments takes one input from each video",
+                    remedy='train it with clips = "random"',
+                )
             cut = Sampling("non_overlapping", clip_length, step_frames=step_frames)
             self._samples = [
                 (video, clip) for video, length in enumerate(videos.lengths) for clip in cut.indices(length).frames
@@ -266,7 +275,7 @@ class TrainingClips:
         video, clip = self._samples[sample]
         rng = np.random.default_rng(derive_seed(self.seed, "clip", epoch, sample))
         if clip is None:
-            clip = self._random.indices(self.videos.lengths[video], rng).frames[0]
+            clip = self._random.indices(self.videos.lengths[video], rng).frames.reshape(-1)
         frames = self.videos.frames(video, clip)
         return video, jittered_input(frames, self.videos.recipe, self.jitter, rng)
 
@@ -280,10 +289,21 @@ class TrainingClips:
         return order
 
 
+def input_sampling(policy: Policy, clip_length: int, *, step_frames: int, segments: int) -> Sampling:
+    """Which frames make an input: by ``policy``, or one snippet per segment where the network takes several."""
+    if segments > 1:
+        return Sampling("segments", clip_length, step_frames=step_frames, n_clips=segments)
+    return Sampling(policy, clip_length, step_frames=step_frames, n_clips=1 if policy == "random" else None)
+
+
 def plain_clips(
     videos: DecodedVideos, video: int, sampling: Sampling, limit: int | None = None
 ) -> tuple[Tensor, ClipIndices]:
-    """Test-time clips of one video: (n, C, T, H, W) float32 at the recipe's test crop, and their indices."""
+    """Test-time inputs of one video: (n, C, T, H, W) float32 at the recipe's test crop, and their indices.
+
+    Under ``segments`` the snippets are one input, one after the other.
+    """
     indices = sampling.indices(videos.lengths[video])
-    rows: Sequence[NDArray[np.int64]] = list(indices.frames[:limit])
+    frames = indices.frames.reshape(1, -1) if sampling.policy == "segments" else indices.frames
+    rows: Sequence[NDArray[np.int64]] = list(frames[:limit])
     return torch.stack([to_input(videos.frames(video, row), videos.recipe) for row in rows]), indices

@@ -23,6 +23,7 @@ from tubelet.descriptors.network import ClipNetwork, PrecisionName
 from tubelet.descriptors.request import VideoRequest
 from tubelet.errors import TubeletError, UsageError
 from tubelet.models.contract import VideoModel
+from tubelet.models.spec import require_rgb
 
 # Blocks of 32 frames; 128x171 pixels make 2 MB each.
 _BLOCKS_AHEAD = 6
@@ -91,6 +92,7 @@ class Extractor:
         set_allocator()
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, not {batch_size}")
+        require_rgb(model.name, model.input)
         self.model = model
         self.sampling = Sampling(
             "dense",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils.hooks import RemovableHandle
 
 from tubelet.models.contract import VideoModel
 from tubelet.models.layers import Conv3d, Lstm
@@ -67,18 +68,48 @@ def layer_uses(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> 
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv3d | nn.Linear | Lstm)
     ]
+    run_without_computing(model, input_shape, hooks)
+    return tuple(uses)
+
+
+def activation_bytes(model: VideoModel) -> int:
+    """Bytes, in float32, of what all layers give out for one input: convolutions, poolings, norms, fully connected.
+
+    Training keeps about this much for each input of a batch (and again for the gradients); inference keeps a layer's
+    input and output at a time. Rectified values and sums, which are no layers, are not counted twice.
+    """
+    values = [0]
+
+    def count(module: nn.Module, inputs: object, result: object) -> None:
+        output = result[0] if isinstance(result, tuple) else result
+        if isinstance(output, Tensor):
+            values[0] += output.numel()
+
+    hooks = [
+        module.register_forward_hook(count)
+        for module in model.modules()
+        if not isinstance(module, nn.Dropout) and next(module.children(), None) is None
+    ]
+    run_without_computing(model, (1, *model.input.shape), hooks)
+    return 4 * values[0]
+
+
+def run_without_computing(
+    model: nn.Module, input_shape: tuple[int, ...], hooks: Sequence[RemovableHandle] = ()
+) -> None:
+    """One pass in evaluation mode on PyTorch's ``meta`` device: shapes and hooks, no arithmetic; hooks are removed."""
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     try:
         model.eval()
         with torch.no_grad():
             meta = {name: tensor.to("meta") for name, tensor in tensors.items()}
             functional_call(model, meta, (torch.empty(input_shape, device="meta"),))
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
         for hook in hooks:
             hook.remove()
-    return tuple(uses)
 
 
 def _recorder(

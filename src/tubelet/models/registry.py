@@ -17,7 +17,7 @@ from tubelet.models.options import suggestion
 if TYPE_CHECKING:
     from tubelet.models.contract import VideoModel
     from tubelet.models.counts import LayerUse
-    from tubelet.models.spec import InputSpec, Paper
+    from tubelet.models.spec import InputSpec, Paper, Source
 
 _log = logging.getLogger(__name__)
 
@@ -56,9 +56,13 @@ class ModelInfo:
     layer_names
         Names that ``features`` accepts.
     layers
-        Shapes, parameters and multiply-adds of each convolution and fully connected layer.
-    paper
-        Source.
+        Shapes, parameters and multiply-adds of each layer with weights.
+    activation_bytes
+        What all layers give out for one input, in float32.
+    receptive_field
+        Frames, rows and columns that one value of the last feature map sees; None where there is no feature map.
+    paper, source
+        Where it comes from; how it was reconstructed, where it was; and what the paper prints about it.
     """
 
     name: str
@@ -69,7 +73,10 @@ class ModelInfo:
     input: InputSpec
     layer_names: tuple[str, ...]
     layers: tuple[LayerUse, ...]
+    activation_bytes: int
+    receptive_field: tuple[int, int, int] | None
     paper: Paper
+    source: Source
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -171,10 +178,12 @@ def model_info(name: str, num_classes: int = DEFAULT_CLASSES, **options: Any) ->
     UsageError
         As for `create_model`.
     """
-    from tubelet.models.counts import layer_uses
+    from tubelet.models.counts import activation_bytes, layer_uses
+    from tubelet.models.receptive_field import receptive_fields
 
     model = build_meta(name, num_classes, options)
     layers = layer_uses(model)
+    fields = list(receptive_fields(model).values())
     return ModelInfo(
         name=name,
         num_classes=model.num_classes,
@@ -184,7 +193,10 @@ def model_info(name: str, num_classes: int = DEFAULT_CLASSES, **options: Any) ->
         input=model.input,
         layer_names=model.layer_names,
         layers=layers,
+        activation_bytes=activation_bytes(model),
+        receptive_field=fields[-1].size if fields else None,
         paper=model.paper,
+        source=model.source,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tubelet.errors import UsageError
+
 
 @dataclass(frozen=True)
 class InputSpec:
@@ -99,6 +101,22 @@ class Source:
     origin: str = ""
     choices: tuple[str, ...] = ()
     printed: Mapping[str, str] = field(default_factory=dict)
+
+
+def require_rgb(model: str, spec: InputSpec) -> None:
+    """Refuse a network that takes something else than the frames of a video.
+
+    Raises
+    ------
+    UsageError
+        For optical flow and RGB differences, which have to be computed first.
+    """
+    if spec.modality != "rgb":
+        raise UsageError(
+            f"{model} takes {spec.modality.replace('_', ' ')}, not frames",
+            why="this command reads RGB frames",
+            remedy="use a network of modality rgb, or feed the network from Python",
+        )
 
 
 def descriptor_layer(layer_names: Sequence[str]) -> str:

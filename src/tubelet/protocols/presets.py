@@ -10,6 +10,7 @@ from tubelet.clips.jitter import Jitter
 from tubelet.clips.recipe import Recipe
 from tubelet.clips.recipes import get_recipe
 from tubelet.models.registry import model_info
+from tubelet.models.spec import require_rgb
 from tubelet.protocols.rounds import RoundSettings
 from tubelet.training.config import TrainConfig
 
@@ -75,6 +76,7 @@ def round_settings(
         Whether to describe the training videos and fit the SVM, and its C.
     """
     spec = model_info(model, **(options or {})).input
+    require_rgb(model, spec)
     if isinstance(recipe, Recipe):
         chosen = recipe
     else:

@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tubelet.allocator import set_allocator
-from tubelet.clips.sampling import Sampling
-from tubelet.datasets.loader import Batch, DecodedVideos, TrainingClips, plain_clips
+from tubelet.datasets.loader import Batch, DecodedVideos, TrainingClips, input_sampling, plain_clips
 from tubelet.errors import NumericalError
 from tubelet.models.contract import VideoModel
 from tubelet.provenance import derive_seed
@@ -108,6 +107,7 @@ def train(
         batch_size=config.batch_size,
         seed=config.seed,
         every_clip=config.clips == "non_overlapping",
+        segments=model.input.segments,
     )
     first = 0
     checkpoint = latest_checkpoint(folder / "checkpoints")
@@ -214,7 +214,8 @@ def build_optimizer(model: VideoModel, config: TrainConfig) -> torch.optim.Optim
 def clip_accuracy(model: VideoModel, videos: DecodedVideos, precision: Precision, device: str) -> float:
     """Share of non-overlapping test-crop clips whose top class is right (the paper's figure 2 metric)."""
     model.eval()
-    sampling = Sampling("non_overlapping", model.input.clip_length, step_frames=model.input.step_frames)
+    spec = model.input
+    sampling = input_sampling("non_overlapping", spec.clip_length, step_frames=spec.step_frames, segments=spec.segments)
     right = total = 0
     targets = videos.manifest.targets
     with torch.inference_mode(), precision.autocast(device):
