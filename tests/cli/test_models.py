@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tubelet.models import list_models
 
 # spec/c3d_res3d.md, sections 1, 2 and 9 (101 classes): parameters, GMACs. c3d_small is ours, so not in the papers.
 PUBLISHED = {
@@ -22,13 +25,12 @@ PUBLISHED = {
 }
 
 
-def test_eleven_networks_with_their_exact_counts(tubelet: Callable[..., Any]) -> None:
+def test_all_networks_with_their_exact_counts(tubelet: Callable[..., Any]) -> None:
     found = tubelet("models")
     assert found.code == 0
     rows = [line.split() for line in found.out.splitlines()[1:]]
     listed = {row[0]: (int(row[1].replace(",", "")), float(row[2])) for row in rows}
-    assert len(rows) == 11
-    assert set(listed) == {*PUBLISHED, "c3d_small"}
+    assert sorted(listed) == list_models()
     assert {name: listed[name] for name in PUBLISHED} == PUBLISHED
     assert all(len(line) <= 80 for line in found.out.splitlines()), "a row is a line"
     assert "No weights ship" in found.err
@@ -52,7 +54,7 @@ def test_the_number_of_classes_changes_the_classifier(tubelet: Callable[..., Any
 
 
 def test_a_pattern_lists_and_a_name_tells_all(tubelet: Callable[..., Any]) -> None:
-    assert [line.split()[0] for line in tubelet("models", "res3d*").out.splitlines()[1:]] == ["res3d_18", "res3d_34"]
+    assert [line.split()[0] for line in tubelet("models", "res3d_*").out.splitlines()[1:]] == ["res3d_18", "res3d_34"]
     told = tubelet("models", "c3d").out
     assert "Learning Spatiotemporal Features with 3D Convolutional Networks" in told.replace("\n", " ")
     rows = {line.split()[0]: line.split() for line in told.splitlines() if line[:1].isalpha()}
@@ -60,6 +62,9 @@ def test_a_pattern_lists_and_a_name_tells_all(tubelet: Callable[..., Any]) -> No
     assert rows["conv5b"][2] == f"{512 * 512 * 27 + 512:,}"
     assert rows["fc6"][2] == f"{(8192 + 1) * 4096:,}"
     assert rows["total"][1:] == ["78,409,573", "38,547,378,176"]
+    # The activations and the receptive field of the specification's table.
+    assert "105.5 MiB" in told
+    assert "76×150×150" in told
     assert "batch normalization" in tubelet("models", "c3d_small").out
 
 
@@ -68,3 +73,9 @@ def test_what_does_not_exist_is_a_usage_error(tubelet: Callable[..., Any], name:
     found = tubelet("models", name)
     assert (found.code, found.out) == (2, "")
     assert remedy in found.complaint
+
+
+def test_the_page_of_networks_is_up_to_date(tubelet: Callable[..., Any]) -> None:
+    """``make docs`` writes it."""
+    page = Path(__file__).parents[2] / "docs" / "models.md"
+    assert tubelet("models", "--markdown").out == page.read_text(encoding="utf-8")

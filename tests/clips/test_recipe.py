@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,7 @@ def test_every_value_changes_the_hash() -> None:
         {"color": "rgb"},
         {"scale": 0.5},
         {"flip": False},
+        {"average_flip": True},
         {"mean_volume": None},
         {"mean_volume": None, "mean": (1, 2, 3)},
         {"mean_volume": None, "mean": (1, 3, 2)},
@@ -141,6 +143,21 @@ def test_with_flip() -> None:
     assert not directional.flip
     assert directional.with_flip(True) == recipe
     assert not volume_recipe().with_flip(False).flip
+
+
+def test_mirror_images_are_averaged_only_where_labels_survive_them() -> None:
+    recipe = get_recipe("c3d_small")
+    both = recipe.with_average_flip()
+    assert both.average_flip
+    assert both != recipe
+    assert Recipe.from_dict(both.to_dict()) == both
+    assert both.with_flip(False) == recipe.with_flip(False)
+    assert recipe.with_flip(False).with_average_flip() == recipe.with_flip(False)
+    with pytest.raises(UsageError, match="mirror images that mean something else"):
+        replace(both, flip=False)
+    older = recipe.to_dict()
+    del older["average_flip"]  # as saved before there was such a thing
+    assert Recipe.from_dict(older) == recipe
 
 
 def test_with_side() -> None:
@@ -229,6 +246,7 @@ def test_from_dict_wants_the_volume() -> None:
         ({"scale": 0}, "positive"),
         ({"scale": float("nan")}, "positive"),
         ({"flip": 1}, "True or False"),
+        ({"average_flip": 1}, "True or False"),
         ({"mean": (1, 2, 3)}, "two means"),
         ({"mean_volume": None, "mean": (1, 2)}, "three gray levels"),
         ({"mean_volume": None, "mean": (1, 2, float("inf"))}, "three gray levels"),

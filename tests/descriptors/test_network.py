@@ -111,6 +111,17 @@ def test_the_models_mode_and_weights_are_left_as_they_were(model: VideoModel, cl
     assert trained.weights_id == model.weights_id
 
 
+def test_a_clip_averaged_with_its_mirror_image(model: VideoModel, clips: Tensor) -> None:
+    layers = ("fc6", "prob", "conv5a")
+    plain = ClipNetwork(model, layers, clip_length=16, device="cpu")
+    both = ClipNetwork(model, layers, clip_length=16, device="cpu", average_flip=True)
+    one, mirrored, found = plain(clips), plain(clips.flip(-1).contiguous()), both(clips)
+    for layer in layers:
+        assert relative_error(found[layer], (one[layer] + mirrored[layer]) / 2) < 1e-5
+        assert relative_error(found[layer], one[layer]) > 1e-3
+        assert relative_error(both(clips.flip(-1).contiguous())[layer], found[layer]) < 1e-5  # blind to mirroring
+
+
 def test_bfloat16_is_close_and_leaves_the_model_alone(
     model: VideoModel, clips: Tensor, expected: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:

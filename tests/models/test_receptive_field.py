@@ -16,7 +16,7 @@ def test_c3d_has_the_fields_of_the_specification() -> None:
     wanted = {"conv3b": (14, 26, 26), "conv4b": (32, 62, 62), "conv5b": (68, 134, 134), "pool5": (76, 150, 150)}
     assert {name: found[name].size for name in wanted} == wanted
     assert found["pool5"].jump == (16, 32, 32)
-    assert list(found)[0] == "conv1a"
+    assert next(iter(found)) == "conv1a"
     assert not {"fc6", "fc7", "fc8", "prob"} & set(found)
     assert model_info("c3d").receptive_field == (76, 150, 150)
 

@@ -24,7 +24,7 @@ def test_weizmann_is_trained_as_the_trials_said() -> None:
     assert jitter.crop == "none"
     assert settings.recipe.resize_hw == settings.recipe.crop_hw == (56, 56)
     assert jitter.scale is not None
-    assert min(jitter.brightness, jitter.contrast, jitter.saturation) > 0
+    assert min(jitter.brightness, jitter.contrast, jitter.saturation, jitter.white_balance) > 0
     # C3D paper, section 3.3: fc6 of clips at stride 8, mean, L2, linear SVM; DESIGN: C = 1.
     assert (settings.stride_frames, settings.svm_c, settings.with_svm, settings.layer) == (8, 1.0, True, None)
 
@@ -33,6 +33,12 @@ def test_weizmann_is_trained_as_the_trials_said() -> None:
 def test_other_protocols_train_as_small_data(protocol: str) -> None:
     assert protocol_settings(protocol, flip=False).train == SMALL
     assert protocol_settings(protocol, "sr18", flip=False).model == "sr18"
+
+
+def test_only_weizmann_averages_mirror_images() -> None:
+    assert protocol_settings("weizmann", flip=True).recipe.average_flip
+    assert not protocol_settings("weizmann", flip=False).recipe.average_flip
+    assert not protocol_settings("folder", flip=True).recipe.average_flip
 
 
 def test_flip_goes_into_the_recipe() -> None:

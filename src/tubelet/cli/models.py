@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def models(
     name: Annotated[str, typer.Argument(help="A model, or a pattern such as '*3d*'.")] = "*",
     classes: Annotated[int, typer.Option("--classes", min=1, help="Outputs of the classifier.")] = 101,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown, for documents.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/models.md.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the networks with parameters, multiply-adds and input; one name shows everything about it."""
@@ -31,7 +31,7 @@ def models(
     if as_json:
         print_json([_plain(info) for info in found])
     elif markdown:
-        typer.echo(markdown_table(found), nl=False)
+        typer.echo(markdown_page(found), nl=False)
     elif len(found) == 1 and not any(sign in name for sign in "*?["):
         _print_one(found[0])
     else:
@@ -54,21 +54,24 @@ def _print_list(found: list[ModelInfo]) -> None:
         ("parameters", "right"),
         ("GMACs", "right"),
         ("input", "left"),
-        ("sees", "left"),
+        ("paper", "left"),
     ):
         table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("paper")
     for info in found:
         table.add_row(
             info.name,
             f"{info.parameters:,}",
             f"{info.macs / 1e9:.3f}",
             _input(info),
-            _field(info),
-            _cited(info) + (" (reconstruction)" if info.source.reconstruction else ""),
+            _cited(info) + (" *" if info.source.reconstruction else ""),
         )
     Console().print(table)
-    Console(stderr=True).print(f"\n{found[0].num_classes} classes, one clip. No weights ship: see the README.")
+    note = (
+        f"\n{found[0].num_classes} classes, one input (channels×frames×height×width). No weights ship: see the README."
+    )
+    if any(info.source.reconstruction for info in found):
+        note += "\n* a reconstruction: tubelet models NAME says what was chosen."
+    Console(stderr=True).print(note, highlight=False)
 
 
 def _print_one(info: ModelInfo) -> None:
@@ -117,9 +120,16 @@ def _field(info: ModelInfo) -> str:
     return "-" if info.receptive_field is None else "×".join(map(str, info.receptive_field))
 
 
-def markdown_table(found: list[ModelInfo]) -> str:
-    """The networks as a Markdown table, ours beside what each paper prints."""
+def markdown_page(found: list[ModelInfo]) -> str:
+    """The networks as a Markdown page, ours beside what each paper prints."""
     lines = [
+        "# Networks",
+        "",
+        f"Written by `tubelet models --markdown`, at {found[0].num_classes} classes. All but the last two columns",
+        "is computed from the network itself. Activations are what all layers give out for one input, in float32; *one",
+        "value sees* is the receptive field of the last feature map in frames × rows × columns. *Reconstruction* marks",
+        "networks whose sources leave something open: `tubelet models NAME` lists what was chosen.",
+        "",
         "| model | parameters | GMACs | activations | input | one value sees | the paper prints | source |",
         "| --- | ---: | ---: | ---: | --- | --- | --- | --- |",
     ]
@@ -141,6 +151,6 @@ def markdown_table(found: list[ModelInfo]) -> str:
 
 
 def _cited(info: ModelInfo) -> str:
-    """The paper as it is cited in running text: Tran et al. 2015."""
-    first, *others = info.paper.authors.split(", ")
-    return f"{first.split()[-1]}{' et al.' if others else ''} {info.paper.year}"
+    """The paper by its first author and year: Tran 2015."""
+    first = info.paper.authors.split(", ")[0]
+    return f"{first.split()[-1]} {info.paper.year}"

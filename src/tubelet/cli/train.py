@@ -217,7 +217,7 @@ def _settings(
 ) -> RoundSettings:
     from tubelet.clips.recipe import RECIPE_FILE, Recipe
     from tubelet.models.folder import read_config
-    from tubelet.protocols.presets import round_settings, train_settings
+    from tubelet.protocols.presets import averages_flips, round_settings, train_settings
     from tubelet.training.config import Experiment
 
     given = experiment if isinstance(experiment, Experiment) else None
@@ -241,6 +241,7 @@ def _settings(
         options=given.options if given else {},
         train=given.train if given else train_settings(kind),
         flip=manifest.flip if flip is None else flip,
+        average_flip=averages_flips(kind),
         weights=None if weights is None else str(weights),
     )
 

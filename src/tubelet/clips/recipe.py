@@ -62,6 +62,9 @@ class Recipe:
         Factor applied after the mean: one, or three in the order of ``color``.
     flip
         Whether a mirrored clip keeps its label, so that training may mirror it.
+    average_flip
+        Whether every clip is described, and classified, by the mean of itself and its mirror image. Off in the
+        published recipes; only where ``flip`` holds.
 
     Raises
     ------
@@ -77,6 +80,7 @@ class Recipe:
     mean_volume: MeanVolume | None = None
     scale: float | tuple[float, float, float] = 1.0
     flip: bool = True
+    average_flip: bool = False
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__  # the way for a frozen dataclass to tidy its own values
@@ -89,8 +93,11 @@ class Recipe:
             raise _misfit(f"has the color {self.color!r}", "choose rgb or bgr")
         if not all(math.isfinite(factor) and factor > 0 for factor in _factors(self.scale)):
             raise _misfit(f"has the scale {self.scale}", "give a positive number, or three")
-        if not isinstance(self.flip, bool):
-            raise _misfit(f"has flip = {self.flip!r}", "give True or False")
+        for name in ("flip", "average_flip"):
+            if not isinstance(getattr(self, name), bool):
+                raise _misfit(f"has {name} = {getattr(self, name)!r}", "give True or False")
+        if self.average_flip and not self.flip:
+            raise _misfit("averages mirror images that mean something else", "set flip, or not average_flip")
         if self.mean is not None:
             set_(self, "mean", _three_levels(self.mean))
         if self.mean_volume is not None:
@@ -114,11 +121,14 @@ class Recipe:
     def hash(self) -> str:
         """Hexadecimal SHA-256 of the values as canonical JSON.
 
-        All but the name; the mean volume by its bytes. Canonical is: keys sorted, no spaces, floats in their
-        shortest form that reads back the same. So it is the same in every process and version of Python.
+        All but the name; the mean volume by its bytes; ``average_flip`` only where it is set. Canonical is: keys
+        sorted, no spaces, floats in their shortest form that reads back the same. So it is the same in every
+        process and version of Python.
         """
         values = self.to_dict()
         del values["name"]
+        if not self.average_flip:
+            del values["average_flip"]  # recipes from before it existed keep their hash
         return hash_json({"pixel_version": PIXEL_VERSION, **values})
 
     def __eq__(self, other: object) -> bool:
@@ -129,7 +139,11 @@ class Recipe:
 
     def with_flip(self, flip: bool) -> Recipe:
         """The same recipe for labels that survive mirroring (``True``) or do not (``False``)."""
-        return self if flip == self.flip else replace(self, flip=flip)
+        return self if flip == self.flip else replace(self, flip=flip, average_flip=flip and self.average_flip)
+
+    def with_average_flip(self) -> Recipe:
+        """The same recipe with every clip averaged with its mirror image, where labels survive mirroring."""
+        return replace(self, average_flip=True) if self.flip else self
 
     def with_side(self, side: int) -> Recipe:
         """The same recipe for a square input of ``side`` pixels: resize and crop in the same proportion.
@@ -169,6 +183,7 @@ class Recipe:
             "mean_volume": volume,
             "scale": list(self.scale) if isinstance(self.scale, tuple) else self.scale,
             "flip": self.flip,
+            "average_flip": self.average_flip,
         }
 
     @classmethod
@@ -181,6 +196,7 @@ class Recipe:
             Missing, unknown or impossible values, or another volume than the one described.
         """
         fields = set(cls.__dataclass_fields__)
+        values = {"average_flip": False, **values}
         if fields != set(values):
             raise _misfit(f"has the fields {', '.join(sorted(values))}", f"the fields are {', '.join(sorted(fields))}")
         described = values["mean_volume"]

@@ -117,7 +117,12 @@ class Extractor:
                 stacklevel=2,
             )
         self._network = ClipNetwork(
-            model, layers, clip_length=self.sampling.clip_length, precision=precision, device=device
+            model,
+            layers,
+            clip_length=self.sampling.clip_length,
+            average_flip=self.recipe.average_flip,
+            precision=precision,
+            device=device,
         )
         self.batch_size = self._network.fitting_batch if batch_size is None else batch_size
         self._decoder = ClipDecoder(workers=workers)

@@ -39,6 +39,8 @@ class ClipNetwork:
         Names out of ``model.layer_names``.
     clip_length
         Frames in a clip.
+    average_flip
+        Average every clip's vectors with those of its mirror image (`tubelet.clips.recipe.Recipe`).
     precision
         ``"auto"`` is float32: descriptors of different machines can then be compared. ``"bfloat16"`` is about
         1.4 times as fast where the processor has it, with a relative error near 3e-3 (docs/measured.md).
@@ -58,10 +60,12 @@ class ClipNetwork:
         layers: Sequence[str],
         *,
         clip_length: int,
+        average_flip: bool = False,
         precision: PrecisionName = "auto",
         device: str = "auto",
     ) -> None:
         self.layers = _known_layers(model, layers)
+        self.average_flip = average_flip
         self.device = _device(device)
         self.precision = _precision(precision, self.device)
         self._dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
@@ -100,8 +104,15 @@ class ClipNetwork:
             batch[index] = clips[min(index, n - 1)]
         batch = batch.to(self.device)
         with torch.inference_mode(), _evaluating(self._model), _exact_convolutions(self.device):
-            activations = self._model.features(batch, self.layers)
-            return {layer: clip_vectors(layer, activations[layer][:n]).cpu().numpy() for layer in self.layers}
+            vectors = self._vectors(batch, n)
+            if self.average_flip:
+                mirrored = self._vectors(batch.flip(-1), n)
+                vectors = {layer: (vectors[layer] + mirrored[layer]) / 2 for layer in self.layers}
+            return {layer: vectors[layer].cpu().numpy() for layer in self.layers}
+
+    def _vectors(self, batch: Tensor, n: int) -> dict[str, Tensor]:
+        activations = self._model.features(batch, self.layers)
+        return {layer: clip_vectors(layer, activations[layer][:n]) for layer in self.layers}
 
     def _measure(self, clip_length: int) -> dict[str, int]:
         """Length of each layer's vectors, found by running two clips of zeros: half a second for C3D.

@@ -25,22 +25,33 @@ SMALL = TrainConfig(
     schedule="one-cycle",
     label_smoothing=0.1,
     # Colors vary widely, down to gray: clothes and white balance must not stand for the action.
-    jitter=Jitter(crop="none", scale=(0.85, 1.15), shift=0.05, brightness=0.4, contrast=0.5, saturation=1.0),
+    jitter=Jitter(
+        crop="none", scale=(0.85, 1.15), shift=0.05, brightness=0.4, contrast=0.5, saturation=1.0, white_balance=0.3
+    ),
 )
 """Small data: a c3d_small from scratch on one's own folder of videos."""
 
 WEIZMANN = SMALL.changed(iterations=600)
 """Weizmann, leave one actor out. There is no validation set, so every setting tried is listed in docs/measured.md."""
 
+_AVERAGE_FLIP = frozenset({"weizmann"})
+
 
 def protocol_settings(protocol: str, model: str | None = None, *, flip: bool) -> RoundSettings:
     """The fixed settings of ``tubelet evaluate PROTOCOL``."""
-    return round_settings(model or "c3d_small", train=train_settings(protocol), flip=flip)
+    return round_settings(
+        model or "c3d_small", train=train_settings(protocol), flip=flip, average_flip=averages_flips(protocol)
+    )
 
 
 def train_settings(dataset: str) -> TrainConfig:
     """How a kind of dataset is trained on, by ``tubelet train`` and ``tubelet evaluate`` alike."""
     return WEIZMANN if dataset == "weizmann" else SMALL
+
+
+def averages_flips(dataset: str) -> bool:
+    """Whether ``train`` and ``evaluate`` alike describe a kind of dataset's clips with their mirror images."""
+    return dataset in _AVERAGE_FLIP
 
 
 def round_settings(
@@ -51,6 +62,7 @@ def round_settings(
     options: dict[str, Any] | None = None,
     train: TrainConfig | None = None,
     flip: bool = True,
+    average_flip: bool = False,
     weights: str | None = None,
     with_svm: bool = True,
     svm_c: float = 1.0,
@@ -70,6 +82,8 @@ def round_settings(
         Training settings; None: `SMALL`.
     flip
         Whether mirrored clips keep their label.
+    average_flip
+        Whether, where they do, every clip is described by the mean of itself and its mirror image.
     weights
         Model folder to start from.
     with_svm, svm_c
@@ -86,9 +100,10 @@ def round_settings(
             name = "c3d_channel_mean"
         chosen = get_recipe(name, mean)
         chosen = chosen.with_side(spec.side)
+    chosen = chosen.with_flip(flip)
     return RoundSettings(
         model,
-        chosen.with_flip(flip),
+        chosen.with_average_flip() if average_flip else chosen,
         train or SMALL,
         options=dict(options or {}),
         weights=weights,

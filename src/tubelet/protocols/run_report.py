@@ -203,7 +203,8 @@ def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) ->
     page.add_facts(
         {
             "network": settings.model,
-            "recipe": f"{settings.recipe.name}, flip {'on' if settings.recipe.flip else 'off'}",
+            "recipe": f"{settings.recipe.name}, flip {'on' if settings.recipe.flip else 'off'}"
+            + (", clips averaged with their mirror images" if settings.recipe.average_flip else ""),
             "training": f"{config.iterations} steps of {config.batch_size} clips, {config.optimizer}, "
             f"learning rate {config.learning_rate:g} ({config.schedule}), label smoothing {config.label_smoothing:g}",
             "jitter": ", ".join(f"{key} {value}" for key, value in config.jitter.to_dict().items() if value),
