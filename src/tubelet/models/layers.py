@@ -129,9 +129,13 @@ class CaffePool(nn.Module):
         with torch.autocast("cpu", enabled=False):
             if self.kind == "max":
                 return F.max_pool3d(input, self.kernel, self.stride, self.padding, ceil_mode=True)
+            # On the CPU, PyTorch has no avg_pool3d in reduced precision.
+            wide = input.float() if input.dtype in _REDUCED else input
             if all(size >= kernel for size, kernel in zip(input.shape[2:], self.kernel, strict=True)):
-                return F.avg_pool3d(input, self.kernel, self.stride, self.padding, ceil_mode=True)
-            return self._average_of_few(input)
+                mean = F.avg_pool3d(wide, self.kernel, self.stride, self.padding, ceil_mode=True)
+            else:
+                mean = self._average_of_few(wide)
+            return mean.to(input.dtype)
 
     def _average_of_few(self, x: Tensor) -> Tensor:
         # PyTorch refuses clips smaller than the window, padded or not, so the padding is written out; windows that

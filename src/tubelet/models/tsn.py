@@ -69,7 +69,7 @@ _RECIPES = {
 }
 _FLOW = ("flow", "warped_flow")
 
-_CHOICES = {
+_CHOICES: dict[str, tuple[str, ...]] = {
     "weighted": ("The weights of the segments start at 1/K, as an average: the papers do not say.",),
     "attention": (
         "The attention weights start at 0, as an average: the papers do not say.",
@@ -155,11 +155,12 @@ class Tsn(VideoModel):
         UsageError
             If the consensus cannot be taken over so many snippets.
         """
-        for name, x in self.trunk.activations(self, x):
-            yield name, x
-        x = self.global_pool(x)
-        yield "global_pool", x
-        hidden = x.flatten(2).transpose(1, 2)
+        maps = x
+        for name, maps in self.trunk.activations(self, x):
+            yield name, maps
+        pooled = self.global_pool(maps)
+        yield "global_pool", pooled
+        hidden = pooled.flatten(2).transpose(1, 2)
         scores = self.fc_action(self.dropout(hidden))
         yield "segment_scores", scores.transpose(1, 2)[..., None, None]
         video = self.consensus(scores, hidden)
@@ -306,7 +307,9 @@ def _tsn(name: str, num_classes: int, trunk: BnInception | ResNet, **options: An
         )
     if options["dropout"] is None:
         options["dropout"] = 0.7 if modality in _FLOW else 0.8
-    resnet = isinstance(trunk, ResNet)
+    resnet, choices = isinstance(trunk, ResNet), _CHOICES.get(str(consensus), ())
+    if resnet and modality != "rgb":
+        choices += ("Differences and flow are preprocessed as for BN-Inception; tsn-pytorch also scales them.",)
     origin = (
         "layers as in torchvision's ResNet, on which yjxiong/tsn-pytorch and mmaction2 build TSN"
         if resnet
@@ -317,7 +320,7 @@ def _tsn(name: str, num_classes: int, trunk: BnInception | ResNet, **options: An
         trunk,
         num_classes=num_classes,
         recipe="resnet_rgb" if resnet and modality == "rgb" else _RECIPES[modality],
-        source=Source(origin=origin, choices=_CHOICES.get(str(consensus), ())),
+        source=Source(origin=origin, choices=choices),
         options=options,
         **{key: value for key, value in options.items() if key not in ("width", "blocks")},
     )
