@@ -129,7 +129,22 @@ class CaffePool(nn.Module):
         with torch.autocast("cpu", enabled=False):
             if self.kind == "max":
                 return F.max_pool3d(input, self.kernel, self.stride, self.padding, ceil_mode=True)
-            return F.avg_pool3d(input, self.kernel, self.stride, self.padding, ceil_mode=True)
+            # On the CPU, PyTorch has no avg_pool3d in reduced precision.
+            wide = input.float() if input.dtype in _REDUCED else input
+            if all(size >= kernel for size, kernel in zip(input.shape[2:], self.kernel, strict=True)):
+                mean = F.avg_pool3d(wide, self.kernel, self.stride, self.padding, ceil_mode=True)
+            else:
+                mean = self._average_of_few(wide)
+            return mean.to(input.dtype)
+
+    def _average_of_few(self, x: Tensor) -> Tensor:
+        # PyTorch refuses clips smaller than the window, padded or not, so the padding is written out; windows that
+        # would begin in the padding on the right are dropped as before.
+        (t, h, w), sizes = self.padding, x.shape[2:]
+        x = F.avg_pool3d(F.pad(x, (w, w, h, h, t, t)), self.kernel, self.stride, ceil_mode=True)
+        for axis, (size, pad, step) in enumerate(zip(sizes, self.padding, self.stride, strict=True), start=2):
+            x = x.narrow(axis, 0, min(x.shape[axis], -(-(size + pad) // step)))
+        return x
 
     def extra_repr(self) -> str:
         """What it pools, for ``print(model)``."""

@@ -34,6 +34,9 @@ _BUILDERS = {
     "res3d_18": "tubelet.models.res3d:res3d",
     "res3d_34": "tubelet.models.res3d:res3d",
     "sr18": "tubelet.models.res3d:sr18",
+    "tsn_bn_inception": "tubelet.models.tsn:tsn_bn_inception",
+    "tsn_resnet101": "tubelet.models.tsn:tsn_resnet",
+    "tsn_resnet50": "tubelet.models.tsn:tsn_resnet",
 }
 
 DEFAULT_CLASSES = 101  # UCF101, on which the papers' networks are compared

@@ -120,5 +120,5 @@ def require_rgb(model: str, spec: InputSpec) -> None:
 
 
 def descriptor_layer(layer_names: Sequence[str]) -> str:
-    """The layer that the papers describe videos with: fc6 of C3D, pool5 of Res3D."""
-    return "fc6" if "fc6" in layer_names else "pool5"
+    """The layer that the papers describe videos with: fc6 of C3D, pool5 of Res3D, global_pool of TSN."""
+    return next((layer for layer in ("fc6", "global_pool") if layer in layer_names), "pool5")
