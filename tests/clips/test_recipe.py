@@ -175,6 +175,23 @@ def test_with_side() -> None:
         volume_recipe(crop_hw=(4, 5)).with_side(4)
 
 
+def test_with_height_and_width_nothing_is_cut_off() -> None:
+    recipe = get_recipe("c3d_channel_mean")
+    whole = recipe.with_side((240, 320))
+    assert whole.resize_hw == whole.crop_hw == (240, 320)
+    assert whole.test_offset == (0, 0)
+    assert (whole.color, whole.mean, whole.name) == (recipe.color, recipe.mean, recipe.name)
+    assert whole != recipe
+    assert recipe.with_side((112, 112)) != recipe.with_side(112)
+    # A mean volume has the size of whole frames.
+    volume = volume_recipe()
+    assert volume.with_side(volume.resize_hw).crop_hw == volume.resize_hw
+    with pytest.raises(UsageError, match="c3d_channel_mean"):
+        volume.with_side((volume.resize_hw[0] + 1, volume.resize_hw[1]))
+    with pytest.raises(UsageError, match="not a square"):
+        whole.with_side(56)
+
+
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "c3d_sports1m"])
 def test_saved_recipes_are_read_back(name: str, tmp_path: Path) -> None:
     recipe = get_recipe(name).with_flip(False)

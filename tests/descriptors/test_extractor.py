@@ -16,6 +16,7 @@ from tubelet.descriptors.extractor import Extractor
 from tubelet.descriptors.request import VideoRequest
 from tubelet.errors import UsageError, VideoError
 from tubelet.models.contract import VideoModel
+from tubelet.models.folder import load_model
 from tubelet.models.registry import create_model
 from tubelet.video.encode import encode
 
@@ -203,6 +204,24 @@ def test_trained_c3d_without_its_mean_is_refused() -> None:
     tiny.set_weights_id("ab" * 32)
     with pytest.raises(UsageError, match="c3d_sports1m needs its mean volume"):
         Extractor(tiny, device="cpu")
+
+
+def test_whole_frames_that_are_not_square(pixels: Pixels, recipe: Recipe, tmp_path: Path) -> None:
+    frames = np.ascontiguousarray(pixels["walk/a.mp4"][:24, :40])
+    encode(tmp_path / "wide.mp4", frames, codec="libx264rgb", options={"qp": "0"})
+    model = create_model("c3d_small", 3, seed=5, width=0.125, side=(40, 56)).eval()
+    found = Extractor(model).describe(tmp_path / "wide.mp4").vectors["fc6"]
+    right = expected_fc6(model, frames)
+    assert found.shape == right.shape == (2, 256)
+    assert np.linalg.norm(found - right) <= 1e-5 * np.linalg.norm(right)
+    with pytest.raises(UsageError, match=r"56x56 pixels.*takes 56x40"):
+        Extractor(model, recipe=recipe)
+    folder = model.save(tmp_path / "model")
+    again = load_model(folder)
+    assert again.input.height_width == (40, 56)
+    assert again.recipe is not None
+    assert again.recipe.resize_hw == again.recipe.crop_hw == (40, 56)
+    assert "16 frames of 40 × 56 pixels" in (folder / "README.md").read_text()
 
 
 def test_impossible_settings(model: VideoModel, extractor: Extractor) -> None:

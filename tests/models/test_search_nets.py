@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from tubelet.errors import UsageError
 from tubelet.models import create_model, list_models, model_info
+from tubelet.models.registry import build_meta
 
 # Kernel depths, convolution parameters and total at 101 classes: spec c3d_res3d.md, section 2.
 NETS = {
@@ -40,6 +41,61 @@ def test_six_nets_are_listed() -> None:
 @pytest.mark.parametrize(("side", "total"), [(56, 11_153_509), (112, 17_444_965), (224, 34_746_469)])
 def test_net_64_128_256(side: int, total: int) -> None:
     assert model_info("c3d_depth3", side=side).parameters == total
+
+
+@pytest.mark.parametrize(
+    ("name", "total", "gmacs"), [("c3d_depth1", 17_100_517, 17.84), ("c3d_depth3", 25_711_717, 53.48)]
+)
+def test_kernels_of_five_keep_the_sizes(name: str, total: int, gmacs: float) -> None:
+    wide, narrow = model_info(name, kernel=5), model_info(name)
+    assert (wide.parameters, round(wide.macs / 1e9, 2)) == (total, gmacs)
+    assert [layer.output_shape for layer in wide.layers] == [layer.output_shape for layer in narrow.layers]
+    for layer in wide.layers[:5]:
+        assert layer.settings["kernel_size"][1:] == [5, 5]
+        assert layer.settings["padding"][1:] == [2, 2]
+
+
+@pytest.mark.parametrize("kernel", [4, 7, 1, 0, "5", True, 3.5])
+def test_other_kernels_are_refused(kernel: object) -> None:
+    for name in ("c3d_depth3", "c3d_small"):
+        with pytest.raises(UsageError, match="kernel="):
+            model_info(name, kernel=kernel)
+
+
+def test_whole_frames_need_more_of_fc6() -> None:
+    # spec, section 2: 240 x 320 leave 256 x 1 x 8 x 10, and 128 x 171 leave 256 x 1 x 4 x 6.
+    for side, inputs, total in (((240, 320), 20_480, 50_999_397), ((128, 171), 6_144, 21_639_269)):
+        info = model_info("c3d_depth3", side=side)
+        assert info.layers[-3].input_shape == (1, inputs)
+        assert info.parameters == total
+        assert info.input.shape == (3, 16, *side)
+        assert info.input.height_width == side
+        assert info.options["side"] == list(side)
+    assert model_info("c3d", side=[128, 171]).input.shape == (3, 16, 128, 171)
+
+
+@pytest.mark.parametrize("side", [(), (240,), (240, 320, 3), (240, 0), (240, 32.5), "240", (True, 32), None])
+def test_sizes_that_are_none_are_refused(side: object) -> None:
+    with pytest.raises(UsageError, match="side="):
+        model_info("c3d_depth3", side=side)
+
+
+def test_sources_tell_what_the_paper_prints() -> None:
+    depth3 = build_meta("c3d_depth3", 101, {}).source
+    assert depth3.printed == {
+        "parameters": "17.5 M",
+        "parameters at side 56": "11.1 M",
+        "parameters at side 224": "34.8 M",
+    }
+    for options, printed in (({}, 17.5), ({"side": 56}, 11.1), ({"side": 224}, 34.8)):
+        assert abs(model_info("c3d_depth3", **options).parameters / 1e6 - printed) < 0.1  # type: ignore[arg-type]
+    # spec, D5: the text's 17 thousand a step are 9 weights for every output channel, as if there were one input.
+    assert 2 * 9 * (64 + 128 + 256 + 256 + 256) == 17_280
+    for name in NETS:
+        assert "3,100,032" in build_meta(name, 101, {}).source.origin
+    assert "C3D-v1.0" in build_meta("c3d", 101, {}).source.origin
+    assert not build_meta("c3d", 101, {}).source.printed
+    assert build_meta("c3d_small", 101, {}).source.choices
 
 
 def test_each_step_of_depth_adds_3_100_032_weights() -> None:

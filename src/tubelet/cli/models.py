@@ -113,7 +113,8 @@ def _print_one(info: ModelInfo) -> None:
 
 def _input(info: ModelInfo) -> str:
     clip = info.input
-    return f"{clip.channels}×{clip.clip_length}×{clip.side}×{clip.side} {clip.modality}"
+    height, width = clip.height_width
+    return f"{clip.channels}×{clip.clip_length}×{height}×{width} {clip.modality}"
 
 
 def _field(info: ModelInfo) -> str:

@@ -145,29 +145,35 @@ class Recipe:
         """The same recipe with every clip averaged with its mirror image, where labels survive mirroring."""
         return replace(self, average_flip=True) if self.flip else self
 
-    def with_side(self, side: int) -> Recipe:
+    def with_side(self, side: int | tuple[int, int]) -> Recipe:
         """The same recipe for a square input of ``side`` pixels: resize and crop in the same proportion.
 
-        For example 128 x 171 cropped to 112 becomes 64 x 86 (half pixels rounded up) cropped to 56.
+        For example 128 x 171 cropped to 112 becomes 64 x 86 (half pixels rounded up) cropped to 56. A pair (height,
+        width) resizes to just that size and cuts nothing off.
 
         Raises
         ------
         UsageError
             The crop is not square, or the mean is a volume, which exists for one size only.
         """
+        if isinstance(side, tuple):
+            return self._scaled(side, side)
         crop_height, crop_width = self.crop_hw
         if crop_height != crop_width:
             raise _misfit(f"crops {self.crop_hw}, not a square", "make a Recipe with the sizes you need")
         if side == crop_height:
             return self
-        if self.mean_volume is not None:
+        height, width = ((2 * full * side + crop_height) // (2 * crop_height) for full in self.resize_hw)
+        return self._scaled((height, width), (side, side))
+
+    def _scaled(self, resize_hw: tuple[int, int], crop_hw: tuple[int, int]) -> Recipe:
+        if self.mean_volume is not None and resize_hw != self.resize_hw:
             raise UsageError(
-                f"recipe {self.name} cannot be scaled to {side} pixels",
+                f"recipe {self.name} cannot be scaled to {' x '.join(map(str, crop_hw))} pixels",
                 why=f"its mean volume fits frames of {self.resize_hw[0]}x{self.resize_hw[1]} only",
                 remedy="use c3d_channel_mean, which subtracts one level per channel",
             )
-        height, width = ((2 * full * side + crop_height) // (2 * crop_height) for full in self.resize_hw)
-        return replace(self, resize_hw=(height, width), crop_hw=(side, side))
+        return replace(self, resize_hw=resize_hw, crop_hw=crop_hw)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; a mean volume appears as its shape and SHA-256 (see :meth:`save`)."""

@@ -102,10 +102,11 @@ class Extractor:
             short,
         )
         self.recipe = _recipe_for(model) if recipe is None else recipe
-        if self.recipe.crop_hw != (model.input.side, model.input.side):
+        height, width = model.input.height_width
+        if self.recipe.crop_hw != (height, width):
             raise UsageError(
                 f"recipe {self.recipe.name} gives clips of {self.recipe.crop_hw[1]}x{self.recipe.crop_hw[0]} pixels",
-                why=f"{model.name} takes {model.input.side}x{model.input.side}",
+                why=f"{model.name} takes {width}x{height}",
                 remedy="use recipe.with_side, or leave the recipe away for the model's own",
             )
         self.workers = workers

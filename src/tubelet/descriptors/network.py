@@ -120,11 +120,12 @@ class ClipNetwork:
         Shapes alone would do, but PyTorch's meta device imports its compiler: 2 s and 40 MB.
         """
         spec = self._model.input
+        height, width = spec.height_width
         try:
-            vectors = self(torch.zeros(_MEASURED, spec.channels, clip_length, spec.side, spec.side))
+            vectors = self(torch.zeros(_MEASURED, spec.channels, clip_length, height, width))
         except RuntimeError as error:
             raise UsageError(
-                f"{self._model.name} does not take clips of {clip_length} frames of {spec.side}x{spec.side}",
+                f"{self._model.name} does not take clips of {clip_length} frames of {width}x{height}",
                 why=str(error).splitlines()[0],
                 remedy=f"use clip_length={spec.clip_length}, or create the model with another one",
             ) from error

@@ -28,11 +28,12 @@ clip.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tubelet.models.contract import VideoModel
 from tubelet.models.plain import Conv, PlainNet, Pool
-from tubelet.models.spec import Paper
+from tubelet.models.spec import Paper, Source
 
 PAPER = Paper(
     title="Learning Spatiotemporal Features with 3D Convolutional Networks",
@@ -40,6 +41,11 @@ PAPER = Paper(
     year=2015,
     arxiv="1412.0767",
     section="3.3",
+)
+
+SOURCE = Source(
+    origin="facebook/C3D, C3D-v1.0: c3d_sport1m_feature_extractor_frm.prototxt, c3d_ucf101_finetuning_train.prototxt, "
+    "pool3d_layer.cpp (ceil mode)",
 )
 
 LAYERS = (
@@ -65,7 +71,7 @@ def c3d(
     *,
     width: float = 1.0,
     clip_length: int = 16,
-    side: int = 112,
+    side: int | Sequence[int] = 112,
     batch_norm: bool = False,
     dropout: float = 0.5,
 ) -> VideoModel:
@@ -82,7 +88,7 @@ def c3d(
     clip_length
         Frames per clip; pooling windows take what is there.
     side
-        Height and width of the crop in pixels.
+        Height and width of the square crop in pixels, or (height, width) of whole frames, which are then not cropped.
     batch_norm
         Normalize convolutions before ReLU; not in the paper.
     dropout
@@ -102,6 +108,7 @@ def c3d(
         num_classes=num_classes,
         **options,
         paper=PAPER,
+        source=SOURCE,
         recipe="c3d_sports1m",
         options=options,
     )

@@ -17,7 +17,8 @@ _LABELS_SHOWN = 30
 def model_card(model: VideoModel, parameters: int, weights_sha256: str) -> str:
     """Markdown with the YAML head that model hubs read; everything in it comes from the model itself."""
     spec, paper = model.input, model.paper
-    clip = f"{spec.clip_length} frames of {spec.side} × {spec.side} pixels, {spec.modality}"
+    height, width = spec.height_width
+    clip = f"{spec.clip_length} frames of {height} × {width} pixels, {spec.modality}"
     options = ", ".join(f"{name}={json.dumps(value)}" for name, value in model.options.items())
     recipe = spec.recipe if model.recipe is None else f"{model.recipe.name} ({model.recipe.hash[:12]}…)"
     lines = [

@@ -89,6 +89,21 @@ def kernel_depths(option: str, value: object, count: int) -> tuple[int, ...]:
     return depths
 
 
+def pixels(option: str, value: object) -> int | tuple[int, int]:
+    """``value`` as the side of a square, or as (height, width).
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return positive_int(option, value)
+    if len(value) != 2:
+        raise UsageError(f"{option}={value!r} is neither one number of pixels nor height and width")
+    return positive_int(option, value[0]), positive_int(option, value[1])
+
+
 def scaled(channels: int, width: float) -> int:
     """``channels`` times ``width``, rounded to the nearest whole number, at least one."""
     return max(1, round(channels * width))

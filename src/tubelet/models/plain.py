@@ -16,17 +16,18 @@ from torch import Tensor, nn
 from tubelet.models.contract import VideoModel, Weighted
 from tubelet.models.initialization import gaussian, he
 from tubelet.models.layers import Conv3d, MaxPool3d, relu
-from tubelet.models.options import boolean, fraction, positive_float, positive_int, scaled
-from tubelet.models.spec import InputSpec, Paper
+from tubelet.models.options import boolean, fraction, pixels, positive_float, positive_int, scaled
+from tubelet.models.spec import InputSpec, Paper, Source
 
 
 @dataclass(frozen=True)
 class Conv:
-    """A row of the table: depth × 3 × 3 convolution, stride 1, padded to keep the size, then ReLU."""
+    """A row of the table: depth × side × side convolution, stride 1, padded to keep the size, then ReLU."""
 
     name: str
     channels: int
     depth: int = 3
+    side: int = 3
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,16 @@ class PlainNet(VideoModel):
         Outputs of fc8.
     width
         Factor on all channels and on fc.
-    clip_length, side
-        Frames per clip; height and width in pixels.
+    clip_length
+        Frames per clip.
+    side
+        Height and width of a square crop in pixels, or (height, width) of whole frames.
     batch_norm
         Normalize each convolution's output before its ReLU (the convolutions then have no bias). The fully
         connected layers stay as they are, so that fc6 is a descriptor of the clip alone.
     dropout
         Share of fc6 and fc7 that training drops.
-    paper, recipe, options
+    paper, source, recipe, options
         See `VideoModel` and `InputSpec`.
 
     Notes
@@ -79,40 +82,43 @@ class PlainNet(VideoModel):
         num_classes: int,
         width: float,
         clip_length: int,
-        side: int,
+        side: int | Sequence[int],
         batch_norm: bool,
         dropout: float,
         paper: Paper,
+        source: Source,
         recipe: str,
         options: Mapping[str, Any],
     ) -> None:
         width = positive_float("width", width)
-        time, space = positive_int("clip_length", clip_length), positive_int("side", side)
+        clip = InputSpec("rgb", 3, positive_int("clip_length", clip_length), 1, pixels("side", side), recipe)
         super().__init__(
             name,
             num_classes=num_classes,
-            options=options,
-            input=InputSpec("rgb", 3, time, 1, space, recipe),
+            options={**options, "side": list(clip.side) if isinstance(clip.side, tuple) else clip.side},
+            input=clip,
             layer_names=(*(row.name for row in rows), "fc6", "fc7", "fc8", "prob"),
             head_name="fc8",
             paper=paper,
+            source=source,
         )
         self.rows = tuple(rows)
         self.batch_norm = boolean("batch_norm", batch_norm)
-        channels = 3
+        channels, time, height, across = clip.shape
         for row in rows:
             if isinstance(row, Conv):
                 out = scaled(row.channels, width)
-                conv = Conv3d(channels, out, (row.depth, 3, 3), padding=(row.depth // 2, 1, 1), bias=not batch_norm)
-                self.add_module(row.name, conv)
+                kernel = (row.depth, row.side, row.side)
+                padding = (row.depth // 2, row.side // 2, row.side // 2)
+                self.add_module(row.name, Conv3d(channels, out, kernel, padding=padding, bias=not batch_norm))
                 if batch_norm:
                     self.add_module(f"{row.name}_bn", nn.BatchNorm3d(out))
                 channels = out
             else:
                 self.add_module(row.name, MaxPool3d(row.depth))
-                time, space = ceil(time / row.depth), ceil(space / 2)
+                time, height, across = ceil(time / row.depth), ceil(height / 2), ceil(across / 2)
         units = scaled(fc, width)
-        self.fc6 = nn.Linear(channels * time * space * space, units)
+        self.fc6 = nn.Linear(channels * time * height * across, units)
         self.fc7 = nn.Linear(units, units)
         self.fc8 = nn.Linear(units, self.num_classes)
         self.dropout = nn.Dropout(fraction("dropout", dropout))

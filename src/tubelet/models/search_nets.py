@@ -30,7 +30,20 @@ c3d_decreasing   7 5 5 3 3     18,189,157         31.747
 
 at 101 classes. The paper says that pooling has stride 1 (a slip: the released files and its own parameter
 count need stride 2) and that the depths cost 17 thousand parameters a step (it forgets the input channels:
-3.1 million). Appendix A's net-64, net-128 and net-256 are c3d_depth3 with ``side`` 56, 112 and 224.
+3.1 million).
+
+What else the paper tried is options of c3d_depth3 (and of c3d_depth1):
+
+============================ ==================== ============= ====================
+network                      options              parameters    multiply-adds (10⁹)
+============================ ==================== ============= ====================
+appendix A's net-64          side=56              11,153,509          4.832
+its net-256                  side=224             34,746,469         77.023
+5×5 kernels, depth-1         kernel=5             17,100,517         17.835
+5×5 kernels, depth-3         kernel=5             25,711,717         53.480
+whole frames of UCF101       side=(240, 320)      50,999,397        117.893
+whole frames, resized        side=(128, 171)      21,639,269         33.853
+============================ ==================== ============= ====================
 """
 
 from __future__ import annotations
@@ -39,10 +52,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from tubelet.errors import UsageError
 from tubelet.models.c3d import PAPER as C3D_PAPER
 from tubelet.models.contract import VideoModel
-from tubelet.models.options import kernel_depths
+from tubelet.models.options import kernel_depths, positive_int
 from tubelet.models.plain import Conv, PlainNet, Pool
+from tubelet.models.spec import Source
 
 PAPER = replace(C3D_PAPER, section="3.1-3.2")
 
@@ -58,10 +73,22 @@ _CHANNELS = (64, 128, 256, 256, 256)
 _FC = 2048
 
 
-def _rows(depths: Sequence[int]) -> list[Conv | Pool]:
+_ORIGIN = (
+    "facebook/C3D, C3D-v1.0: conv3d_ucf101_train.prototxt (depth 3; pooling in strides of 2, where the text says 1), "
+    "with the depths of section 3.1; these cost 3,100,032 parameters a step, not the 17 thousand that the text says"
+)
+_PRINTED = {
+    "c3d_depth3": {"parameters": "17.5 M", "parameters at side 56": "11.1 M", "parameters at side 224": "34.8 M"},
+}
+
+
+def _rows(depths: Sequence[int], kernel: object) -> list[Conv | Pool]:
+    side = positive_int("kernel", kernel)
+    if side not in (3, 5):
+        raise UsageError(f"kernel={kernel!r} is neither 3 nor 5")
     rows: list[Conv | Pool] = []
     for stage, (channels, depth) in enumerate(zip(_CHANNELS, depths, strict=True), start=1):
-        rows.append(Conv(f"conv{stage}a", channels, depth))
+        rows.append(Conv(f"conv{stage}a", channels, depth, side))
         rows.append(Pool(f"pool{stage}", depth=1 if stage == 1 else 2))
     return rows
 
@@ -72,7 +99,8 @@ def search_net(
     *,
     width: float = 1.0,
     clip_length: int = 16,
-    side: int = 112,
+    side: int | Sequence[int] = 112,
+    kernel: int = 3,
     batch_norm: bool = False,
     dropout: float = 0.5,
 ) -> VideoModel:
@@ -83,6 +111,8 @@ def search_net(
 
     Parameters
     ----------
+    kernel
+        Rows and columns of all kernels: 3, or the 5 that section 3.2 tried.
     num_classes, width, clip_length, side, batch_norm, dropout
         As for `tubelet.models.c3d.c3d`.
     """
@@ -95,13 +125,14 @@ def search_net(
     }
     return PlainNet(
         name,
-        _rows(_DEPTHS[name]),
+        _rows(_DEPTHS[name], kernel),
         _FC,
         num_classes=num_classes,
         **options,
         paper=PAPER,
+        source=Source(origin=_ORIGIN, printed=_PRINTED.get(name, {})),
         recipe="c3d_channel_mean",
-        options=options,
+        options={**options, "kernel": kernel},
     )
 
 
@@ -112,7 +143,8 @@ def c3d_small(
     depth: int | Sequence[int] = 3,
     width: float = 0.25,
     clip_length: int = 16,
-    side: int = 56,
+    side: int | Sequence[int] = 56,
+    kernel: int = 3,
     batch_norm: bool = True,
     dropout: float = 0.2,
 ) -> VideoModel:
@@ -129,8 +161,8 @@ def c3d_small(
     dropout
         0.2, not the paper's 0.5: in 300 steps of 24 synthetic motion clips it reached 87 % of 400 unseen ones
         where 0.5 reached 79 % (one seed each, all else equal).
-    num_classes, width, clip_length, side, batch_norm
-        As for `tubelet.models.c3d.c3d`.
+    num_classes, width, clip_length, side, kernel, batch_norm
+        As for `search_net`.
     """
     depths = kernel_depths("depth", depth, len(_CHANNELS))
     options: dict[str, Any] = {
@@ -142,11 +174,15 @@ def c3d_small(
     }
     return PlainNet(
         name,
-        _rows(depths),
+        _rows(depths, kernel),
         _FC,
         num_classes=num_classes,
         **options,
         paper=replace(PAPER, section="3.1-3.2, made small here"),
+        source=Source(
+            origin="made here out of c3d_depth3",
+            choices=("a quarter of the channels, half the side, batch normalization, less dropout, RGB in [-1, 1]",),
+        ),
         recipe="c3d_small",
-        options={"depth": list(depths), **options},
+        options={"depth": list(depths), **options, "kernel": kernel},
     )

@@ -25,7 +25,8 @@ class InputSpec:
     step_frames
         Video frames from one clip frame to the next (1: consecutive).
     side
-        Height and width in pixels.
+        Pixels: the length of the sides of a square, cut out of frames as the recipe says, or (height, width) of
+        whole frames.
     recipe
         Name of the published recipe that makes such clips, see ``tubelet.clips.recipes.get_recipe``.
     segments
@@ -36,7 +37,7 @@ class InputSpec:
     channels: int
     clip_length: int
     step_frames: int
-    side: int
+    side: int | tuple[int, int]
     recipe: str
     segments: int = 1
 
@@ -46,9 +47,14 @@ class InputSpec:
         return self.clip_length * self.segments
 
     @property
+    def height_width(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self.side if isinstance(self.side, tuple) else (self.side, self.side)
+
+    @property
     def shape(self) -> tuple[int, int, int, int]:
         """(C, T, H, W) of one input."""
-        return (self.channels, self.frames, self.side, self.side)
+        return (self.channels, self.frames, *self.height_width)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready fields."""
