@@ -31,9 +31,15 @@ _BUILDERS = {
     "c3d_depth7": "tubelet.models.search_nets:search_net",
     "c3d_increasing": "tubelet.models.search_nets:search_net",
     "c3d_small": "tubelet.models.search_nets:c3d_small",
+    "densenet3d_121": "tubelet.models.densenet3d:densenet3d",
+    "densenet3d_169": "tubelet.models.densenet3d:densenet3d",
+    "densenet_121": "tubelet.models.densenet:densenet",
+    "densenet_169": "tubelet.models.densenet:densenet",
     "res3d_18": "tubelet.models.res3d:res3d",
     "res3d_34": "tubelet.models.res3d:res3d",
     "sr18": "tubelet.models.res3d:sr18",
+    "t3d_121": "tubelet.models.t3d:t3d",
+    "t3d_169": "tubelet.models.t3d:t3d",
 }
 
 DEFAULT_CLASSES = 101  # UCF101, on which the papers' networks are compared

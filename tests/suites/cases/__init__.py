@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from suites.case import Case
-from suites.cases import c3d, res3d
+from suites.cases import c3d, res3d, t3d
 
-CASES: dict[str, Case] = {**c3d.CASES, **res3d.CASES}
+CASES: dict[str, Case] = {**c3d.CASES, **res3d.CASES, **t3d.CASES}
