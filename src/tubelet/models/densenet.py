@@ -146,10 +146,8 @@ class DenseNet(VideoModel):
         Dense layers in blocks 1 to 4.
     drop_rate
         Share of each dense layer's new values that training drops.
-    transition
-        Makes what stands between blocks; by default half the channels after the paper.
-    transition_name
-        Its layers are called so, with the stage's number.
+    transition, transition_name
+        Makes what stands between blocks, by default half the channels; called so, with the stage's number.
     num_classes, input, paper, source, options
         See `VideoModel`.
 
@@ -259,7 +257,7 @@ def densenet(
     clip_length: int = 1,
     side: int = 224,
 ) -> VideoModel:
-    """DenseNet-121 or -169 by its name, the network of ImageNet; the table is at the head of this module.
+    """DenseNet-121 or -169 of ImageNet, by its name; the table is at the head of this module.
 
     Parameters
     ----------
