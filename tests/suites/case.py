@@ -42,7 +42,7 @@ class Case:
     forward
         The second implementation.
     may_be_negative
-        Layers besides the head whose activations are not rectified.
+        Layers besides the head whose activations are not rectified: what a hook sees is what ``features`` gives.
     unseen
         Layers that are no submodule's output; the file of tests about the paper says where their values come from.
     """

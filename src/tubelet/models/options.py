@@ -72,6 +72,19 @@ def boolean(option: str, value: object) -> bool:
     return value
 
 
+def whole_numbers(option: str, value: object, count: int) -> tuple[int, ...]:
+    """``value`` as ``count`` whole numbers of at least one.
+
+    Raises
+    ------
+    UsageError
+        If it is no such sequence.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != count:
+        raise UsageError(f"{option}={value!r} is not {count} whole numbers")
+    return tuple(positive_int(option, number) for number in value)
+
+
 def kernel_depths(option: str, value: object, count: int) -> tuple[int, ...]:
     """``value`` as ``count`` odd kernel depths in frames; one number serves all layers.
 
