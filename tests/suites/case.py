@@ -43,6 +43,10 @@ class Case:
         The second implementation.
     may_be_negative
         Layers besides the head whose activations are not rectified.
+    unseen
+        Layers whose activation is not the output of one submodule, besides "prob" and "pool5".
+    untrained_by_forward
+        First parts of parameter names that the logits do not depend on; the paper's own test trains them.
     """
 
     small: dict[str, Any]
@@ -50,6 +54,8 @@ class Case:
     cost: Callable[[int, dict[str, Any]], tuple[int, int]]
     forward: Forward
     may_be_negative: frozenset[str] = frozenset()
+    unseen: frozenset[str] = frozenset()
+    untrained_by_forward: frozenset[str] = frozenset()
 
 
 class Tally:

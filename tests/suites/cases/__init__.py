@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from suites.case import Case
-from suites.cases import c3d, res3d
+from suites.cases import alexnet, beyond_short_snippets, c3d, lrcn, lstm_composite, res3d
 
-CASES: dict[str, Case] = {**c3d.CASES, **res3d.CASES}
+CASES: dict[str, Case] = {
+    **alexnet.CASES,
+    **beyond_short_snippets.CASES,
+    **c3d.CASES,
+    **lrcn.CASES,
+    **lstm_composite.CASES,
+    **res3d.CASES,
+}
