@@ -29,7 +29,7 @@ def test_listing_needs_no_torch() -> None:
     ("name", "options", "message"),
     [
         ("c3d_smal", {}, "there is no model 'c3d_smal'; did you mean 'c3d_small'"),
-        ("zzz", {}, "the models are: c3d, "),
+        ("zzz", {}, "the models are: alexnet, c3d, "),
         ("c3d", {"widht": 2}, "c3d has no option 'widht'; did you mean 'width'"),
         ("c3d", {"qqq": 2}, "its options are: width, clip_length, side, batch_norm, dropout"),
         ("res3d_18", {"dropout": 0.5}, "res3d_18 has no option 'dropout'"),

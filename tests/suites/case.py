@@ -45,6 +45,8 @@ class Case:
         Layers besides the head whose activations are not rectified: what a hook sees is what ``features`` gives.
     unseen
         Layers that are no submodule's output; the file of tests about the paper says where their values come from.
+    untrained_by_forward
+        First parts of parameter names that the logits do not depend on; the paper's own test trains them.
     """
 
     small: dict[str, Any]
@@ -53,6 +55,7 @@ class Case:
     forward: Forward
     may_be_negative: frozenset[str] = frozenset()
     unseen: frozenset[str] = frozenset()
+    untrained_by_forward: frozenset[str] = frozenset()
 
 
 class Tally:

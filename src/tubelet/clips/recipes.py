@@ -24,6 +24,8 @@ RECIPES: Mapping[str, str] = {
     "deepvideo": "DeepVideo: 170 out of 200 x 200, RGB 0-255 minus 117 (Karpathy et al. 2014)",
     "caffenet": "Caffe's reference networks and SqueezeNet: whole frame at 256 x 256 cropped to 227, BGR 0-255 minus "
     "(104, 117, 123)",
+    "lrcn_rgb": "LRCN: 320 x 240 cropped to 227, BGR 0-255 minus (103.939, 116.779, 128.68), the third as released "
+    "(sequence_input_layer.py)",
     "two_stream_rgb": "Two-Stream's spatial net: shorter side 256 (frames of 4:3) cropped to 224, RGB 0-255 minus "
     "(123.68, 116.78, 103.94)",
     "tsn_rgb": "TSN with BN-Inception: 340 x 256 cropped to 224, BGR 0-255 minus (104, 117, 123) (Caffe release)",
@@ -45,6 +47,7 @@ _VALUES = {
     "c3d_small": Recipe("", (56, 56), (56, 56), "rgb", (127.5, 127.5, 127.5), scale=1 / 127.5),
     "deepvideo": Recipe("", (200, 200), (170, 170), "rgb", (117.0, 117.0, 117.0)),
     "caffenet": Recipe("", (256, 256), (227, 227), "bgr", _IMAGENET_BGR),
+    "lrcn_rgb": Recipe("", (240, 320), (227, 227), "bgr", (103.939, 116.779, 128.68)),
     "two_stream_rgb": Recipe("", (256, 341), (224, 224), "rgb", (123.68, 116.78, 103.94)),
     "tsn_rgb": Recipe("", (256, 340), (224, 224), "bgr", _IMAGENET_BGR),
     "tsn_rgb_torch": Recipe("", (256, 340), (224, 224), "bgr", (104.0, 117.0, 128.0)),

@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 # name → "module:function". The function takes (name, num_classes, *, options) and returns the network.
 _BUILDERS = {
+    "alexnet": "tubelet.models.alexnet:alexnet",
     "c3d": "tubelet.models.c3d:c3d",
     "c3d_decreasing": "tubelet.models.search_nets:search_net",
     "c3d_depth1": "tubelet.models.search_nets:search_net",
@@ -31,10 +32,14 @@ _BUILDERS = {
     "c3d_depth7": "tubelet.models.search_nets:search_net",
     "c3d_increasing": "tubelet.models.search_nets:search_net",
     "c3d_small": "tubelet.models.search_nets:c3d_small",
+    "conv_pooling": "tubelet.models.beyond_short_snippets:conv_pooling",
     "densenet3d_121": "tubelet.models.densenet3d:densenet3d",
     "densenet3d_169": "tubelet.models.densenet3d:densenet3d",
     "densenet_121": "tubelet.models.densenet:densenet",
     "densenet_169": "tubelet.models.densenet:densenet",
+    "lrcn": "tubelet.models.lrcn:lrcn",
+    "lstm_composite": "tubelet.models.lstm_composite:lstm_composite",
+    "lstm_pooling": "tubelet.models.beyond_short_snippets:lstm_pooling",
     "mc2_18": "tubelet.models.res3d_mixed:mixed",
     "mc3_18": "tubelet.models.res3d_mixed:mixed",
     "mc4_18": "tubelet.models.res3d_mixed:mixed",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from suites.case import Case
-from suites.cases import c3d, p3d, res3d, t3d, tsn
+from suites.cases import alexnet, beyond_short_snippets, c3d, lrcn, lstm_composite, p3d, res3d, t3d, tsn
 
 CASES: dict[str, Case] = {
+    **alexnet.CASES,
+    **beyond_short_snippets.CASES,
     **c3d.CASES,
+    **lrcn.CASES,
+    **lstm_composite.CASES,
     **p3d.CASES,
     **res3d.CASES,
     **t3d.CASES,
