@@ -43,6 +43,8 @@ class Case:
         The second implementation.
     may_be_negative
         Layers besides the head whose activations are not rectified.
+    unseen
+        Layers that are no submodule of that name, so that no hook sees them.
     """
 
     small: dict[str, Any]
@@ -50,6 +52,7 @@ class Case:
     cost: Callable[[int, dict[str, Any]], tuple[int, int]]
     forward: Forward
     may_be_negative: frozenset[str] = frozenset()
+    unseen: frozenset[str] = frozenset()
 
 
 class Tally:

@@ -151,7 +151,7 @@ class Lrn(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalize ``input`` (N, C, T, H, W); the shape stays. Computed in float32 on whatever device."""
-        with torch.autocast(input.device.type, enabled=False):
+        with _without_autocast(input.device):
             return F.local_response_norm(input.float(), self.size, self.alpha, self.beta, self.k).to(input.dtype)
 
     def extra_repr(self) -> str:
@@ -171,11 +171,16 @@ class Lstm(nn.LSTM):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(N, T, D) and optional (h, c), each (layers, N, H) → (N, T, H) and the last (h, c)."""
         dtype = next(self.parameters()).dtype
-        with torch.autocast(input.device.type, enabled=False):
+        with _without_autocast(input.device):
             if state is not None:
                 state = (state[0].to(dtype), state[1].to(dtype))
             result: tuple[Tensor, tuple[Tensor, Tensor]] = super().forward(input.to(dtype), state)
         return result
+
+
+def _without_autocast(device: torch.device) -> torch.autocast:
+    # The meta device, on which shapes and costs are counted, knows no autocast.
+    return torch.autocast("cpu" if device.type == "meta" else device.type, enabled=False)
 
 
 def relu(x: Tensor) -> Tensor:

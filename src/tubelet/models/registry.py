@@ -31,9 +31,17 @@ _BUILDERS = {
     "c3d_depth7": "tubelet.models.search_nets:search_net",
     "c3d_increasing": "tubelet.models.search_nets:search_net",
     "c3d_small": "tubelet.models.search_nets:c3d_small",
+    "deepvideo_early": "tubelet.models.deepvideo:deepvideo_early",
+    "deepvideo_late": "tubelet.models.deepvideo:deepvideo_late",
+    "deepvideo_multires": "tubelet.models.deepvideo:deepvideo_multires",
+    "deepvideo_single": "tubelet.models.deepvideo:deepvideo_single",
+    "deepvideo_slow": "tubelet.models.deepvideo:deepvideo_slow",
     "res3d_18": "tubelet.models.res3d:res3d",
     "res3d_34": "tubelet.models.res3d:res3d",
+    "squeezenet": "tubelet.models.squeezenet:squeezenet",
     "sr18": "tubelet.models.res3d:sr18",
+    "two_stream_spatial": "tubelet.models.two_stream:two_stream_spatial",
+    "two_stream_temporal": "tubelet.models.two_stream:two_stream_temporal",
 }
 
 DEFAULT_CLASSES = 101  # UCF101, on which the papers' networks are compared

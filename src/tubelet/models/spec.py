@@ -102,5 +102,5 @@ class Source:
 
 
 def descriptor_layer(layer_names: Sequence[str]) -> str:
-    """The layer that the papers describe videos with: fc6 of C3D, pool5 of Res3D."""
-    return "fc6" if "fc6" in layer_names else "pool5"
+    """The layer that videos are described with: fc6 of C3D, else the last before the classifier (pool5 of Res3D)."""
+    return "fc6" if "fc6" in layer_names else layer_names[-3]

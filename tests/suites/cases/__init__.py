@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from suites.case import Case
-from suites.cases import c3d, res3d
+from suites.cases import c3d, deepvideo, res3d, squeezenet, two_stream
 
-CASES: dict[str, Case] = {**c3d.CASES, **res3d.CASES}
+CASES: dict[str, Case] = {
+    **c3d.CASES,
+    **deepvideo.CASES,
+    **res3d.CASES,
+    **squeezenet.CASES,
+    **two_stream.CASES,
+}
