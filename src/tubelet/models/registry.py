@@ -33,6 +33,11 @@ _BUILDERS = {
     "c3d_increasing": "tubelet.models.search_nets:search_net",
     "c3d_small": "tubelet.models.search_nets:c3d_small",
     "conv_pooling": "tubelet.models.beyond_short_snippets:conv_pooling",
+    "deepvideo_early": "tubelet.models.deepvideo:deepvideo_early",
+    "deepvideo_late": "tubelet.models.deepvideo:deepvideo_late",
+    "deepvideo_multires": "tubelet.models.deepvideo:deepvideo_multires",
+    "deepvideo_single": "tubelet.models.deepvideo:deepvideo_single",
+    "deepvideo_slow": "tubelet.models.deepvideo:deepvideo_slow",
     "densenet3d_121": "tubelet.models.densenet3d:densenet3d",
     "densenet3d_169": "tubelet.models.densenet3d:densenet3d",
     "densenet_121": "tubelet.models.densenet:densenet",
@@ -56,6 +61,7 @@ _BUILDERS = {
     "rmc3_18": "tubelet.models.res3d_mixed:mixed",
     "rmc4_18": "tubelet.models.res3d_mixed:mixed",
     "rmc5_18": "tubelet.models.res3d_mixed:mixed",
+    "squeezenet": "tubelet.models.squeezenet:squeezenet",
     "sr10": "tubelet.models.res3d:sr",
     "sr16": "tubelet.models.res3d:sr",
     "sr18": "tubelet.models.res3d:sr",
@@ -66,6 +72,8 @@ _BUILDERS = {
     "tsn_bn_inception": "tubelet.models.tsn:tsn_bn_inception",
     "tsn_resnet101": "tubelet.models.tsn:tsn_resnet",
     "tsn_resnet50": "tubelet.models.tsn:tsn_resnet",
+    "two_stream_spatial": "tubelet.models.two_stream:two_stream_spatial",
+    "two_stream_temporal": "tubelet.models.two_stream:two_stream_temporal",
 }
 
 DEFAULT_CLASSES = 101  # UCF101, on which the papers' networks are compared

@@ -126,5 +126,6 @@ def require_rgb(model: str, spec: InputSpec) -> None:
 
 
 def descriptor_layer(layer_names: Sequence[str]) -> str:
-    """The layer that the papers describe videos with: fc6 of C3D, pool5 of Res3D, global_pool of TSN."""
-    return next((layer for layer in ("fc6", "global_pool") if layer in layer_names), "pool5")
+    """The layer that videos are described with: fc6 of C3D, pool5 of Res3D, else the last map before the classifier."""
+    found = (layer for layer in ("fc6", "full6", "global_pool", "pool5") if layer in layer_names)
+    return next(found, layer_names[-3])

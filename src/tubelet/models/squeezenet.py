@@ -1,0 +1,213 @@
+"""SqueezeNet v1.0 on every frame of a clip (Iandola et al. 2016, table 1).
+
+======= =================================== ================ ============== ===============
+layer   operation                           output C × H × W parameters     multiply-adds
+======= =================================== ================ ============== ===============
+conv1   7×7, stride 2                       96 × 111 × 111           14,208     173,873,952
+pool1   3×3, 2, ceil                        96 × 55 × 55
+fire2   squeeze 16, expand 64 + 64          128 × 55 × 55            11,920      35,622,400
+fire3   squeeze 16, expand 64 + 64          128 × 55 × 55            12,432      37,171,200
+fire4   squeeze 32, expand 128 + 128        256 × 55 × 55            45,344     136,294,400
+pool4   3×3, 2, ceil                        256 × 27 × 27
+fire5   squeeze 32, expand 128 + 128        256 × 27 × 27            49,440      35,831,808
+fire6   squeeze 48, expand 192 + 192        384 × 27 × 27           104,880      76,142,592
+fire7   squeeze 48, expand 192 + 192        384 × 27 × 27           111,024      80,621,568
+fire8   squeeze 64, expand 256 + 256        512 × 27 × 27           188,992     137,355,264
+pool8   3×3, 2, ceil                        512 × 13 × 13
+fire9   squeeze 64, expand 256 + 256        512 × 13 × 13           197,184      33,226,752
+pool10  average over the frame              512
+conv10  1×1                                 classes                513 each        512 each
+======= =================================== ================ ============== ===============
+
+A fire module squeezes to few channels by a 1×1 convolution and expands by 1×1 and 3×3 (padded) convolutions side by
+side, whose outputs are concatenated, in this order. ReLU follows every convolution but conv10; poolings of 3×3
+windows round up. In all 735,424 parameters before conv10 and 1,248,424 at 1000 classes; 746,139,936
+multiply-adds before conv10.
+
+conv10 is the classifier: one 1×1 convolution whose maps are averaged. The mean of its outputs is its output on the
+mean, so here the maps are averaged first (pool10) and conv10 is a fully connected layer; its weights are those of the
+1×1 convolution. The released network (forresti/SqueezeNet, train_val.prototxt) moreover pads conv10 by one pixel,
+which scales its products by 169/225, and rectifies its outputs before they are averaged. Neither is done here: logits
+would be cut off at zero, and with the released weights the right class was among the first five for 14 and 14 of 18
+videos of two UCF101 classes without ReLU, 10 and 14 with it (means over every fourth frame of hair drying and of
+candles; tests/models/test_squeezenet.py looks again).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tubelet.models.contract import VideoModel, Weighted
+from tubelet.models.initialization import gaussian, xavier
+from tubelet.models.layers import CaffePool, Conv3d, relu
+from tubelet.models.options import fraction, positive_float, positive_int, scaled
+from tubelet.models.spec import InputSpec, Paper, Source
+
+PAPER = Paper(
+    title="SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
+    authors="Forrest N. Iandola, Song Han, Matthew W. Moskewicz, Khalid Ashraf, William J. Dally, Kurt Keutzer",
+    year=2016,
+    arxiv="1602.07360",
+    section="table 1",
+)
+
+_SOURCE = Source(
+    origin="train_val.prototxt of forresti/SqueezeNet (SqueezeNet_v1.0), and the shapes of its released weights",
+    choices=("conv10 is neither padded nor rectified before its average, unlike the released network's",),
+    printed={"parameters, 1000 classes": "1,248,424"},
+)
+
+# name → channels of squeeze and of each expand convolution
+_FIRES = {
+    "fire2": (16, 64),
+    "fire3": (16, 64),
+    "fire4": (32, 128),
+    "fire5": (32, 128),
+    "fire6": (48, 192),
+    "fire7": (48, 192),
+    "fire8": (64, 256),
+    "fire9": (64, 256),
+}
+_POOLED = ("conv1", "fire4", "fire8")
+
+
+class Fire(nn.Module):
+    """A 1×1 convolution to ``squeeze`` channels, then 1×1 and 3×3 ones to ``expand`` channels each, side by side."""
+
+    def __init__(self, channels: int, squeeze: int, expand: int) -> None:
+        super().__init__()
+        self.squeeze = Conv3d(channels, squeeze, 1)
+        self.expand1x1 = Conv3d(squeeze, expand, 1)
+        self.expand3x3 = Conv3d(squeeze, expand, (1, 3, 3), padding=(0, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) → (N, 2·expand, T, H, W), not negative."""
+        x = relu(self.squeeze(x))
+        return relu(torch.cat((self.expand1x1(x), self.expand3x3(x)), 1))
+
+
+class SqueezeNet(VideoModel):
+    """The network of this module's table, for clips of any length and side; logits are means over the frames.
+
+    Parameters
+    ----------
+    name
+        The registry's name.
+    width
+        Factor on all channels.
+    dropout
+        Share of fire9's outputs that training drops.
+    num_classes, clip_length, side, options
+        See `VideoModel` and `InputSpec`.
+
+    Notes
+    -----
+    Convolutions start after Caffe's ``xavier``, conv10 gaussian with standard deviation 0.01, biases at 0
+    [train_val.prototxt].
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        num_classes: int,
+        width: float,
+        clip_length: int,
+        side: int,
+        dropout: float,
+        options: Mapping[str, Any],
+    ) -> None:
+        width, length = positive_float("width", width), positive_int("clip_length", clip_length)
+        trunk = [
+            name
+            for layer in ("conv1", *_FIRES)
+            for name in ([layer, _pool_after(layer)] if layer in _POOLED else [layer])
+        ]
+        super().__init__(
+            name,
+            num_classes=num_classes,
+            options=options,
+            input=InputSpec("rgb", 3, length, 1, positive_int("side", side), "caffenet"),
+            layer_names=(*trunk, "pool10", "conv10", "prob"),
+            head_name="conv10",
+            paper=PAPER,
+            source=_SOURCE,
+            any_size=True,
+        )
+        self.trunk = tuple(trunk)
+        channels = scaled(96, width)
+        self.conv1 = Conv3d(3, channels, (1, 7, 7), (1, 2, 2))
+        for layer, (squeeze, expand) in _FIRES.items():
+            self.add_module(layer, Fire(channels, scaled(squeeze, width), scaled(expand, width)))
+            channels = 2 * scaled(expand, width)
+        for layer in _POOLED:
+            self.add_module(_pool_after(layer), CaffePool("max", (1, 3, 3), (1, 2, 2)))
+        self.conv10 = nn.Linear(channels, self.num_classes)
+        self.dropout = nn.Dropout(fraction("dropout", dropout))
+
+    def activations(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield (layer name, activation) in the order of ``layer_names``, see `VideoModel.activations`."""
+        for name in self.trunk:
+            x = self.get_submodule(name)(x)
+            if name == "conv1":
+                x = relu(x)
+            yield name, x
+        x = self.dropout(x).mean((3, 4), keepdim=True)
+        yield "pool10", x
+        x = self.conv10(x.mean((2, 3, 4)))
+        yield "conv10", x
+        yield "prob", x.softmax(1)
+
+    def initialize_layer(self, name: str, layer: Weighted, generator: torch.Generator) -> None:
+        """Starting weights of one layer, see the class's notes."""
+        if name == "conv10":
+            gaussian(layer, 0.01, 0.0, generator)
+        else:
+            xavier(layer, 0.0, generator)
+
+
+def squeezenet(
+    name: str,
+    num_classes: int,
+    *,
+    width: float = 1.0,
+    clip_length: int = 1,
+    side: int = 227,
+    dropout: float = 0.5,
+) -> VideoModel:
+    """SqueezeNet v1.0, frame by frame.
+
+    Parameters
+    ----------
+    name
+        The registry's name.
+    num_classes
+        Outputs of conv10 (the published network: 1000 for ImageNet).
+    width
+        Factor on all channels.
+    clip_length
+        Frames in a clip, each scored by itself; any other number is accepted too.
+    side
+        Height and width of the crop in pixels; any other size that leaves a row is accepted too.
+    dropout
+        Share of fire9's outputs dropped in training.
+    """
+    options = {"width": width, "clip_length": clip_length, "side": side, "dropout": dropout}
+    return SqueezeNet(
+        name,
+        num_classes=num_classes,
+        width=width,
+        clip_length=clip_length,
+        side=side,
+        dropout=dropout,
+        options=options,
+    )
+
+
+def _pool_after(layer: str) -> str:
+    """Pools have the number of the layer before: pool1 after conv1, pool4 after fire4."""
+    return f"pool{layer[-1]}"

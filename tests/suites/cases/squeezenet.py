@@ -1,0 +1,68 @@
+"""SqueezeNet v1.0 (README of the data's weights, and the released prototxt)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from suites.case import Case, Count, Tally, Weights
+from suites.cases.two_stream import overlapping_max
+
+_FIRES = ((2, 16, 64), (3, 16, 64), (4, 32, 128), (5, 32, 128), (6, 48, 192), (7, 48, 192), (8, 64, 256), (9, 64, 256))
+
+
+def _cost(classes: int, o: dict[str, Any]) -> tuple[int, int]:
+    tally = Tally(3, o["clip_length"], o["side"], o["side"])
+    tally.conv(int(96 * o["width"]), (1, 7, 7), (1, 2, 2), (0, 0, 0)).pool((1, 3, 3), (1, 2, 2))
+    for number, squeeze, expand in _FIRES:
+        tally.conv(int(squeeze * o["width"]), (1, 1, 1))
+        side = Tally(*tally.shape).conv(int(expand * o["width"]), (1, 1, 1))
+        tally.conv(int(expand * o["width"]), (1, 3, 3))
+        tally.parameters += side.parameters
+        tally.macs += side.macs
+        tally.shape[0] *= 2
+        if number in (4, 8):
+            tally.pool((1, 3, 3), (1, 2, 2))
+    tally.shape = tally.shape[:1]
+    tally.linear(classes)
+    return tally.parameters, tally.macs
+
+
+def maps_before_conv10(w: Weights, x: Tensor) -> Tensor:
+    """(N, 3, H, W) → fire9's maps, with 2-D convolutions."""
+
+    def conv(x: Tensor, name: str, **settings: int) -> Tensor:
+        kernels = w[f"{name}.weight"]
+        kernels = kernels.squeeze(2) if kernels.dim() == 5 else kernels
+        return F.conv2d(x, kernels, w[f"{name}.bias"], **settings).clamp(min=0)
+
+    x = overlapping_max(conv(x, "conv1", stride=2))
+    for number, _, _ in _FIRES:
+        x = conv(x, f"fire{number}.squeeze")
+        x = torch.cat((conv(x, f"fire{number}.expand1x1"), conv(x, f"fire{number}.expand3x3", padding=1)), 1)
+        if number in (4, 8):
+            x = overlapping_max(x)
+    return x
+
+
+def _forward(w: Weights, x: Tensor, o: dict[str, Any]) -> Tensor:
+    scores = []
+    for frame in x.unbind(2):
+        # conv10 at every place, then the average of its maps.
+        maps = F.conv2d(maps_before_conv10(w, frame), w["conv10.weight"][..., None, None], w["conv10.bias"])
+        scores.append(maps.flatten(2).mean(2))
+    return torch.stack(scores).mean(0)
+
+
+CASES = {
+    "squeezenet": Case(
+        small={"width": 0.25, "side": 47, "clip_length": 2},
+        counts=(Count(1_248_424, classes=1000), Count(787_237)),
+        cost=_cost,
+        forward=_forward,
+        unseen=frozenset({"pool10"}),
+    ),
+}
