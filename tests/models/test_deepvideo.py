@@ -210,7 +210,7 @@ def test_impossible_options_are_said(name: str, options: dict[str, object], mess
 
 
 def test_weights_start_gaussian() -> None:
-    model = create_model("deepvideo_multires", 101, width=0.25)
+    model = create_model("deepvideo_multires", 101, width=0.125, side=94)
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv3d | nn.Linear):
             n = module.weight.numel()

@@ -208,7 +208,7 @@ def test_frames_that_leave_nothing_are_said(side: int) -> None:
 
 def test_the_smallest_side_that_is_taken_works() -> None:
     taken = []
-    for side in range(10, 70):
+    for side in range(28, 48):
         try:
             model = create_model("two_stream_spatial", 5, width=1 / 32, side=side).eval()
         except UsageError:
@@ -216,8 +216,8 @@ def test_the_smallest_side_that_is_taken_works() -> None:
         with torch.no_grad():
             assert model(torch.randn(1, *model.input.shape)).isfinite().all()
         taken.append(side)
-    assert taken[-1] == 69
-    assert taken == list(range(taken[0], 70))
+    assert taken[0] > 28
+    assert taken == list(range(taken[0], 48))
 
 
 def test_weights_start_gaussian() -> None:

@@ -77,6 +77,7 @@ CHOICES = (
 _MULTIRES = (
     "the streams have convolutions of their own",
     "half resolution is the mean of 2×2 pixels, and the middle begins at row and column 44 of 178",
+    "frames are resized to 209 and cropped to 178, in the proportion of the 200 and 170 that the paper states",
 )
 _ORIGIN = "close readings of the paper: its notation of the layers, its kernels in time and the sizes of its streams"
 
@@ -189,15 +190,11 @@ class DeepVideo(VideoModel):
         gaussian(layer, 0.01, 0.0, generator)
 
     def _views(self, x: Tensor) -> tuple[Tensor, ...]:
-        """What each stream sees of the clip."""
         if len(self.streams) == 1:
             return (x,)
-        half = self.input.side // 2
-        corner = (self.input.side - half) // 2
-        return (
-            F.avg_pool3d(x, (1, 2, 2)),
-            x[..., corner : corner + half, corner : corner + half],
-        )
+        half, corner = self.input.side // 2, (self.input.side - self.input.side // 2) // 2
+        context, fovea = F.avg_pool3d(x, (1, 2, 2)), x[..., corner : corner + half, corner : corner + half]
+        return context, fovea
 
     def _stream(self, stream: str, x: Tensor) -> Generator[tuple[str, Tensor], None, Tensor]:
         for layer, *_ in _CONVS:
@@ -233,57 +230,32 @@ def deepvideo_single(
         Share of fc6 and fc7 dropped in training.
     """
     options = {"width": width, "clip_length": clip_length, "side": side, "dropout": dropout}
-    return DeepVideo(
-        name, _input(clip_length, side), num_classes=num_classes, width=width, dropout=dropout, options=options
-    )
+    return _build(name, num_classes, options, _input(clip_length, side))
 
 
 def deepvideo_early(
     name: str, num_classes: int, *, width: float = 1.0, clip_length: int = 10, side: int = 170, dropout: float = 0.5
 ) -> VideoModel:
     """Early fusion: conv1 is as deep as the clip (T = 10 in the paper); options as for `deepvideo_single`."""
+    options = {"width": width, "clip_length": clip_length, "side": side, "dropout": dropout}
     clip = _input(clip_length, side)
-    return DeepVideo(
-        name,
-        clip,
-        ((clip.clip_length, 1),),
-        joined=True,
-        num_classes=num_classes,
-        width=width,
-        dropout=dropout,
-        options={"width": width, "clip_length": clip_length, "side": side, "dropout": dropout},
-    )
+    return _build(name, num_classes, options, clip, ((clip.clip_length, 1),), joined=True)
 
 
 def deepvideo_late(
     name: str, num_classes: int, *, width: float = 1.0, step_frames: int = 15, side: int = 170, dropout: float = 0.5
 ) -> VideoModel:
     """Late fusion: two frames, ``step_frames`` apart, that meet in fc6; other options as for `deepvideo_single`."""
-    return DeepVideo(
-        name,
-        _input(2, side, positive_int("step_frames", step_frames)),
-        joined=True,
-        num_classes=num_classes,
-        width=width,
-        dropout=dropout,
-        options={"width": width, "step_frames": step_frames, "side": side, "dropout": dropout},
-    )
+    options = {"width": width, "step_frames": step_frames, "side": side, "dropout": dropout}
+    return _build(name, num_classes, options, _input(2, side, positive_int("step_frames", step_frames)), joined=True)
 
 
 def deepvideo_slow(
     name: str, num_classes: int, *, width: float = 1.0, side: int = 170, dropout: float = 0.5
 ) -> VideoModel:
     """Slow fusion: 10 frames become 4, 2 and 1 in the first three convolutions; options as for `deepvideo_single`."""
-    return DeepVideo(
-        name,
-        _input(10, side),
-        ((4, 2), (2, 2), (2, 2)),
-        joined=True,
-        num_classes=num_classes,
-        width=width,
-        dropout=dropout,
-        options={"width": width, "side": side, "dropout": dropout},
-    )
+    options = {"width": width, "side": side, "dropout": dropout}
+    return _build(name, num_classes, options, _input(10, side), ((4, 2), (2, 2), (2, 2)), joined=True)
 
 
 def deepvideo_multires(
@@ -296,14 +268,30 @@ def deepvideo_multires(
     clip = _input(clip_length, side)
     if clip.side % 2:
         raise UsageError(f"side={side} is odd", why="one stream sees the frame at half its size", remedy="make it even")
+    options = {"width": width, "clip_length": clip_length, "side": side, "dropout": dropout}
+    return _build(name, num_classes, options, clip, multires=True)
+
+
+def _build(
+    name: str,
+    num_classes: int,
+    options: Mapping[str, Any],
+    clip: InputSpec,
+    time: tuple[tuple[int, int], ...] = (),
+    *,
+    joined: bool = False,
+    multires: bool = False,
+) -> VideoModel:
     return DeepVideo(
         name,
         clip,
-        multires=True,
+        time,
+        joined=joined,
+        multires=multires,
         num_classes=num_classes,
-        width=width,
-        dropout=dropout,
-        options={"width": width, "clip_length": clip_length, "side": side, "dropout": dropout},
+        width=options["width"],
+        dropout=options["dropout"],
+        options=options,
     )
 
 
