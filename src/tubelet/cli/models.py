@@ -96,9 +96,11 @@ def _print_one(info: ModelInfo) -> None:
     for layer in info.layers:
         shape = "×".join(map(str, layer.output_shape[1:]))
         table.add_row(layer.name, shape, f"{layer.parameters:,}", f"{layer.macs:,}")
-    rest = info.parameters - sum(layer.parameters for layer in info.layers)
-    if rest:
-        table.add_row("batch normalization", "", f"{rest:,}", "")
+    if info.norm_parameters:
+        table.add_row("batch normalization", "", f"{info.norm_parameters:,}", "")
+    used = {layer.name: layer.parameters for layer in info.layers}  # a layer that works twice has its weights once
+    if rest := info.parameters - info.norm_parameters - sum(used.values()):
+        table.add_row("not used for the logits", "", f"{rest:,}", "")
     table.add_row("total", "", f"{info.parameters:,}", f"{info.macs:,}", style="bold")
     console.print(table)
     console.print(

@@ -37,8 +37,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from tubelet.models.contract import VideoModel
-from tubelet.models.frame_net import Conv, FrameNet, Norm, Pool, Row, Start, frame_vectors, with_time
+from tubelet.models.frame_net import Conv, FrameNet, Norm, Pool, Row, Start
 from tubelet.models.options import boolean, fraction
+from tubelet.models.per_frame import frame_vectors, with_time
 from tubelet.models.spec import Paper, Source
 
 PAPER = Paper(

@@ -72,6 +72,12 @@ def layer_uses(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> 
     return tuple(uses)
 
 
+def norm_parameters(model: nn.Module) -> int:
+    """Scales and shifts of all batch normalizations."""
+    norms = (module for module in model.modules() if isinstance(module, nn.BatchNorm3d))
+    return sum(parameter.numel() for norm in norms for parameter in norm.parameters())
+
+
 def activation_bytes(model: VideoModel) -> int:
     """Bytes, in float32, of what all layers give out for one input: convolutions, poolings, norms, fully connected.
 

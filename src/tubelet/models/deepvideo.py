@@ -51,7 +51,7 @@ from tubelet.models.contract import VideoModel, Weighted
 from tubelet.models.initialization import gaussian
 from tubelet.models.layers import Conv3d, Lrn, MaxPool3d, relu
 from tubelet.models.options import fraction, positive_float, positive_int, scaled
-from tubelet.models.per_frame import as_activation, at_least_one, convolved, pooled, rows
+from tubelet.models.per_frame import at_least_one, convolved, frame_vectors, pooled, with_time
 from tubelet.models.spec import InputSpec, Paper, Source
 
 PAPER = Paper(
@@ -151,7 +151,7 @@ class DeepVideo(VideoModel):
         self.streams, self.joined = streams, joined
         for stream in self.streams:
             channels, frames = input.channels, input.clip_length
-            sizes = [input.side // len(self.streams)]
+            sizes = [input.height_width[0] // len(self.streams)]
             for index, (layer, out, kernel, stride, padding) in enumerate(_CONVS):
                 depth, step = time[index] if index < len(time) else (1, 1)
                 window = ((depth, kernel, kernel), (step, stride, stride), (0, padding, padding))
@@ -164,7 +164,7 @@ class DeepVideo(VideoModel):
                     self.add_module(f"{stream}pool{layer[-1]}", MaxPool3d(depth=1))
                     sizes.append(pooled(sizes[-1], 2, 2))
         inputs = channels * len(self.streams) * (frames if joined else 1)
-        self.fc6 = nn.Linear(inputs * at_least_one(sizes, input.side) ** 2, scaled(4096, width))
+        self.fc6 = nn.Linear(inputs * at_least_one(sizes, input.height_width[0]) ** 2, scaled(4096, width))
         self.fc7 = nn.Linear(self.fc6.out_features, self.fc6.out_features)
         self.fc8 = nn.Linear(self.fc7.out_features, self.num_classes)
         self.dropout = nn.Dropout(fraction("dropout", dropout))
@@ -175,10 +175,10 @@ class DeepVideo(VideoModel):
         for stream, view in zip(self.streams, self._views(x), strict=True):
             ends.append((yield from self._stream(stream, view)))
         x = torch.cat(ends, 1) if len(ends) > 1 else ends[0]
-        x = x.flatten(1) if self.joined else rows(x)
+        x = x.flatten(1) if self.joined else frame_vectors(x)
         for layer in (self.fc6, self.fc7):
             x = relu(layer(x))
-            yield "fc6" if layer is self.fc6 else "fc7", x if self.joined else as_activation(x)
+            yield "fc6" if layer is self.fc6 else "fc7", x if self.joined else with_time(x)
             x = self.dropout(x)
         # The mean of the frames' logits is the logits of their mean, which takes one product.
         x = self.fc8(x if self.joined else x.mean(1))
@@ -192,7 +192,8 @@ class DeepVideo(VideoModel):
     def _views(self, x: Tensor) -> tuple[Tensor, ...]:
         if len(self.streams) == 1:
             return (x,)
-        half, corner = self.input.side // 2, (self.input.side - self.input.side // 2) // 2
+        side = self.input.height_width[0]
+        half, corner = side // 2, (side - side // 2) // 2
         context, fovea = F.avg_pool3d(x, (1, 2, 2)), x[..., corner : corner + half, corner : corner + half]
         return context, fovea
 
@@ -266,7 +267,7 @@ def deepvideo_multires(
     Other options as for `deepvideo_single`. Raises UsageError for an odd ``side``.
     """
     clip = _input(clip_length, side)
-    if clip.side % 2:
+    if clip.height_width[0] % 2:
         raise UsageError(f"side={side} is odd", why="one stream sees the frame at half its size", remedy="make it even")
     options = {"width": width, "clip_length": clip_length, "side": side, "dropout": dropout}
     return _build(name, num_classes, options, clip, multires=True)

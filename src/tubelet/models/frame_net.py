@@ -165,13 +165,3 @@ class FrameNet(VideoModel):
         """Starting weights of one layer as its prototxt has them, see `Start`."""
         start = self.start
         gaussian(layer, start.stds.get(name, start.std), start.biases.get(name, start.bias), generator)
-
-
-def frame_vectors(x: Tensor) -> Tensor:
-    """Maps of each frame as one vector of it: (N, C, T, H, W) → (N, T, C·H·W)."""
-    return x.transpose(1, 2).flatten(2)
-
-
-def with_time(x: Tensor) -> Tensor:
-    """Vectors of each frame as `VideoModel.activations` hands them out: (N, T, D) → (N, D, T, 1, 1)."""
-    return x.transpose(1, 2)[..., None, None]

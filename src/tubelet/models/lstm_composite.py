@@ -31,10 +31,10 @@ from torch import Tensor, nn
 from tubelet.errors import UsageError
 from tubelet.models.alexnet import CAFFENET, caffenet_start
 from tubelet.models.contract import VideoModel, Weighted
-from tubelet.models.frame_net import frame_vectors
 from tubelet.models.initialization import gaussian, uniform
 from tubelet.models.layers import Lstm
 from tubelet.models.options import boolean, positive_int
+from tubelet.models.per_frame import frame_vectors
 from tubelet.models.recurrent import RecurrentNet
 from tubelet.models.spec import Paper, Source
 

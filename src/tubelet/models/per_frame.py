@@ -1,6 +1,6 @@
 """Fully connected layers on every frame of a clip, and the sizes that lead to them.
 
-Networks for single frames take clips too: their convolutions are one frame deep, and `rows` hands every frame's
+Networks for single frames take clips too: their convolutions are one frame deep, and `frame_vectors` hands every frame's
 features to an ``nn.Linear``, which works on the last axis.
 """
 
@@ -11,12 +11,12 @@ from torch import Tensor
 from tubelet.errors import UsageError
 
 
-def rows(x: Tensor) -> Tensor:
+def frame_vectors(x: Tensor) -> Tensor:
     """(N, C, T, H, W) → (N, T, C·H·W): one row per frame, in the order channels, rows, columns, as Caffe has it."""
     return x.transpose(1, 2).flatten(2)
 
 
-def as_activation(x: Tensor) -> Tensor:
+def with_time(x: Tensor) -> Tensor:
     """(N, T, D) → (N, D, T, 1, 1), the form in which ``VideoModel.activations`` yields what has a time axis."""
     return x.transpose(1, 2)[..., None, None]
 

@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tubelet.models.frame_net import FrameNet, Row, Start, frame_vectors, with_time
+from tubelet.models.frame_net import FrameNet, Row, Start
 from tubelet.models.frame_votes import checked_votes, combined_logits, frame_loss
 from tubelet.models.layers import Lstm
 from tubelet.models.options import fraction, positive_int
+from tubelet.models.per_frame import frame_vectors, with_time
 from tubelet.models.spec import Paper, Source
 
 

@@ -97,6 +97,8 @@ class ModelInfo:
         Names that ``features`` accepts.
     layers
         Shapes, parameters and multiply-adds of each layer with weights.
+    norm_parameters
+        Scales and shifts of batch normalization.
     activation_bytes
         What all layers give out for one input, in float32.
     receptive_field
@@ -113,6 +115,7 @@ class ModelInfo:
     input: InputSpec
     layer_names: tuple[str, ...]
     layers: tuple[LayerUse, ...]
+    norm_parameters: int
     activation_bytes: int
     receptive_field: tuple[int, int, int] | None
     paper: Paper
@@ -218,7 +221,7 @@ def model_info(name: str, num_classes: int = DEFAULT_CLASSES, **options: Any) ->
     UsageError
         As for `create_model`.
     """
-    from tubelet.models.counts import activation_bytes, layer_uses
+    from tubelet.models.counts import activation_bytes, layer_uses, norm_parameters
     from tubelet.models.receptive_field import receptive_fields
 
     model = build_meta(name, num_classes, options)
@@ -233,6 +236,7 @@ def model_info(name: str, num_classes: int = DEFAULT_CLASSES, **options: Any) ->
         input=model.input,
         layer_names=model.layer_names,
         layers=layers,
+        norm_parameters=norm_parameters(model),
         activation_bytes=activation_bytes(model),
         receptive_field=fields[-1].size if fields else None,
         paper=model.paper,

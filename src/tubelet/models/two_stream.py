@@ -48,7 +48,7 @@ from tubelet.models.contract import VideoModel, Weighted
 from tubelet.models.initialization import gaussian
 from tubelet.models.layers import CaffePool, Conv3d, Lrn, relu
 from tubelet.models.options import fraction, positive_float, positive_int, scaled
-from tubelet.models.per_frame import as_activation, at_least_one, convolved, pooled, rows
+from tubelet.models.per_frame import at_least_one, convolved, frame_vectors, pooled, with_time
 from tubelet.models.spec import InputSpec, Paper, Source
 
 PAPER = Paper(
@@ -129,7 +129,7 @@ class CnnM(VideoModel):
             paper=PAPER,
             source=source,
         )
-        channels, sizes = input.channels, [input.side]
+        channels, sizes = input.channels, [input.height_width[0]]
         for layer, out, kernel, stride, padding, pool in _CONVS:
             window = ((1, kernel, kernel), (1, stride, stride), (0, padding, padding))
             self.add_module(layer, Conv3d(channels, scaled(out, width), *window))
@@ -140,7 +140,7 @@ class CnnM(VideoModel):
             if pool:
                 self.add_module(f"pool{layer[-1]}", CaffePool("max", (1, 3, 3), (1, 2, 2)))
                 sizes.append(pooled(sizes[-1], 3, 2))
-        self.full6 = nn.Linear(channels * at_least_one(sizes, input.side) ** 2, scaled(4096, width))
+        self.full6 = nn.Linear(channels * at_least_one(sizes, input.height_width[0]) ** 2, scaled(4096, width))
         self.full7 = nn.Linear(self.full6.out_features, scaled(2048, width))
         self.fc8 = nn.Linear(self.full7.out_features, self.num_classes)
         self.task_heads = ("fc8", *(f"fc8_task{number}" for number in range(2, len(further) + 2)))
@@ -159,10 +159,10 @@ class CnnM(VideoModel):
             if pool is not None:
                 x = pool(x)
                 yield f"pool{layer[-1]}", x
-        x = relu(self.full6(rows(x)))
-        yield "full6", as_activation(x)
+        x = relu(self.full6(frame_vectors(x)))
+        yield "full6", with_time(x)
         x = relu(self.full7(self.dropout(x)))
-        yield "full7", as_activation(x)
+        yield "full7", with_time(x)
         # The mean of the frames' logits is the logits of their mean, which takes one product.
         x = self.fc8(self.dropout(x).mean(1))
         yield "fc8", x
