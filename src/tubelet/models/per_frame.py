@@ -1,7 +1,7 @@
 """Fully connected layers on every frame of a clip, and the sizes that lead to them.
 
-Networks for single frames take clips too: their convolutions are one frame deep, and `frame_vectors` hands every frame's
-features to an ``nn.Linear``, which works on the last axis.
+Networks for single frames take clips too: their convolutions are one frame deep, and `frame_vectors` hands every
+frame's features to an ``nn.Linear``, which works on the last axis.
 """
 
 from __future__ import annotations
