@@ -50,6 +50,9 @@ def kind_of(path: Path) -> Kind:
         raise _refusal(path, error.strerror or str(error), "check that it can be read") from error
     if not head:
         raise _refusal(path, "it is empty", "copy or download it again")
+    # First of all: a header of 640 bytes is announced by the two bytes that a pickle begins with.
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER:
+        return "safetensors"
     if head.startswith(b"PK\x03\x04") or _PICKLE.match(head):
         return "torch"
     if head[257:262] == b"ustar":
@@ -58,8 +61,6 @@ def kind_of(path: Path) -> Kind:
             "it is a tar archive, which torch wrote before 2017 and does not read safely",
             "load it once with a torch you trust the file to, and save its state_dict again with torch.save",
         )
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER:
-        return "safetensors"
     for pattern, what, remedy in _REFUSED:
         if re.match(pattern, head, re.IGNORECASE):
             raise _refusal(path, what, remedy)

@@ -22,6 +22,7 @@ from tubelet.errors import InputDataError
 from tubelet.weights.pickle_look import plain_pickle_error, remedy_for
 
 _MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that begins a file of torch.save before 1.6
+_COUNT_BYTES = 8
 _MAX_DEPTH = 32
 _MAX_ENTRIES = 200_000
 _MAX_NOTES = 100
@@ -88,6 +89,7 @@ def _load(path: Path) -> tuple[str, Any, list[str]]:
             value = torch.load(file, map_location="cpu", weights_only=True)
             if left := len(file.read()):
                 raise _error(path, f"{left} bytes follow its last tensor", "copy or download it again")
+        _check_tail(path, value)
         return "torch.save (before 1.6)", value, notes
     except InputDataError:
         raise
@@ -131,19 +133,57 @@ def _check_archive(path: Path, notes: list[str]) -> list[int]:
 
 
 def _check_storages(path: Path, value: Any, sizes: list[int]) -> None:
-    """Every storage record must be exactly as long as the pickle says: torch does not look."""
-    storages = {}
-    for _, tensor in _walk(path, value):
-        if isinstance(tensor, Tensor) and tensor.layout == torch.strided and tensor.device.type == "cpu":
-            storage = tensor.untyped_storage()
-            if storage.nbytes():
-                storages[storage.data_ptr()] = storage.nbytes()
-    if sorted(storages.values()) != sorted(size for size in sizes if size):
+    """Every storage record must be exactly as long as the pickle says: torch does not look when it maps a file."""
+    storages, _ = _storages(path, value)
+    if sorted(storages) != sorted(size for size in sizes if size):
         raise _error(
             path,
             f"its {len(sizes)} records do not have the sizes that its {len(storages)} tensors' storages need",
             "copy or download it again",
         )
+
+
+def _check_tail(path: Path, value: Any) -> None:
+    """Before 1.6 the storages, each after its count, fill the end of the file, behind a pickle of their names.
+
+    torch fills those that are named there and leaves the memory of the others as it was.
+    """
+    storages, empty = _storages(path, value)
+    tail = path.stat().st_size - sum(storages) - _COUNT_BYTES * len(storages)
+    counts = {size // width for size in storages for width in (1, 2, 4, 8, 16)}
+    with path.open("rb") as file:
+        for none in range(empty + 1):  # an empty storage is a count alone, and many tensors may share it
+            if (begin := tail - none * _COUNT_BYTES) < 1:
+                break
+            file.seek(begin - 1)
+            end_of_pickle, count = file.read(1), int.from_bytes(file.read(_COUNT_BYTES), "little")
+            if end_of_pickle == b"." and (count in counts or (none and not count) or not storages):
+                return
+    raise _error(path, "it does not hold all the storages that its tensors need", "copy or download it again")
+
+
+def _storages(path: Path, value: Any) -> tuple[list[int], int]:
+    """The sizes in bytes of all storages with values, each once, and how many tensors have none."""
+    sizes, empty = {}, 0
+    for _, tensor in _walk(path, value):
+        if isinstance(tensor, Tensor) and tensor.device.type == "cpu":
+            for part in _dense_parts(tensor):
+                storage = part.untyped_storage()
+                if storage.nbytes():
+                    sizes[storage.data_ptr()] = storage.nbytes()
+                else:
+                    empty += 1
+    return list(sizes.values()), empty
+
+
+def _dense_parts(tensor: Tensor) -> list[Tensor]:
+    if tensor.layout == torch.strided:
+        return [tensor]
+    if tensor.layout == torch.sparse_coo:
+        return [tensor._indices(), tensor._values()]
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return [tensor.crow_indices(), tensor.col_indices(), tensor.values()]
+    return [tensor.ccol_indices(), tensor.row_indices(), tensor.values()]
 
 
 def _collect(
