@@ -19,6 +19,7 @@ from tubelet.provenance import sha256_file
 
 _HEADER_LIMIT = 100_000_000  # the format's own limit, in bytes
 _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+_MAX_AXES = 64  # NumPy's limit; a product of millions of sides would take forever
 _SHOWN = 5
 
 
@@ -61,7 +62,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
             length = int.from_bytes(file.read(8), "little")
             if size < 8 or not 2 <= length <= min(_HEADER_LIMIT, size - 8):
                 raise _damaged(path, "its header is no safetensors header")
-            header = json.loads(file.read(length))
+            header = json.loads(file.read(length), object_pairs_hook=_distinct)
     except FileNotFoundError as error:
         raise InputDataError("the model folder has no weights", path=path, remedy="save the model again") from error
     except OSError as error:
@@ -86,9 +87,18 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     return stored
 
 
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a name occurs twice")  # JSON's readers would keep either tensor
+    return table
+
+
 def _entry(path: Path, name: str, entry: Any) -> tuple[StoredTensor, tuple[int, int]]:
     try:
         shape = tuple(entry["shape"])
+        if len(shape) > _MAX_AXES:
+            raise ValueError("too many axes")
         begin, end = entry["data_offsets"]
         wanted = _BYTES[entry["dtype"]] * prod(shape)
         sound = all(type(number) is int and number >= 0 for number in (*shape, begin, end))

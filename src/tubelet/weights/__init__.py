@@ -1,0 +1,21 @@
+"""Weights from elsewhere: Caffe, torch and safetensors files read without running what is in them."""
+
+from tubelet.weights.binaryproto import read_mean
+from tubelet.weights.foreign import ForeignFile, ForeignTensor, Limits, read_weights
+from tubelet.weights.report import WeightsReport
+from tubelet.weights.rules import Keep, Refuse, Rule, WeightMap, apply_map, plan_map
+
+__all__ = [
+    "ForeignFile",
+    "ForeignTensor",
+    "Keep",
+    "Limits",
+    "Refuse",
+    "Rule",
+    "WeightMap",
+    "WeightsReport",
+    "apply_map",
+    "plan_map",
+    "read_mean",
+    "read_weights",
+]

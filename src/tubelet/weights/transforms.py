@@ -1,0 +1,110 @@
+"""The named ways in which a stored tensor becomes a tensor of ours; name maps refer to them by these names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from math import prod
+
+from torch import Tensor
+
+UNCHANGED = "unchanged"
+FRAME_AXIS = "frame axis added"
+SQUEEZED = "squeezed (1,C)"
+TO_MATRIX = "reshaped (1,1,1,N,K) to (N,K)"
+TO_VECTOR = "reshaped (1,1,1,1,N) to (N)"
+FLATTENED = "flattened (N,C,H,W) to (N,CHW)"
+BN_FACTOR = "BN divided by blob[2]"
+TRANSPOSED = "transposed "
+"""Followed by the axes, as in ``transposed 3,2,0,1``: axis 0 of the result is axis 3 of the stored tensor."""
+
+_Step = Callable[[Tensor, Tensor | None], Tensor]
+
+
+def transform(tensor: Tensor, how: tuple[str, ...], companion: Tensor | None = None) -> Tensor:
+    """Apply the named steps in order.
+
+    Parameters
+    ----------
+    tensor
+        As stored.
+    how
+        Names from this file.
+    companion
+        The second tensor, for the step that needs one (BatchNorm's factor).
+
+    Raises
+    ------
+    ValueError
+        An unknown name, or a tensor that is not of the form that the step takes; the message says which.
+    """
+    for name in how:
+        if name.startswith(TRANSPOSED):
+            tensor = _transposed(tensor, name)
+        elif name in _STEPS:
+            tensor = _STEPS[name](tensor, companion)
+        else:
+            raise ValueError(f"there is no transformation called {name!r}")
+    return tensor.contiguous()
+
+
+def _same(tensor: Tensor, _: Tensor | None) -> Tensor:
+    return tensor
+
+
+def _frame_axis(tensor: Tensor, _: Tensor | None) -> Tensor:
+    if tensor.ndim != 4:
+        raise ValueError(f"a 2-D kernel (O,I,H,W) is needed, not {tuple(tensor.shape)}")
+    return tensor.unsqueeze(2)
+
+
+def _squeezed(tensor: Tensor, _: Tensor | None) -> Tensor:
+    if tensor.ndim < 2 or tensor.shape[0] != 1 or prod(tensor.shape) != tensor.shape[1]:
+        raise ValueError(f"(1,C) is needed, not {tuple(tensor.shape)}")
+    return tensor.reshape(-1)
+
+
+def _to_matrix(tensor: Tensor, _: Tensor | None) -> Tensor:
+    if tensor.ndim < 2 or any(side != 1 for side in tensor.shape[:-2]):
+        raise ValueError(f"(1,…,N,K) is needed, not {tuple(tensor.shape)}")
+    return tensor.reshape(tensor.shape[-2:])
+
+
+def _to_vector(tensor: Tensor, _: Tensor | None) -> Tensor:
+    if tensor.ndim < 1 or any(side != 1 for side in tensor.shape[:-1]):
+        raise ValueError(f"(1,…,N) is needed, not {tuple(tensor.shape)}")
+    return tensor.reshape(-1)
+
+
+def _flattened(tensor: Tensor, _: Tensor | None) -> Tensor:
+    if tensor.ndim < 2:
+        raise ValueError(f"(N,C,…) is needed, not {tuple(tensor.shape)}")
+    return tensor.flatten(1)
+
+
+def _bn_factor(tensor: Tensor, companion: Tensor | None) -> Tensor:
+    """Caffe's BatchNorm keeps sums: mean and variance times the moving average's weight, which is its blob 2."""
+    if companion is None or companion.numel() != 1:
+        raise ValueError("the factor, one number, is not there")
+    factor = companion.reshape(()).item()
+    if not factor > 0:
+        raise ValueError(f"the factor is {factor}: the statistics were never collected")
+    return tensor / factor
+
+
+def _transposed(tensor: Tensor, name: str) -> Tensor:
+    axes = [int(axis) for axis in re.findall(r"\d+", name)]
+    if sorted(axes) != list(range(tensor.ndim)):
+        raise ValueError(f"{tuple(tensor.shape)} cannot be {name}")
+    return tensor.permute(axes)
+
+
+_STEPS: dict[str, _Step] = {
+    UNCHANGED: _same,
+    FRAME_AXIS: _frame_axis,
+    SQUEEZED: _squeezed,
+    TO_MATRIX: _to_matrix,
+    TO_VECTOR: _to_vector,
+    FLATTENED: _flattened,
+    BN_FACTOR: _bn_factor,
+}
