@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-long test test-all check lint types layers format docs bench clean
+.PHONY: help setup demo demo-long test test-all check lint types layers format overfit docs bench clean
 
 help: ## Print this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -43,6 +43,9 @@ layers: setup
 format: setup ## Let ruff format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+overfit: setup ## Fit a small network of every family to 20 synthetic clips (about 15 minutes).
+	$(BIN)/python -m benchmarks.overfit
 
 docs: setup ## Write docs/models.md, the table of networks.
 	$(BIN)/tubelet models --markdown > docs/models.md
