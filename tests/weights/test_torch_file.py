@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from tubelet.errors import InputDataError
 from tubelet.video.guard import GuardedPool, Message
 from tubelet.weights import Limits, read_weights
-from tubelet.weights.pickle_look import plain_pickle_error
+from tubelet.weights.pickle_look import plain_pickle_error, remedy_for
 from tubelet.weights.torch_child import convert
 from tubelet.weights.torch_file import convert_torch, torch_pool
 
@@ -138,6 +138,8 @@ def test_tensors_without_a_plain_form_are_listed_with_the_reason(tmp_path: Path,
             "complex": "numbers of type torch.complex64 are not read",
             "meta": "it has no values (device meta)",
         }
+    said = in_this_process(tmp_path / "a.pth", tmp_path / "out")
+    assert [name for name, *_ in said["unreadable"]] == ["complex", "meta"]
 
 
 @pytest.mark.filterwarnings("ignore:Sparse CSR:UserWarning")
@@ -220,6 +222,17 @@ def test_caffe2_pickles_are_refused_with_an_explanation(tmp_path: Path) -> None:
     path.write_bytes(pickle.dumps({"blobs": {"conv1_w": np.zeros(3, "f4")}}, 2))
     with pytest.raises(InputDataError, match=r"Caffe2 model pickled as NumPy arrays, as VMZ publishes.*safetensors"):
         in_this_process(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "trusted"),
+    [("os.system", False), ("builtins.eval", False), ("subprocess.Popen", False), ("pathlib.PosixPath", True)],
+)
+def test_what_can_run_anything_is_never_said_to_be_trusted(wanted: str, trusted: bool) -> None:
+    said = remedy_for(["argparse.Namespace", wanted], "convert it")
+    assert said == (
+        "if you trust it, convert it" if trusted else "do not load this file anywhere: no weights need that"
+    )
 
 
 def test_a_plain_pickle_is_looked_at_without_being_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,7 @@ def test_groups_are_passed_over(wired) -> None:
         (b"\x0a\x05abcd", "announces 5 bytes where 4 are left"),
         (b"\x0a" + varint(1 << 62) + b"abcd", "where 4 are left"),
         (b"\x0d\x00\x00\x00", "announces 4 bytes where 3 are left"),
+        (b"\x0d\x00\x00\x00\x00\x0d\x00", "announces 4 bytes where 1 are left"),
         (b"\x09\x00\x00\x00", "announces 8 bytes where 3 are left"),
         (b"\x00\x01", "belongs to no protobuf field"),
         (b"\x0f", "belongs to no protobuf field"),
