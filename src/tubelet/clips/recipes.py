@@ -28,6 +28,8 @@ RECIPES: Mapping[str, str] = {
     "(sequence_input_layer.py)",
     "two_stream_rgb": "Two-Stream's spatial net: shorter side 256 (frames of 4:3) cropped to 224, RGB 0-255 minus "
     "(123.68, 116.78, 103.94)",
+    "vgg_m_bgr": "approximation for VGG_CNN_M_2048.caffemodel: shorter side 256 (frames of 4:3) cropped to 224, BGR "
+    "0-255 minus channel means (103.939, 116.779, 123.68) in place of its mean image",
     "tsn_rgb": "TSN with BN-Inception: 340 x 256 cropped to 224, BGR 0-255 minus (104, 117, 123) (Caffe release)",
     "tsn_rgb_torch": "TSN's PyTorch release: as tsn_rgb with its third mean of 128, which those weights saw",
     "tsn_rgb_difference": "TSN's RGB differences: as tsn_rgb without a mean, which differences cancel",
@@ -49,6 +51,7 @@ _VALUES = {
     "caffenet": Recipe("", (256, 256), (227, 227), "bgr", _IMAGENET_BGR),
     "lrcn_rgb": Recipe("", (240, 320), (227, 227), "bgr", (103.939, 116.779, 128.68)),
     "two_stream_rgb": Recipe("", (256, 341), (224, 224), "rgb", (123.68, 116.78, 103.94)),
+    "vgg_m_bgr": Recipe("", (256, 341), (224, 224), "bgr", (103.939, 116.779, 123.68)),
     "tsn_rgb": Recipe("", (256, 340), (224, 224), "bgr", _IMAGENET_BGR),
     "tsn_rgb_torch": Recipe("", (256, 340), (224, 224), "bgr", (104.0, 117.0, 128.0)),
     "tsn_rgb_difference": Recipe("", (256, 340), (224, 224), "bgr"),

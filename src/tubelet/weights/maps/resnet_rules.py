@@ -1,0 +1,98 @@
+"""Rules for the blocks of residual networks: torch counts them within a stage, ours have Caffe's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from string import ascii_lowercase
+
+from tubelet.weights.maps.layout import NORM, Shapes, counts, is_kernel
+from tubelet.weights.rules import Rule
+from tubelet.weights.transforms import FRAME_AXIS, UNCHANGED
+
+DEPTHS = {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+"""Bottlenecks in stages 2 to 5 by the network's number."""
+
+BOTTLENECK = {
+    "conv1": ("bn1", "branch2a"),
+    "conv2": ("bn2", "branch2b"),
+    "conv3": ("bn3", "branch2c"),
+    r"downsample\.0": (r"downsample\.1", "branch1"),
+}
+"""torchvision's convolution → its norm, and what both are called here."""
+
+MM_BOTTLENECK = {
+    r"conv1\.conv": (r"conv1\.bn", "branch2a"),
+    r"conv2\.conv": (r"conv2\.bn", "branch2b"),
+    r"conv3\.conv": (r"conv3\.bn", "branch2c"),
+    r"downsample\.conv": (r"downsample\.bn", "branch1"),
+}
+"""The same of mmaction2, where a module holds a convolution and its norm."""
+
+
+def block_rules(
+    prefix: str, names: Sequence[str], stage: int, parts: Mapping[str, tuple[str, str]], *, flat: bool = True
+) -> Iterator[Rule]:
+    """The rules of one stage's blocks.
+
+    Parameters
+    ----------
+    prefix
+        In front of ``layer1``, as a regular expression.
+    names
+        Our names of the stage's blocks in order.
+    stage
+        1 to 4, as torch counts.
+    parts
+        As `BOTTLENECK`.
+    flat
+        Whether kernels are 2-D and get a frame axis.
+    """
+    how = (FRAME_AXIS if flat else UNCHANGED,)
+    for i, block in enumerate(names):
+        for conv, (norm, ours) in parts.items():
+            yield Rule(rf"{prefix}layer{stage}\.{i}\.{conv}\.weight", f"{block}.{ours}.weight", how)
+            yield Rule(rf"{prefix}layer{stage}\.{i}\.{norm}\.{NORM}", rf"{block}.{ours}_bn.\1")
+
+
+def trunk_rules(prefix: str, depth: str, stem: tuple[str, str], parts: Mapping[str, tuple[str, str]]) -> list[Rule]:
+    """The rules of a 2-D residual network up to its last block, for `tubelet.models.resnet`.
+
+    Parameters
+    ----------
+    prefix
+        In front of every name, as a regular expression.
+    depth
+        Of `DEPTHS`.
+    stem
+        The first convolution and its norm, as regular expressions.
+    parts
+        As `BOTTLENECK`.
+    """
+    rules = [
+        Rule(rf"{prefix}{stem[0]}\.weight", "conv1.weight", (FRAME_AXIS,)),
+        Rule(rf"{prefix}{stem[1]}\.{NORM}", r"conv1_bn.\1"),
+    ]
+    for stage, blocks in enumerate(DEPTHS[depth], 1):
+        names = [f"res{stage + 1}{letter}" for letter in ascii_lowercase[:blocks]]
+        rules += block_rules(prefix, names, stage, parts)
+    return rules
+
+
+def is_trunk(shapes: Shapes, prefix: str, conv: str, depth: str | None = None) -> bool:
+    """Whether a file has bottlenecks over frames.
+
+    Parameters
+    ----------
+    prefix
+        In front of every name.
+    conv
+        How a convolution's weight ends, behind ``conv1``.
+    depth
+        Of `DEPTHS`; None for any.
+    """
+    bottlenecks = is_kernel(shapes, f"{prefix}conv1{conv}", side=7) and is_kernel(
+        shapes, f"{prefix}layer1.0.conv3{conv}", side=1
+    )
+    return bottlenecks and (
+        depth is None or counts(shapes, rf"{prefix.replace('.', '[.]')}layer(\d)\.(\d+)\.") == DEPTHS[depth]
+    )
