@@ -23,7 +23,7 @@ BESIDES = (
 )
 """Tensors of a training checkpoint that are no weights."""
 
-NORM = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
+NORM = r"(?P<norm>weight|bias|running_mean|running_var|num_batches_tracked)"
 """The tensors of torch's batch normalization, as a group of a rule."""
 
 UNCOUNTED = Keep(r".*\.num_batches_tracked", "older files do not count batches, and nothing computed depends on it")

@@ -73,7 +73,9 @@ def _torch_rules(model: VideoModel) -> WeightMap:
     ]
     names = block_names(model.options["depths"], numbered=model.name != "p3d_63")
     for stage in range(1, 5):
-        blocks = [name for name in names if name[3] == str(stage + 1)]
+        blocks = {str(i): name for i, name in enumerate(name for name in names if name[3] == str(stage + 1))}
+        if (first := f"res{stage + 1}b") + "1" in blocks.values():
+            blocks = {"0": blocks["0"], r"([1-9]\d*)": rf"{first}\1"}
         rules += block_rules("", blocks, stage, _FLAT if stage == 4 else _PSEUDO_3D, flat=stage == 4)
     return WeightMap((*rules,), (UNCOUNTED,), PREFIXES)
 

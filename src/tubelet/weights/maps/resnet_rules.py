@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from string import ascii_lowercase
 
 from tubelet.weights.maps.layout import NORM, Shapes, counts, is_kernel
@@ -30,7 +30,7 @@ MM_BOTTLENECK = {
 
 
 def block_rules(
-    prefix: str, names: Sequence[str], stage: int, parts: Mapping[str, tuple[str, str]], *, flat: bool = True
+    prefix: str, names: Mapping[str, str], stage: int, parts: Mapping[str, tuple[str, str]], *, flat: bool = True
 ) -> Iterator[Rule]:
     """The rules of one stage's blocks.
 
@@ -39,7 +39,7 @@ def block_rules(
     prefix
         In front of ``layer1``, as a regular expression.
     names
-        Our names of the stage's blocks in order.
+        torch's number of a block, as a regular expression, → our name, which may refer to that expression's group.
     stage
         1 to 4, as torch counts.
     parts
@@ -48,10 +48,10 @@ def block_rules(
         Whether kernels are 2-D and get a frame axis.
     """
     how = (FRAME_AXIS if flat else UNCHANGED,)
-    for i, block in enumerate(names):
+    for i, block in names.items():
         for conv, (norm, ours) in parts.items():
             yield Rule(rf"{prefix}layer{stage}\.{i}\.{conv}\.weight", f"{block}.{ours}.weight", how)
-            yield Rule(rf"{prefix}layer{stage}\.{i}\.{norm}\.{NORM}", rf"{block}.{ours}_bn.\1")
+            yield Rule(rf"{prefix}layer{stage}\.{i}\.{norm}\.{NORM}", rf"{block}.{ours}_bn.\g<norm>")
 
 
 def trunk_rules(prefix: str, depth: str, stem: tuple[str, str], parts: Mapping[str, tuple[str, str]]) -> list[Rule]:
@@ -73,7 +73,7 @@ def trunk_rules(prefix: str, depth: str, stem: tuple[str, str], parts: Mapping[s
         Rule(rf"{prefix}{stem[1]}\.{NORM}", r"conv1_bn.\1"),
     ]
     for stage, blocks in enumerate(DEPTHS[depth], 1):
-        names = [f"res{stage + 1}{letter}" for letter in ascii_lowercase[:blocks]]
+        names = {str(i): f"res{stage + 1}{letter}" for i, letter in enumerate(ascii_lowercase[:blocks])}
         rules += block_rules(prefix, names, stage, parts)
     return rules
 
