@@ -47,7 +47,7 @@ def test_a_folder_with_everything(tmp_path: Path, net: Path) -> None:
 
 
 def test_the_mean_in_caffes_form(tmp_path: Path) -> None:
-    """At C3D's own size of pixels, for a network narrowed to a 64th."""
+    """A binaryproto of Caffe is as good as an array."""
     cube = np.random.default_rng(0).random((1, 3, 16, 128, 171), np.float32) * 100
     (tmp_path / "mean.binaryproto").write_bytes(encode(blob(cube, "c3d")))
     np.save(tmp_path / "mean.npy", cube[0])
@@ -102,7 +102,7 @@ def test_what_does_not_belong_to_the_weights_is_refused(
 
 def test_an_unknown_layout_lists_the_candidates(tmp_path: Path) -> None:
     unknown = stored(tmp_path / "w", {"a.weight": torch.ones(2), "b": torch.ones(1)}).path
-    with pytest.raises(InputDataError, match=r"first tensors are a\.weight, b; name the layout .* of c3d-caffe, "):
+    with pytest.raises(InputDataError, match=r"first tensors are a\.weight, b\); name the layout .* of c3d-caffe, "):
         convert(unknown, out=tmp_path / "out")
 
 

@@ -102,7 +102,7 @@ def test_the_caffe_release(tmp_path: Path, classifier: str) -> None:
     line = next(line for line in report.file_tensors if line.name == "bn3a_branch1[1]")
     assert (line.target, line.detail) == (
         "res3a.branch1_bn.running_var",
-        "reshaped (1,1,1,1,N) to (N), BN divided by blob[2]",
+        f"{TO_VECTOR}, {BN_FACTOR}",
     )
 
 

@@ -17,15 +17,13 @@ def list_weights(as_json: bool) -> None:
         return
     for each in found:
         facts = each.to_dict()
+        begins = f"begins with {each.sha256_begins}, by its name" if each.sha256_begins else None
         rows = [
             ("what", facts["what"]),
             ("file", each.file),
             ("get it", each.get),
             ("from", each.url),
-            (
-                "SHA-256",
-                each.sha256 or (f"begins with {each.sha256_begins}, by its name" if each.sha256_begins else None),
-            ),
+            ("SHA-256", each.sha256 or begins),
             ("network", f"{each.model}, {each.classes or 'no'} classes, recipe {facts['recipe']}"),
             *(("published", figure) for figure in facts["published"]),
             ("license", facts["license"]),
