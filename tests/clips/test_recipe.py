@@ -70,6 +70,17 @@ def test_c3d_small_keeps_the_whole_frame() -> None:
         assert (level - recipe.mean[0]) * recipe.scale == pytest.approx(expected)
 
 
+def test_r3d_kinetics_is_torchvisions_normalization() -> None:
+    recipe = get_recipe("r3d_kinetics")
+    assert (recipe.resize_hw, recipe.crop_hw, recipe.color) == ((128, 171), (112, 112), "rgb")
+    assert recipe.mean is not None
+    assert isinstance(recipe.scale, tuple)
+    means, deviations = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)  # of pixels between 0 and 1
+    for mean, scale, its_mean, deviation in zip(recipe.mean, recipe.scale, means, deviations, strict=True):
+        for level in (0, 100, 255):
+            assert (level - mean) * scale == pytest.approx((level / 255 - its_mean) / deviation, rel=1e-12)
+
+
 def test_every_named_recipe_can_be_had(mean_file: Path) -> None:
     for name in RECIPES:
         assert get_recipe(name, mean_file if name == "c3d_sports1m" else None).name == name

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from tubelet.allocator import set_allocator
-from tubelet.cli import classify, data, demo, doctor, evaluate, extract, models, search, train
+from tubelet.cli import classify, convert_weights, data, demo, doctor, evaluate, extract, models, search, train
 from tubelet.errors import ExitCode, TubeletError
 from tubelet.version import __version__
 
@@ -39,6 +39,9 @@ app.command("evaluate", short_help="Train and test as a protocol says, with inte
 app.command("extract", short_help="Turn videos into a table of descriptors.")(extract.extract)
 app.command("classify", short_help="The top classes of videos, and along their time.")(classify.classify)
 app.command("search", short_help="The nearest clips or videos of a table.")(search.search)
+app.command("convert-weights", short_help="Weights of Caffe or PyTorch into a model folder.")(
+    convert_weights.convert_weights
+)
 app.command("models", short_help="The networks, or everything about one of them.")(models.models)
 app.add_typer(data.app, name="data")
 app.command("doctor", short_help="What is installed; a golden clip run through.")(doctor.doctor)

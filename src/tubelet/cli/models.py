@@ -13,12 +13,19 @@ if TYPE_CHECKING:
 
 
 def models(
-    name: Annotated[str, typer.Argument(help="A model, or a pattern such as '*3d*'.")] = "*",
+    name: Annotated[
+        str, typer.Argument(help="A model, a pattern such as '*3d*', or weights: the public files it can read.")
+    ] = "*",
     classes: Annotated[int, typer.Option("--classes", min=1, help="Outputs of the classifier.")] = 101,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/models.md.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the networks with parameters, multiply-adds and input; one name shows everything about it."""
+    if name == "weights":
+        from tubelet.cli.models_weights import list_weights
+
+        list_weights(as_json)
+        return
     from tubelet.errors import UsageError
     from tubelet.models.registry import list_models, model_info
 

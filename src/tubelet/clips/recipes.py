@@ -19,7 +19,10 @@ RECIPES: Mapping[str, str] = {
     "c3d_channel_mean": "approximation of c3d_sports1m: BGR 0-255 minus the volume's channel means "
     "(90.25, 97.66, 101.41)",
     "c3d_v11": "C3D v1.1: BGR 0-255 minus 128 (facebook/C3D v1.1 prototxts)",
+    "c3d_mmaction": "C3D fine-tuned with mmaction2: RGB 0-255 minus (104, 117, 128) (its c3d configs, to_bgr=False)",
     "res3d": "Res3D: the pixels of c3d_v11 (Tran et al. 2017)",
+    "r3d_kinetics": "torchvision's R3D, MC3 and R(2+1)D: RGB in [0, 1] minus (0.43216, 0.394666, 0.37645) over "
+    "(0.22803, 0.22145, 0.216989); torchvision's own test crop lies one column further right",
     "c3d_small": "small nets trained from scratch: whole frame at 56 x 56, RGB scaled to [-1, 1]",
     "deepvideo": "DeepVideo: 170 out of 200 x 200, RGB 0-255 minus 117 (Karpathy et al. 2014)",
     "caffenet": "Caffe's reference networks and SqueezeNet: whole frame at 256 x 256 cropped to 227, BGR 0-255 minus "
@@ -45,7 +48,16 @@ RECIPES: Mapping[str, str] = {
 _VALUES = {
     "c3d_channel_mean": Recipe("", (128, 171), (112, 112), "bgr", (90.25, 97.66, 101.41)),
     "c3d_v11": Recipe("", (128, 171), (112, 112), "bgr", (128.0, 128.0, 128.0)),
+    "c3d_mmaction": Recipe("", (128, 171), (112, 112), "rgb", (104.0, 117.0, 128.0)),
     "res3d": Recipe("", (128, 171), (112, 112), "bgr", (128.0, 128.0, 128.0)),
+    "r3d_kinetics": Recipe(
+        "",
+        (128, 171),
+        (112, 112),
+        "rgb",
+        (110.2008, 100.63983, 95.99475),
+        scale=(1 / 58.14765, 1 / 56.46975, 1 / 55.332195),
+    ),
     "c3d_small": Recipe("", (56, 56), (56, 56), "rgb", (127.5, 127.5, 127.5), scale=1 / 127.5),
     "deepvideo": Recipe("", (200, 200), (170, 170), "rgb", (117.0, 117.0, 117.0)),
     "caffenet": Recipe("", (256, 256), (227, 227), "bgr", _IMAGENET_BGR),

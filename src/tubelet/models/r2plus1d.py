@@ -20,6 +20,9 @@ conv5_x    512           921, 1152; 1152, 1152
 
 In all 33,217,452 parameters at 101 classes, 33,370,839 at 400, and 20.748 billion multiply-adds on 8 frames of
 112 × 112 pixels.
+
+torchvision's port gives both convolutions of a block the channels of its first (230, 230 where the table has 230, 288)
+and normalizes with 1e-5: ``shared_middle=True, epsilon=1e-5``, 31,505,325 parameters at 400 classes.
 """
 
 from __future__ import annotations
@@ -31,8 +34,8 @@ from torch import Tensor, nn
 
 from tubelet.models.contract import VideoModel
 from tubelet.models.layers import relu
-from tubelet.models.options import positive_float, scaled
-from tubelet.models.res3d import Res3D, convolution
+from tubelet.models.options import boolean, positive_float, scaled
+from tubelet.models.res3d import BasicBlock, Res3D, convolution
 from tubelet.models.res3d_mixed import PAPER, VMZ_EPSILON
 from tubelet.models.spec import Source
 
@@ -88,20 +91,40 @@ def r2plus1d(
     clip_length: int = 8,
     side: int = 112,
     projection: bool = False,
+    epsilon: float = VMZ_EPSILON,
+    shared_middle: bool = False,
 ) -> VideoModel:
-    """R(2+1)D-18; options as for `Res3D`. Channels between factors follow from those around them."""
-    options: dict[str, Any] = {"width": width, "clip_length": clip_length, "side": side, "projection": projection}
-    return Res3D(
+    """R(2+1)D-18; options as for `Res3D`. Channels between factors follow from those around them.
+
+    With ``shared_middle`` a block's second convolution has as many between its factors as the first (torchvision).
+    """
+    shape: dict[str, Any] = {"width": width, "clip_length": clip_length, "side": side, "projection": projection}
+    epsilon, shared_middle = positive_float("epsilon", epsilon), boolean("shared_middle", shared_middle)
+    net = Res3D(
         name,
         (2, 2, 2, 2),
         conv=partial(factored, stem=scaled(_STEM, positive_float("width", width))),
-        epsilon=VMZ_EPSILON,
+        epsilon=epsilon,
         num_classes=num_classes,
-        **options,
-        options=options,
+        **shape,
+        options={**shape, "epsilon": epsilon, "shared_middle": shared_middle},
         paper=PAPER,
         source=Source(
             origin="facebookresearch/VMZ: r3d_model.py, video_model.py; figures at 400 classes: tutorials/models.md",
             printed={"parameters": "33.3 M", "multiply-adds": "20.7 G"},
         ),
     )
+    if shared_middle:
+        _share_middle(net, epsilon)
+    return net
+
+
+def _share_middle(net: Res3D, epsilon: float) -> None:
+    """Give every block's second convolution as many channels between its factors as the first has."""
+    for name in net.block_names:
+        block = net.get_submodule(name)
+        assert isinstance(block, BasicBlock)
+        assert isinstance(block.branch2a, FactoredConv)
+        out, middle = block.branch2a.time.out_channels, block.branch2a.middle.out_channels
+        block.branch2b = FactoredConv(out, out, (3, 3, 3), (1, 1, 1), middle)
+        block.branch2b.middle_bn.eps = epsilon

@@ -28,6 +28,7 @@ from dataclasses import replace
 from typing import Any
 
 from tubelet.models.contract import VideoModel
+from tubelet.models.options import positive_float
 from tubelet.models.res3d import PAPER as RES3D_PAPER
 from tubelet.models.res3d import Res3D
 from tubelet.models.spec import Paper, Source
@@ -40,7 +41,7 @@ PAPER = Paper(
     section="table 2",
 )
 
-VMZ_EPSILON = 1e-3  # of batch normalization [VMZ video_model.py]; Caffe's networks have 1e-5
+VMZ_EPSILON = 1e-3  # of batch normalization [VMZ video_model.py]; Caffe's networks and torchvision's ports have 1e-5
 
 # Printed in VMZ, tutorials/models.md, for 400 classes and 8 frames.
 _PRINTED = {
@@ -64,22 +65,24 @@ def mixed(
     clip_length: int = 8,
     side: int = 112,
     projection: bool = False,
+    epsilon: float = VMZ_EPSILON,
 ) -> VideoModel:
     """MCx (3-D below stage x, 2-D from there) or rMCx (the reverse) by its name; options as for `Res3D`.
 
     The 2017 paper keeps the networks of its study at a similar number of parameters; with which channels is not known.
     These are the later paper's, which have the channels of Res3D. ``width`` brings them to equal numbers roughly.
     """
-    options: dict[str, Any] = {"width": width, "clip_length": clip_length, "side": side, "projection": projection}
+    shape: dict[str, Any] = {"width": width, "clip_length": clip_length, "side": side, "projection": projection}
+    epsilon = positive_float("epsilon", epsilon)
     parameters, macs = _PRINTED[name]
     return Res3D(
         name,
         (2, 2, 2, 2),
         depths=_depths(name),
-        epsilon=VMZ_EPSILON,
+        epsilon=epsilon,
         num_classes=num_classes,
-        **options,
-        options=options,
+        **shape,
+        options={**shape, "epsilon": epsilon},
         paper=PAPER,
         source=Source(
             origin="facebookresearch/VMZ: r3d_model.py, video_model.py; figures at 400 classes: tutorials/models.md",

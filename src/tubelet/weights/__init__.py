@@ -1,6 +1,7 @@
 """Weights from elsewhere: Caffe, torch and safetensors files read without running what is in them."""
 
 from tubelet.weights.binaryproto import read_mean
+from tubelet.weights.convert import convert
 from tubelet.weights.foreign import ForeignFile, ForeignTensor, Limits, read_weights
 from tubelet.weights.report import WeightsReport
 from tubelet.weights.rules import Keep, Refuse, Rule, WeightMap, apply_map, plan_map
@@ -15,6 +16,7 @@ __all__ = [
     "WeightMap",
     "WeightsReport",
     "apply_map",
+    "convert",
     "plan_map",
     "read_mean",
     "read_weights",

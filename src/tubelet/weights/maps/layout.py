@@ -14,11 +14,13 @@ from tubelet.weights.transforms import SQUEEZED
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-PREFIXES = ("state_dict.", "module.")
+PREFIXES = ("state_dict.", "model_state_dict.", "model.", "module.")
 """What checkpoints and ``nn.DataParallel`` put in front of every name."""
 
+NO_CLASSIFIER = "the file has no classifier: it starts untrained, from seed 0"
+
 BESIDES = (
-    Refuse(r"optimizer\..+", "the optimizer's state"),
+    Refuse(r"(?:optimizer|optim|opt_dict)(?:_state_dict)?\..+", "the optimizer's state"),
     Refuse(r"best_(?:prec|acc)\d*", "the best accuracy so far"),
 )
 """Tensors of a training checkpoint that are no weights."""
@@ -29,12 +31,12 @@ NORM = r"(?P<norm>weight|bias|running_mean|running_var|num_batches_tracked)"
 UNCOUNTED = Keep(r".*\.num_batches_tracked", "older files do not count batches, and nothing computed depends on it")
 
 
-def shapes_of(foreign: ForeignFile) -> dict[str, tuple[int, ...]]:
-    """Shapes by the names that the rules see: without `PREFIXES`."""
+def shapes_of(foreign: ForeignFile, prefixes: tuple[str, ...] = PREFIXES) -> dict[str, tuple[int, ...]]:
+    """Shapes by the names that the rules see: without ``prefixes``."""
     shapes: dict[str, tuple[int, ...]] = {}
     for name, tensor in foreign.tensors.items():
         bare = name
-        for prefix in PREFIXES:
+        for prefix in prefixes:
             bare = bare.removeprefix(prefix)
         shapes.setdefault(bare, tensor.shape)
     return shapes
@@ -61,7 +63,7 @@ def is_kernel(
     )
 
 
-def classes_by(*names: str, axis: int = 0) -> Callable[[ForeignFile], int | None]:
+def classes_by(*names: str, axis: int = 0, prefixes: tuple[str, ...] = PREFIXES) -> Callable[[ForeignFile], int | None]:
     """The number of classes from the classifier's weight, under the first of ``names`` that a file has.
 
     Parameters
@@ -71,7 +73,7 @@ def classes_by(*names: str, axis: int = 0) -> Callable[[ForeignFile], int | None
     """
 
     def classes(foreign: ForeignFile) -> int | None:
-        shapes = shapes_of(foreign)
+        shapes = shapes_of(foreign, prefixes)
         shape = next((shapes[name] for name in names if name in shapes), ())
         return shape[axis] if len(shape) >= 2 else None
 

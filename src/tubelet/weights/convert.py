@@ -1,0 +1,195 @@
+"""From a foreign weights file to a model folder: recognize its layout, build the network, fill it, save it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tubelet.clips.recipe import Recipe
+from tubelet.clips.recipes import get_recipe
+from tubelet.errors import InputDataError, UsageError
+from tubelet.models.registry import create_model, model_options
+from tubelet.weights.binaryproto import read_mean
+from tubelet.weights.foreign import ForeignFile, read_weights
+from tubelet.weights.maps import NameMap, get_map, list_maps, matching_maps
+from tubelet.weights.report import WeightsReport
+from tubelet.weights.rules import apply_map
+from tubelet.weights.signatures import kind_of
+
+# What may stand in for a recipe, named on purpose: the same preprocessing without a file that may not be at hand.
+_STAND_INS = {"c3d_sports1m": ("c3d_channel_mean",)}
+
+
+def convert(
+    path: str | os.PathLike[str],
+    model: str | None = None,
+    num_classes: int | None = None,
+    *,
+    out: str | os.PathLike[str],
+    map: str | None = None,
+    recipe: str | None = None,
+    mean: str | os.PathLike[str] | None = None,
+    labels: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    sha256: str | None = None,
+) -> WeightsReport:
+    """Turn a weights file of another code base into a model folder.
+
+    Parameters
+    ----------
+    path
+        The file, see `tubelet.weights.read_weights`.
+    model
+        The network to fill; needed only where the file's layout fits several.
+    num_classes
+        Outputs of the classifier. Default: as in the file. Needed where the file has no classifier, which then
+        starts untrained from seed 0.
+    out
+        Folder of the model.
+    map
+        The layout of names, one of `tubelet.weights.maps.list_maps`. Default: the one that the file has.
+    recipe
+        How clips are preprocessed. Weights know one: any other is refused, but c3d_channel_mean for c3d_sports1m.
+    mean
+        The mean volume of c3d_sports1m: ``.npy``, ``.npy.bz2`` or Caffe's ``.binaryproto``.
+    labels
+        Class names in the order of the outputs.
+    options
+        The network's options besides those that the layout demands.
+    sha256
+        The hash that the file must have, where it is known.
+
+    Returns
+    -------
+    WeightsReport
+        What became of every tensor. The folder's provenance has the file's name, hash and format, the layout, and
+        this report's counts.
+
+    Raises
+    ------
+    InputDataError
+        The file cannot be read, has no known layout or several, or does not fit the network; nothing is written.
+    UsageError
+        A name, recipe, number of classes or option that does not go with the weights.
+    """
+    if model is not None:
+        model_options(model)  # raises for an unknown one
+    chosen = None if map is None else get_map(map)
+    with read_weights(path, sha256=sha256) as foreign:
+        layout = chosen or _recognized(foreign, model)
+        name = _network(layout, model)
+        pixels = _recipe(layout, recipe, mean)
+        net = create_model(
+            name, _classes(layout, foreign, num_classes), seed=0, **_options(layout, name, dict(options or {}))
+        )
+        pixels = pixels.with_side(net.input.side)
+        report = apply_map(foreign, net, layout.build(net))
+    net.eval().save(out, recipe=pixels, labels=labels, provenance=_provenance(report, layout, pixels))
+    return report
+
+
+def _recognized(foreign: ForeignFile, model: str | None) -> NameMap:
+    found = matching_maps(foreign, model)
+    if len(found) == 1:
+        return found[0]
+    others = [] if model is None else matching_maps(foreign)
+    shown = ", ".join(list(foreign.tensors)[:3])
+    if found:
+        what, why = "the weights may have several layouts", ", ".join(each.name for each in found)
+    elif others:
+        what = f"the weights are not those of {model}"
+        why = "their layout is " + " or ".join(f"{each.name} ({', '.join(each.models)})" for each in others)
+    else:
+        what, why = "the layout of the weights is not known", f"their first tensors are {shown}"
+    candidates = found or others or [get_map(name) for name in list_maps()]
+    raise InputDataError(
+        what,
+        path=foreign.path,
+        why=why,
+        remedy="name the layout (map= in Python, --map on the command line) of "
+        + ", ".join(each.name for each in candidates),
+    )
+
+
+def _network(layout: NameMap, model: str | None) -> str:
+    if model is None and len(layout.models) == 1:
+        return layout.models[0]
+    if model not in layout.models:
+        raise UsageError(
+            f"weights of the layout {layout.name} fill {', '.join(layout.models)}"
+            + (", so a network has to be named" if model is None else f", not {model}"),
+            remedy="name one of these (model= in Python, --model on the command line)",
+        )
+    return model
+
+
+def _recipe(layout: NameMap, name: str | None, mean: str | os.PathLike[str] | None) -> Recipe:
+    name = layout.recipe if name is None else name
+    fitting = (layout.recipe, *_STAND_INS.get(layout.recipe, ()))
+    if name not in fitting:
+        raise UsageError(
+            f"weights of the layout {layout.name} saw the recipe {layout.recipe} in training, not {name}",
+            remedy=f"leave the recipe away, or choose {' or '.join(fitting)}",
+        )
+    if mean is None or not _is_binaryproto(mean):
+        return get_recipe(name, mean)
+    with tempfile.TemporaryDirectory(prefix="tubelet-") as folder:
+        rewritten = Path(folder) / "mean.npy"
+        np.save(rewritten, read_mean(mean))
+        return get_recipe(name, rewritten)
+
+
+def _is_binaryproto(path: str | os.PathLike[str]) -> bool:
+    path = Path(path)
+    return path.suffix not in (".npy", ".bz2") and kind_of(path) == "binaryproto"
+
+
+def _classes(layout: NameMap, foreign: ForeignFile, wanted: int | None) -> int:
+    found = layout.classes(foreign)
+    if found is None and wanted is None:
+        raise UsageError(
+            "the weights have no classifier, so the number of classes is not known",
+            path=foreign.path,
+            remedy="give it (num_classes= in Python, --classes on the command line); the classifier starts untrained",
+        )
+    if found is not None and wanted not in (None, found):
+        raise UsageError(
+            f"the weights have {found} classes, not {wanted}",
+            path=foreign.path,
+            remedy="leave the number away; training from the model folder replaces the classifier where classes differ",
+        )
+    return found if wanted is None else wanted  # type: ignore[return-value]  # one of them is a number
+
+
+def _options(layout: NameMap, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    for option, value in layout.options.items():
+        if wanted.get(option, value) != value:
+            raise UsageError(
+                f"weights of the layout {layout.name} need {name} with {option}={value!r}, not {wanted[option]!r}",
+                remedy="leave the option away",
+            )
+    return {**layout.options, **wanted}
+
+
+def _provenance(report: WeightsReport, layout: NameMap, recipe: Recipe) -> dict[str, Any]:
+    outcomes = [line.outcome for line in report.file_tensors]
+    return {
+        "converted_from": {
+            "file": report.path.name,
+            "sha256": report.sha256,
+            "format": report.format,
+            "layout": layout.name,
+            "what": layout.title,
+            "license": layout.license,
+            "recipe": recipe.name,
+            "recipe_of_training": layout.recipe,
+            "tensors": {outcome: outcomes.count(outcome) for outcome in ("used", "transformed", "refused")},
+            "left_untrained": {line.name: line.detail for line in report.model_tensors if line.outcome == "missing"},
+            "notes": list(report.notes),
+        }
+    }

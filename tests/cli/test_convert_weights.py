@@ -1,0 +1,77 @@
+"""``tubelet convert-weights`` and the list of public weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tubelet.models import load_model
+from tubelet.weights.maps import c3d
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "weights"))
+from test_maps_c3d import CLASSES, SMALL, caffe, stored, tensors
+
+
+@pytest.fixture
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A narrow C3D in Caffe's form, and layouts that expect it so narrow."""
+    monkeypatch.setattr(c3d, "MAPS", tuple(replace(each, options=SMALL) for each in c3d.MAPS))
+    return caffe(tmp_path / "net.caffemodel", tensors()).path
+
+
+def test_a_file_becomes_a_model(tubelet: Callable[..., Any], tmp_path: Path, net: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("".join(f"class {i}\n" for i in range(CLASSES)) + "\n")
+    out = tmp_path / "out"
+    found = tubelet("convert-weights", net, "-o", out, "--recipe", "c3d_channel_mean", "--labels", names)
+    assert found.code == 0
+    row = next(line for line in found.out.splitlines() if line.startswith("fc6-1[0]")).split()
+    assert row[:6] == ["fc6-1[0]", "F32", "1×1×1×128×16", "transformed", "fc6.weight", "reshaped"]
+    assert f"next: tubelet extract VIDEOS --model {out}" in found.err
+    assert "c3d_channel_mean, which only approximates c3d_sports1m" in found.err
+    model = load_model(out)
+    assert model.labels == tuple(f"class {i}" for i in range(CLASSES))
+    assert torch.equal(model.state_dict()["conv5b.weight"], tensors()["conv5b.weight"])
+
+
+def test_json(tubelet: Callable[..., Any], tmp_path: Path, net: Path) -> None:
+    found = tubelet(
+        "convert-weights", net, "--model", "c3d", "-o", tmp_path / "out", "--recipe", "c3d_channel_mean", "--json"
+    )
+    assert (found.code, found.json["model"], found.json["classes"]) == (0, "c3d", CLASSES)
+    assert (found.json["layout"], found.json["recipe"]) == ("c3d-caffe", "c3d_channel_mean")
+    assert len(found.json["report"]["file_tensors"]) == 22
+    assert found.json["report"]["problems"] == []
+
+
+def test_errors_are_one_sentence(tubelet: Callable[..., Any], tmp_path: Path, net: Path) -> None:
+    found = tubelet("convert-weights", net, "-o", tmp_path / "out")
+    assert (found.code, found.out) == (2, "")
+    assert "--mean" in found.complaint
+    unknown = stored(tmp_path / "w.safetensors", {"x": torch.ones(1)}).path
+    found = tubelet("convert-weights", unknown, "-o", tmp_path / "out")
+    assert (found.code, found.out) == (4, "")
+    assert "--map" in found.complaint
+    found = tubelet("convert-weights", net, "-o", tmp_path / "out", "--labels", tmp_path / "none")
+    assert found.code == 4
+    assert "class names cannot be read" in found.complaint
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_list_of_public_weights(tubelet: Callable[..., Any]) -> None:
+    found = tubelet("models", "weights", "--json")
+    assert found.code == 0
+    facts = {each["name"]: each for each in found.json}
+    assert facts["res3d.sports1m"]["options"] == {"projection": True}
+    assert facts["res3d.sports1m"]["published"][0].endswith("(from memory, not looked up)")
+    told = tubelet("models", "weights").out
+    for name, each in facts.items():
+        assert name in told
+        assert each["command"] in told
+    assert "  get it    linked from DavideA/c3d-pytorch" in told

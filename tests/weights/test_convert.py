@@ -1,0 +1,124 @@
+"""From a foreign file to a model folder: what is saved beside the weights, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tubelet.errors import InputDataError, TubeletError, UsageError
+from tubelet.models import load_model
+from tubelet.provenance import sha256_file
+from tubelet.weights import convert
+from tubelet.weights.catalog import known_files
+from tubelet.weights.maps import get_map
+
+sys.path.insert(0, str(Path(__file__).parent))
+from made_files import blob, encode
+from test_maps_c3d import CLASSES, SMALL, caffe, mmaction, stored, tensors
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return caffe(tmp_path / "net.caffemodel", tensors()).path
+
+
+def test_a_folder_with_everything(tmp_path: Path, net: Path) -> None:
+    labels = [f"class {i}" for i in range(CLASSES)]
+    report = convert(net, out=tmp_path / "out", recipe="c3d_channel_mean", labels=labels, options=SMALL)
+    assert report.problems() == []
+    model = load_model(tmp_path / "out")
+    assert (model.name, model.num_classes, list(model.labels or ())) == ("c3d", CLASSES, labels)
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in tensors().items())
+    assert model.recipe is not None
+    assert (model.recipe.name, model.recipe.crop_hw) == ("c3d_channel_mean", (32, 32))
+    origin = json.loads((tmp_path / "out/provenance.json").read_text())["converted_from"]
+    assert origin["sha256"] == sha256_file(net)
+    assert (origin["file"], origin["layout"]) == ("net.caffemodel", "c3d-caffe")
+    assert (origin["recipe"], origin["recipe_of_training"]) == ("c3d_channel_mean", "c3d_sports1m")
+    # Eight kernels as they are; eight biases, three matrices and three biases reshaped.
+    assert origin["tensors"] == {"used": 8, "transformed": 14, "refused": 0}
+    assert origin["left_untrained"] == {}
+
+
+def test_the_mean_in_caffes_form(tmp_path: Path) -> None:
+    """A binaryproto of Caffe is as good as an array."""
+    cube = np.random.default_rng(0).random((1, 3, 16, 128, 171), np.float32) * 100
+    (tmp_path / "mean.binaryproto").write_bytes(encode(blob(cube, "c3d")))
+    np.save(tmp_path / "mean.npy", cube[0])
+    from tubelet.weights.convert import _recipe
+
+    layout = get_map("c3d-caffe")
+    found = _recipe(layout, None, tmp_path / "mean.binaryproto")
+    assert found == _recipe(layout, None, tmp_path / "mean.npy")
+    assert found.mean_volume is not None
+    assert (found.mean_volume == cube[0]).all()
+
+
+def test_a_file_without_classifier_needs_a_number(tmp_path: Path) -> None:
+    trunk = stored(tmp_path / "trunk.safetensors", mmaction(tensors(), head=False)).path
+    with pytest.raises(UsageError, match="no classifier, so the number of classes is not known"):
+        convert(trunk, out=tmp_path / "out", options=SMALL)
+    convert(trunk, num_classes=3, out=tmp_path / "out", options=SMALL)
+    model = load_model(tmp_path / "out")
+    assert model.num_classes == 3
+    assert model.provenance is not None
+    assert set(model.provenance["converted_from"]["left_untrained"]) == {"fc8.weight", "fc8.bias"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "why"),
+    [
+        ({}, UsageError, "needs its mean volume"),
+        ({"recipe": "res3d"}, UsageError, "saw the recipe c3d_sports1m in training, not res3d"),
+        ({"num_classes": 3}, UsageError, f"have {CLASSES} classes, not 3"),
+        ({"model": "c3dd"}, UsageError, "did you mean 'c3d'"),
+        ({"model": "res3d_18"}, InputDataError, "not those of res3d_18"),
+        ({"map": "c3d-cafe"}, UsageError, "did you mean 'c3d-caffe'"),
+        ({"map": "res3d-caffe", "model": "c3d"}, UsageError, "fill res3d_18, not c3d"),
+        ({"map": "res3d-caffe", "options": {"projection": False}}, UsageError, "need res3d_18 with projection=True"),
+        ({"sha256": "0" * 64}, InputDataError, "not the file that was published"),
+        ({"options": {"width": 1 / 16, "side": 32}}, InputDataError, "conv1a[0] is refused: its shape is"),
+        ({"labels": ["a"]}, UsageError, "1 labels"),
+    ],
+)
+def test_what_does_not_belong_to_the_weights_is_refused(
+    tmp_path: Path, net: Path, wanted: dict[str, Any], error: type[TubeletError], why: str
+) -> None:
+    given = {"options": SMALL, "recipe": None if wanted == {} else "c3d_channel_mean", **wanted}
+    if str(given.get("map", "")).startswith("res3d"):
+        given["recipe"] = None
+        given["num_classes"] = CLASSES
+    with pytest.raises(error) as caught:
+        convert(net, out=tmp_path / "out", **given)
+    assert why in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_layout_lists_the_candidates(tmp_path: Path) -> None:
+    unknown = stored(tmp_path / "w", {"a.weight": torch.ones(2), "b": torch.ones(1)}).path
+    with pytest.raises(InputDataError, match=r"first tensors are a\.weight, b\); name the layout .* of alexnet-caffe, .*c3d-caffe, "):
+        convert(unknown, out=tmp_path / "out")
+
+
+def test_the_catalog_goes_with_its_layouts() -> None:
+    files = known_files()
+    assert len({each.name for each in files}) == len(files) == 10
+    for each in files:
+        assert each.model in each.layout.models
+        expected = each.expected()
+        heads = {name: shape for name, shape in expected.items() if name.startswith(("fc8.", "fc."))}
+        assert {shape[0] for shape in heads.values()} == ({each.classes} if each.classes else set())
+        assert all(("from memory" in str(figure)) == (figure.source == "memory") for figure in each.published)
+        if each.sha256_begins:
+            assert each.sha256_begins in each.file
+    by_name = {each.name: each for each in files}
+    # Every convolution and fully connected layer of the paper, and what c3d.pickle's author lists: 22 tensors.
+    assert len(by_name["c3d.sports1m_davidea"].expected()) == 22
+    assert by_name["c3d.sports1m"].expected()["fc8.weight"] == (487, 4096)
+    assert "num_batches" not in "".join(by_name["res3d.sports1m"].expected())
