@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tubelet.clips.recipes import RECIPES, get_recipe
 from tubelet.errors import InputDataError
 from tubelet.models.contract import VideoModel
-from tubelet.models.registry import create_model, list_models
+from tubelet.models.registry import build_meta, create_model, list_models
 from tubelet.video.guard import GuardedPool
 from tubelet.weights import apply_map, plan_map, read_weights
 from tubelet.weights.foreign import ForeignFile, ForeignTensor
@@ -46,9 +46,16 @@ class Made:
     def map(self) -> NameMap:
         return BY_NAME[self.original.layout]
 
-    def empty(self) -> VideoModel:
-        """The network that is to be filled, with other weights."""
-        return create_model(self.original.model, CLASSES, seed=1, **(self.original.options | dict(self.map.options)))
+    def shapes_alone(self) -> VideoModel:
+        """The network that is to be filled, without memory."""
+        return build_meta(self.original.model, CLASSES, self.original.options | dict(self.map.options))
+
+    def zeros(self) -> VideoModel:
+        """The network that is to be filled."""
+        model = self.shapes_alone().to_empty(device="cpu")
+        for tensor in model.state_dict().values():
+            tensor.zero_()
+        return model
 
 
 def randomized(model: VideoModel) -> VideoModel:
@@ -70,7 +77,7 @@ def in_memory(name: str, tensor: torch.Tensor) -> ForeignTensor:
 @pytest.fixture(scope="module", params=ORIGINALS, ids=[original.label for original in ORIGINALS])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, pool: GuardedPool) -> Iterator[Made]:
     original: Original = request.param
-    source = randomized(create_model(original.model, CLASSES, **original.options))
+    source = randomized(build_meta(original.model, CLASSES, original.options).to_empty(device="cpu"))
     named = original.named(source)
     path = original.write(tmp_path_factory.mktemp("original") / "file", named)
     with read_weights(path, pool=pool) as foreign:
@@ -100,7 +107,7 @@ def test_every_tensor_comes_to_its_place(made: Made) -> None:
         return
     assert made.map.models == (made.original.model,)
     assert made.map.classes(made.foreign) == CLASSES
-    model = made.empty()
+    model = made.zeros()
     report = apply_map(made.foreign, model, made.map.build(model))
     assert {line.outcome for line in report.file_tensors} <= {"used", "transformed"}
     assert len(report.file_tensors) == len(made.named)
@@ -124,7 +131,7 @@ def test_what_does_not_belong_is_named(made: Made) -> None:
     values |= {misshaped: torch.ones(2, 3), "made_up.tensor": torch.ones(2, 3)}
     tensors = {name: in_memory(name, tensor) for name, tensor in values.items()}
     file = ForeignFile(Path("made"), "made", "0" * 64, tensors)
-    model = made.empty()
+    model = made.shapes_alone()
     report, _ = plan_map(file, model, made.map.build(model))
     problems = report.problems()
     assert "made_up.tensor is refused: no rule names it" in problems
