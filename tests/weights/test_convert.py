@@ -102,7 +102,8 @@ def test_what_does_not_belong_to_the_weights_is_refused(
 
 def test_an_unknown_layout_lists_the_candidates(tmp_path: Path) -> None:
     unknown = stored(tmp_path / "w", {"a.weight": torch.ones(2), "b": torch.ones(1)}).path
-    with pytest.raises(InputDataError, match=r"first tensors are a\.weight, b\); name the layout .* of alexnet-caffe, .*c3d-caffe, "):
+    said = r"first tensors are a\.weight, b\); name the layout .* of alexnet-caffe, .*c3d-caffe, "
+    with pytest.raises(InputDataError, match=said):
         convert(unknown, out=tmp_path / "out")
 
 
@@ -122,3 +123,18 @@ def test_the_catalog_goes_with_its_layouts() -> None:
     assert len(by_name["c3d.sports1m_davidea"].expected()) == 22
     assert by_name["c3d.sports1m"].expected()["fc8.weight"] == (487, 4096)
     assert "num_batches" not in "".join(by_name["res3d.sports1m"].expected())
+
+
+def test_a_layout_that_fits_no_network_is_refused_with_its_reason(tmp_path: Path) -> None:
+    """torchvision's AlexNet has no groups, so it is another network than Caffe's."""
+    shapes = {0: (64, 3, 11, 11), 3: (192, 64, 5, 5), 6: (384, 192, 3, 3), 8: (256, 384, 3, 3), 10: (256, 256, 3, 3)}
+    tensors = {f"features.{i}.weight": torch.ones(shape) for i, shape in shapes.items()}
+    tensors |= {f"features.{i}.bias": torch.ones(shape[0]) for i, shape in shapes.items()}
+    sizes = {1: (8, 9216), 4: (8, 8), 6: (5, 8)}
+    tensors |= {f"classifier.{i}.weight": torch.ones(size) for i, size in sizes.items()}
+    tensors |= {f"classifier.{i}.bias": torch.ones(size[0]) for i, size in sizes.items()}
+    file = stored(tmp_path / "w", tensors).path
+    for model in (None, "alexnet"):
+        with pytest.raises(InputDataError, match="fit no network here.*group"):
+            convert(file, model, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

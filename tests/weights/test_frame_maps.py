@@ -18,7 +18,7 @@ from tubelet.models.registry import build_meta, create_model, list_models
 from tubelet.video.guard import GuardedPool
 from tubelet.weights import apply_map, plan_map, read_weights
 from tubelet.weights.foreign import ForeignFile, ForeignTensor
-from tubelet.weights.maps import imagenet, p3d, tsn, two_stream
+from tubelet.weights.maps import imagenet, matching_maps, p3d, tsn, two_stream
 from tubelet.weights.maps.name_map import NameMap
 from tubelet.weights.torch_file import torch_pool
 
@@ -97,7 +97,7 @@ def test_maps_name_what_there_is(found: NameMap) -> None:
 
 
 def test_one_map_alone_recognizes_a_file(made: Made) -> None:
-    assert [found.name for found in ALL if found.recognizes(made.foreign)] == [made.original.layout]
+    assert [found.name for found in matching_maps(made.foreign)] == [made.original.layout]
 
 
 def test_every_tensor_comes_to_its_place(made: Made) -> None:

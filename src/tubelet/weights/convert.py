@@ -82,6 +82,8 @@ def convert(
     chosen = None if map is None else get_map(map)
     with read_weights(path, sha256=sha256) as foreign:
         layout = chosen or _recognized(foreign, model)
+        if not layout.models:
+            layout.classes(foreign)  # raises, with the reason why it fits no network
         name = _network(layout, model)
         pixels = _recipe(layout, recipe, mean)
         net = create_model(
