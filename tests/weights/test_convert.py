@@ -135,6 +135,6 @@ def test_a_layout_that_fits_no_network_is_refused_with_its_reason(tmp_path: Path
     tensors |= {f"classifier.{i}.bias": torch.ones(size[0]) for i, size in sizes.items()}
     file = stored(tmp_path / "w", tensors).path
     for model in (None, "alexnet"):
-        with pytest.raises(InputDataError, match="fit no network here.*group"):
+        with pytest.raises(InputDataError, match=r"fit no network here.*group"):
             convert(file, model, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
