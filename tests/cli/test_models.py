@@ -68,7 +68,7 @@ def test_a_pattern_lists_and_a_name_tells_all(tubelet: Callable[..., Any]) -> No
     assert "batch normalization" in tubelet("models", "c3d_small").out
 
 
-@pytest.mark.parametrize(("name", "remedy"), [("c3dd", "did you mean 'c3d'?"), ("x*", "the models are c3d, ")])
+@pytest.mark.parametrize(("name", "remedy"), [("c3dd", "did you mean 'c3d'?"), ("x*", "the models are alexnet, ")])
 def test_what_does_not_exist_is_a_usage_error(tubelet: Callable[..., Any], name: str, remedy: str) -> None:
     found = tubelet("models", name)
     assert (found.code, found.out) == (2, "")

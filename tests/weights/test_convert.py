@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from tubelet.models import load_model
 from tubelet.provenance import sha256_file
 from tubelet.weights import convert
 from tubelet.weights.catalog import known_files
-from tubelet.weights.maps import get_map
+from tubelet.weights.convert import _recipe
+from tubelet.weights.maps import c3d, get_map
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_files import blob, encode
@@ -51,8 +53,6 @@ def test_the_mean_in_caffes_form(tmp_path: Path) -> None:
     cube = np.random.default_rng(0).random((1, 3, 16, 128, 171), np.float32) * 100
     (tmp_path / "mean.binaryproto").write_bytes(encode(blob(cube, "c3d")))
     np.save(tmp_path / "mean.npy", cube[0])
-    from tubelet.weights.convert import _recipe
-
     layout = get_map("c3d-caffe")
     found = _recipe(layout, None, tmp_path / "mean.binaryproto")
     assert found == _recipe(layout, None, tmp_path / "mean.npy")
@@ -105,6 +105,16 @@ def test_an_unknown_layout_lists_the_candidates(tmp_path: Path) -> None:
     said = r"first tensors are a\.weight, b\); name the layout .* of alexnet-caffe, .*c3d-caffe, "
     with pytest.raises(InputDataError, match=said):
         convert(unknown, out=tmp_path / "out")
+
+
+def test_nothing_is_guessed(tmp_path: Path, net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither which of two layouts a file has, nor which of two networks it is for."""
+    two = ("c3d", "c3d_small")
+    monkeypatch.setattr(c3d, "MAPS", tuple(replace(m, recognizes=lambda _: True, models=two) for m in c3d.MAPS))
+    with pytest.raises(InputDataError, match=r"may have several layouts: .* of c3d-caffe, c3d-torch-davidea, "):
+        convert(net, "c3d", out=tmp_path / "out")
+    with pytest.raises(UsageError, match="fill c3d, c3d_small, so a network has to be named"):
+        convert(net, map="c3d-caffe", out=tmp_path / "out")
 
 
 def test_the_catalog_goes_with_its_layouts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tubelet.models import create_model
 from tubelet.models.contract import VideoModel
 from tubelet.weights import ForeignFile, apply_map, read_weights
 from tubelet.weights.maps import get_map, list_maps, matching_maps
+from tubelet.weights.torch_file import torch_pool
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_files import Floats, caffemodel, write
@@ -113,6 +115,18 @@ def test_the_port_of_mmaction(tmp_path: Path, prefix: str) -> None:
     start = small().state_dict()  # the classifier is as it started, from the same seed
     assert torch.equal(found["fc8.weight"], start["fc8.weight"])
     assert not torch.equal(found["fc8.weight"], weights["fc8.weight"])
+
+
+def test_files_of_torch_save(tmp_path: Path) -> None:
+    """c3d.pickle is of torch before 1.6; mmaction's checkpoints have the weights below ``state_dict``."""
+    weights = tensors()
+    torch.save(OrderedDict(davidea(weights)), tmp_path / "c3d.pickle", _use_new_zipfile_serialization=False)
+    checkpoint = {"meta": {"epoch": 45}, "state_dict": OrderedDict(mmaction(weights, True, "backbone."))}
+    torch.save(checkpoint, tmp_path / "ucf101.pth")
+    with torch_pool(1 << 20) as pool:
+        for name, layout in (("c3d.pickle", "c3d-torch-davidea"), ("ucf101.pth", "c3d-torch-mmaction")):
+            with read_weights(tmp_path / name, pool=pool) as foreign:
+                assert same(filled(foreign, layout), weights)
 
 
 def test_an_optimizer_is_left_out_knowingly(tmp_path: Path) -> None:

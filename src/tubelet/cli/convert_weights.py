@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tubelet.cli.options import JsonOption, MeanOption, print_json, say
+from tubelet.cli.options import JsonOption, print_json, say
 
 
 def convert_weights(
@@ -28,7 +28,9 @@ def convert_weights(
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="Preprocessing.", show_default="the one of the weights' training")
     ] = None,
-    mean: MeanOption = None,
+    mean: Annotated[
+        Path | None, typer.Option("--mean", help="Mean volume (npy or binaryproto) of recipe c3d_sports1m.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn trained weights of Caffe or PyTorch into a model folder, with an account of every tensor.

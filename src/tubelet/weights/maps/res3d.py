@@ -36,7 +36,8 @@ _MEAN, _VARIANCE = "running_mean", "running_var"
 def _caffe_like(foreign: ForeignFile) -> bool:
     shapes = shapes_of(foreign)
     telling = {"bn_conv1[0]", "res2a_branch1[0]", "res2b_branch2b[0]"}
-    return len(shapes.get("conv1[0]", ())) == 5 and telling <= shapes.keys()
+    # P3D's blocks have the same names and a third branch.
+    return len(shapes.get("conv1[0]", ())) == 5 and telling <= shapes.keys() and "res2a_branch2c[0]" not in shapes
 
 
 def _torchvision_kind(foreign: ForeignFile) -> str | None:
