@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils.hooks import RemovableHandle
 
 from tubelet.models.contract import VideoModel
 from tubelet.models.layers import Conv3d, Lstm
@@ -62,14 +62,50 @@ def layer_uses(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> 
         if not isinstance(model, VideoModel):
             raise TypeError("input_shape is needed for a module that does not say what it takes")
         input_shape = (1, *model.input.shape)
-    uses: list[LayerUse] = []
-    hooks = [
-        module.register_forward_hook(_recorder(name, uses, input_shape[0]))
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv3d | nn.Linear | Lstm)
-    ]
-    run_without_computing(model, input_shape, hooks)
-    return tuple(uses)
+    with recording(model, input_shape[0]) as work:
+        _run_without_computing(model, input_shape)
+    return tuple(work.uses)
+
+
+@dataclass
+class Work:
+    """What `recording` saw.
+
+    Attributes
+    ----------
+    uses
+        Layers with weights, in the order in which they worked; twice if one worked twice.
+    activation_bytes
+        Bytes, in float32, of what all layers gave out for one input: convolutions, poolings, norms, fully connected.
+        Training keeps about this much for each input of a batch (and again for the gradients); inference keeps a
+        layer's input and output at a time. Rectified values and sums, which are no layers, are not counted twice.
+    """
+
+    uses: list[LayerUse]
+    activation_bytes: int = 0
+
+
+@contextmanager
+def recording(model: nn.Module, inputs: int = 1) -> Iterator[Work]:
+    """Note what every layer does while the block runs the network once on a batch of ``inputs``."""
+    work = Work([])
+
+    def count(module: nn.Module, arguments: object, result: object) -> None:
+        output = result[0] if isinstance(result, tuple) else result
+        if isinstance(output, Tensor):
+            work.activation_bytes += 4 * output.numel() // inputs
+
+    hooks = []
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv3d | nn.Linear | Lstm):
+            hooks.append(module.register_forward_hook(_recorder(name, work.uses, inputs)))
+        if not isinstance(module, nn.Dropout) and next(module.children(), None) is None:
+            hooks.append(module.register_forward_hook(count))
+    try:
+        yield work
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def norm_parameters(model: nn.Module) -> int:
@@ -78,32 +114,8 @@ def norm_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for norm in norms for parameter in norm.parameters())
 
 
-def activation_bytes(model: VideoModel) -> int:
-    """Bytes, in float32, of what all layers give out for one input: convolutions, poolings, norms, fully connected.
-
-    Training keeps about this much for each input of a batch (and again for the gradients); inference keeps a layer's
-    input and output at a time. Rectified values and sums, which are no layers, are not counted twice.
-    """
-    values = [0]
-
-    def count(module: nn.Module, inputs: object, result: object) -> None:
-        output = result[0] if isinstance(result, tuple) else result
-        if isinstance(output, Tensor):
-            values[0] += output.numel()
-
-    hooks = [
-        module.register_forward_hook(count)
-        for module in model.modules()
-        if not isinstance(module, nn.Dropout) and next(module.children(), None) is None
-    ]
-    run_without_computing(model, (1, *model.input.shape), hooks)
-    return 4 * values[0]
-
-
-def run_without_computing(
-    model: nn.Module, input_shape: tuple[int, ...], hooks: Sequence[RemovableHandle] = ()
-) -> None:
-    """One pass in evaluation mode on PyTorch's ``meta`` device: shapes and hooks, no arithmetic; hooks are removed."""
+def _run_without_computing(model: nn.Module, input_shape: tuple[int, ...]) -> None:
+    """One pass in evaluation mode on PyTorch's ``meta`` device: shapes and hooks, no arithmetic."""
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     modes = [(module, module.training) for module in model.modules()]
     try:
@@ -114,8 +126,6 @@ def run_without_computing(
     finally:
         for module, training in modes:
             module.training = training
-        for hook in hooks:
-            hook.remove()
 
 
 def _recorder(

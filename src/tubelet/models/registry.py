@@ -221,12 +221,13 @@ def model_info(name: str, num_classes: int = DEFAULT_CLASSES, **options: Any) ->
     UsageError
         As for `create_model`.
     """
-    from tubelet.models.counts import activation_bytes, layer_uses, norm_parameters
+    from tubelet.models.counts import norm_parameters, recording
     from tubelet.models.receptive_field import receptive_fields
 
     model = build_meta(name, num_classes, options)
-    layers = layer_uses(model)
-    fields = list(receptive_fields(model).values())
+    with recording(model) as work:
+        fields = list(receptive_fields(model).values())
+    layers = tuple(work.uses)
     return ModelInfo(
         name=name,
         num_classes=model.num_classes,
@@ -237,7 +238,7 @@ def model_info(name: str, num_classes: int = DEFAULT_CLASSES, **options: Any) ->
         layer_names=model.layer_names,
         layers=layers,
         norm_parameters=norm_parameters(model),
-        activation_bytes=activation_bytes(model),
+        activation_bytes=work.activation_bytes,
         receptive_field=fields[-1].size if fields else None,
         paper=model.paper,
         source=model.source,
