@@ -7,8 +7,9 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from suites.lively import lively
 from tubelet.models import create_model, model_info
 from tubelet.models.contract import VideoModel
 from tubelet.models.registry import build_meta
@@ -16,14 +17,7 @@ from tubelet.models.registry import build_meta
 
 def small(**options: object) -> VideoModel:
     model = create_model("densenet_121", 5, growth=4, stem=8, blocks=(2, 1, 1, 1), side=64, **options)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm3d):
-                module.running_mean.normal_(0, 0.2, generator=generator)
-                module.running_var.uniform_(0.5, 2, generator=generator)
-                module.bias.normal_(0, 0.2, generator=generator)
-    return model.eval()
+    return lively(model, shift=0.2, norms_only=True)
 
 
 @pytest.mark.parametrize(("name", "third", "last"), [("densenet_121", 1024, 1024), ("densenet_169", 1280, 1664)])

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from suites.lively import lively
 from tubelet.models import create_model, model_info
 from tubelet.models.contract import VideoModel
 
@@ -82,15 +83,7 @@ def second_forward(w: dict[str, Tensor], x: Tensor, name: str) -> Tensor:
 
 
 def with_statistics(model: VideoModel) -> VideoModel:
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm3d):
-                module.running_mean.normal_(0, 0.2, generator=generator)
-                module.running_var.uniform_(0.5, 2, generator=generator)
-                module.weight.uniform_(0.5, 1.5, generator=generator)
-                module.bias.normal_(0, 0.2, generator=generator)
-    return model.eval()
+    return lively(model, shift=0.2, norms_only=True)
 
 
 @pytest.mark.parametrize(

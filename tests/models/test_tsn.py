@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from suites.cases.tsn import forward
+from suites.lively import lively
 from tubelet.errors import UsageError
 from tubelet.models import create_model, load_model, model_info
 from tubelet.models.contract import VideoModel
@@ -19,22 +20,9 @@ SMALL: dict[str, Any] = {"width": 0.125, "side": 64}
 MODALITIES = {"rgb": 3, "rgb_difference": 15, "flow": 10, "warped_flow": 10}
 
 
-def lively(name: str = "tsn_bn_inception", **options: Any) -> VideoModel:
-    """A narrow network in evaluation mode with weights and statistics that make its logits depend on the clip."""
-    model = create_model(name, 5, **{**SMALL, **options})
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm3d):
-                module.running_mean.normal_(0, 0.1, generator=generator)
-                module.running_var.uniform_(0.5, 2, generator=generator)
-                module.weight.uniform_(0.5, 1.5, generator=generator)
-                module.bias.normal_(0, 0.1, generator=generator)
-            elif isinstance(module, nn.Conv3d | nn.Linear):
-                module.weight.normal_(0, (2 / module.weight[0].numel()) ** 0.5, generator=generator)
-                if module.bias is not None:
-                    module.bias.normal_(0, 0.1, generator=generator)
-    return model.eval()
+def small(name: str = "tsn_bn_inception", **options: Any) -> VideoModel:
+    """A narrow network in evaluation mode whose logits depend on the clip."""
+    return lively(create_model(name, 5, **{**SMALL, **options}))
 
 
 def snippets(model: VideoModel, count: int, n: int = 2) -> Tensor:
@@ -74,7 +62,7 @@ def test_the_stride_is_in_the_3x3_convolution() -> None:
 
 
 def test_resnet_blocks_and_sides() -> None:
-    model = lively("tsn_resnet50", blocks=(1, 1, 2, 1), side=45)
+    model = small("tsn_resnet50", blocks=(1, 1, 2, 1), side=45)
     assert model.trunk == ResNet(0.125, (1, 1, 2, 1))
     assert model.layer_names[2:7] == ("res2a", "res3a", "res4a", "res4b", "res5a")
     assert model.options["blocks"] == [1, 1, 2, 1]
@@ -176,7 +164,7 @@ def test_a_training_step_in_bfloat16_has_finite_gradients() -> None:
         loss = nn.functional.cross_entropy(model(x).float(), torch.tensor([0, 1]))
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-    model = lively(segments=2)
+    model = small(segments=2)
     with torch.no_grad():
         exact = model(x)
         rounded = model.bfloat16()(x.bfloat16()).float()
@@ -219,7 +207,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS, ids=str)
 def test_variants_equal_a_second_implementation(name: str, options: dict[str, Any]) -> None:
-    model = lively(name, **options)
+    model = small(name, **options)
     x = snippets(model, model.input.segments)
     weights = {key: value.double() for key, value in model.state_dict().items()}
     with torch.no_grad():
@@ -231,7 +219,7 @@ def test_variants_equal_a_second_implementation(name: str, options: dict[str, An
 
 @pytest.mark.parametrize(("consensus", "top_k"), [("average", None), ("max", None), ("top_k", 2), ("attention", None)])
 def test_networks_trained_on_3_snippets_take_25(consensus: str, top_k: int | None) -> None:
-    model = lively(consensus=consensus, top_k=top_k)
+    model = small(consensus=consensus, top_k=top_k)
     x = snippets(model, 25, n=1)
     weights = {key: value.double() for key, value in model.state_dict().items()}
     with torch.no_grad():
@@ -241,7 +229,7 @@ def test_networks_trained_on_3_snippets_take_25(consensus: str, top_k: int | Non
 
 
 def test_weighted_consensus_says_why_it_takes_no_other_number() -> None:
-    model = lively(consensus="weighted")
+    model = small(consensus="weighted")
     assert model(snippets(model, 3)).shape == (2, 5)
     with pytest.raises(UsageError, match=r"takes 3 snippets, not 25 .*one weight for each of 3 segments"):
         model(snippets(model, 25, n=1))
@@ -251,7 +239,7 @@ def test_weighted_consensus_says_why_it_takes_no_other_number() -> None:
 
 
 def test_the_classifier_scores_each_snippet_and_the_layer_is_their_consensus() -> None:
-    model = lively(segments=4)
+    model = small(segments=4)
     x = snippets(model, 4) * torch.tensor([0.1, 1, 10, 100])[:, None, None]  # snippets with something of their own
     seen: list[Tensor] = []
     handle = model.fc_action.register_forward_hook(lambda _, __, output: seen.append(output.detach().clone()))
@@ -272,7 +260,7 @@ def test_the_classifier_scores_each_snippet_and_the_layer_is_their_consensus() -
 
 
 def test_snippets_do_not_look_at_each_other() -> None:
-    model = lively(modality="flow")
+    model = small(modality="flow")
     x = snippets(model, 3)
     other = x.clone()
     other[:, :, 1] += 1
@@ -304,14 +292,14 @@ def test_learned_consensuses_start_as_an_average() -> None:
 
 
 def test_wrong_snippets_are_refused() -> None:
-    model = lively()
+    model = small()
     for shape in ((2, 10, 3, 64, 64), (2, 3, 3, 64, 96), (2, 3, 0, 64, 64), (2, 3, 64, 64)):
         with pytest.raises(UsageError, match=r"takes clips of shape \(N, 3, 3, 64, 64\)"):
             model(torch.zeros(shape))
 
 
 def test_variants_are_saved_with_their_options(tmp_path: Path) -> None:
-    model = lively("tsn_resnet50", modality="flow", consensus="top_k", top_k=2, partial_bn=True, blocks=(1, 1, 1, 1))
+    model = small("tsn_resnet50", modality="flow", consensus="top_k", top_k=2, partial_bn=True, blocks=(1, 1, 1, 1))
     model.save(tmp_path / "m")
     again = load_model(tmp_path / "m")
     assert again.options == model.options

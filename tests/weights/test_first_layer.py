@@ -12,7 +12,7 @@ from tubelet.models import create_model
 from tubelet.models.contract import VideoModel
 from tubelet.weights.first_layer import across_modalities, first_layer
 from tubelet.weights.inflate import start_from
-from weights.two_d import lively
+from weights.two_d import counted
 
 INCEPTION: dict[str, Any] = {"width": 0.125, "side": 64}
 RESNET: dict[str, Any] = {**INCEPTION, "blocks": (1, 2, 1, 1)}
@@ -59,7 +59,7 @@ def shape_filter(weights: dict[str, Tensor], model: VideoModel) -> None:
 def test_every_variant_starts_from_rgb(
     rgb: str, motion: str, options: dict[str, Any], more: dict[str, Any], first: str, channels: int
 ) -> None:
-    source = lively(create_model(rgb, 5, **options))
+    source = counted(create_model(rgb, 5, **options))
     weights = {name: tensor.clone() for name, tensor in source.state_dict().items()}
     model = create_model(motion, 5, **options, **more, seed=1)
     assert first_layer(model) == first
@@ -82,7 +82,7 @@ def test_every_variant_starts_from_rgb(
 
 def test_a_gray_picture_counts_once_for_each_channel() -> None:
     # Nothing is rescaled: ten channels of a gray level give 10/3 of what three give.
-    source = lively(create_model("tsn_bn_inception", 5, **INCEPTION))
+    source = counted(create_model("tsn_bn_inception", 5, **INCEPTION))
     model = create_model("tsn_bn_inception", 5, **INCEPTION, modality="flow").eval()
     start_from(model, source, across_modalities)
     gray = torch.randn(1, 1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -95,7 +95,7 @@ def test_a_gray_picture_counts_once_for_each_channel() -> None:
 
 
 def test_another_number_of_classes_leaves_a_fresh_classifier() -> None:
-    source = lively(create_model("tsn_resnet50", 7, **RESNET))
+    source = counted(create_model("tsn_resnet50", 7, **RESNET))
     model = create_model("tsn_resnet50", 5, **RESNET, modality="flow")
     head = model.fc_action.weight.detach().clone()
     report = start_from(model, source, across_modalities)

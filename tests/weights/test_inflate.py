@@ -15,7 +15,7 @@ from tubelet.models.contract import VideoModel
 from tubelet.models.p3d import P3D
 from tubelet.models.registry import build_meta
 from tubelet.weights.inflate import inflated, start_from
-from weights.two_d import caffe_resnet, frozen, lively, resnet_weights, time_without_ends
+from weights.two_d import caffe_resnet, counted, frozen, resnet_weights, time_without_ends
 
 RES: dict[str, Any] = {"width": 0.0625, "side": 32}
 DENSE: dict[str, Any] = {"growth": 4, "stem": 8, "blocks": (2, 1, 2, 1), "side": 64}
@@ -32,8 +32,8 @@ OTHERS += [("r2d_34", "res3d_34", RES), ("c3d_depth1", "c3d_depth7", PLAIN)]
 
 
 def pair(two: str, three: str, options: dict[str, Any]) -> tuple[VideoModel, VideoModel]:
-    """The lively 2-D network, and the 3-D one in evaluation mode with its weights."""
-    flat, deep = lively(create_model(two, 5, **options)), create_model(three, 5, **options, seed=1).eval()
+    """The counted 2-D network, and the 3-D one in evaluation mode with its weights."""
+    flat, deep = counted(create_model(two, 5, **options)), create_model(three, 5, **options, seed=1).eval()
     start_from(deep, flat)
     return flat, deep
 
@@ -48,7 +48,7 @@ def frame(model: VideoModel) -> Tensor:
 
 @pytest.mark.parametrize(("two", "three", "options"), PAIRS + OTHERS, ids=lambda value: str(value)[:14])
 def test_kernels_are_repeated_and_divided_and_all_else_stays(two: str, three: str, options: dict[str, Any]) -> None:
-    flat, deep = lively(create_model(two, 5, **options)), create_model(three, 5, **options, seed=1)
+    flat, deep = counted(create_model(two, 5, **options)), create_model(three, 5, **options, seed=1)
     before = {name: tensor.clone() for name, tensor in deep.state_dict().items()}
     weights = flat.state_dict()
     found, report = inflated(weights, deep)
@@ -217,7 +217,7 @@ def test_p3d_has_the_resnet_in_it() -> None:
 
 
 def test_p3d_from_tsn_says_where_the_strides_are() -> None:
-    resnet = lively(create_model("tsn_resnet50", 5, width=0.125, side=64, blocks=(1, 2, 1, 1)))
+    resnet = counted(create_model("tsn_resnet50", 5, width=0.125, side=64, blocks=(1, 2, 1, 1)))
     model = create_model("p3d_63", 5, width=0.125, side=40, depths=(1, 2, 1, 1))
     assert isinstance(model, P3D)
     report = start_from(model, resnet)
@@ -235,7 +235,7 @@ def test_p3d_from_tsn_says_where_the_strides_are() -> None:
 
 
 def test_image_kernels_and_other_types_are_converted_and_said() -> None:
-    flat, deep = lively(create_model("r2d_18", 5, **RES)), create_model("res3d_18", 5, **RES)
+    flat, deep = counted(create_model("r2d_18", 5, **RES)), create_model("res3d_18", 5, **RES)
     weights = {
         name: (tensor.squeeze(2) if tensor.dim() == 5 else tensor).to(
             torch.float16 if tensor.is_floating_point() else tensor.dtype
@@ -281,7 +281,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_without_strictness_all_is_reported() -> None:
-    flat, deep = lively(create_model("r2d_18", 5, **RES)), create_model("res3d_18", 5, **RES, projection=True)
+    flat, deep = counted(create_model("r2d_18", 5, **RES)), create_model("res3d_18", 5, **RES, projection=True)
     weights = {**flat.state_dict(), "extra": torch.ones(1)}
     with pytest.raises(InputDataError, match=r"res2a\.branch1\.weight is missing"):
         inflated(weights, deep)
@@ -298,7 +298,7 @@ def test_without_strictness_all_is_reported() -> None:
 
 
 def test_a_filled_network_remembers_whose_weights_it_has(tmp_path: Path) -> None:
-    flat = lively(create_model("r2d_18", 3, **RES))
+    flat = counted(create_model("r2d_18", 3, **RES))
     flat.labels, flat.provenance = (
         ("a", "b", "c"),
         {"trained_on": {"group_hashes": ["x"], "before": {"group_hashes": []}}},
@@ -324,7 +324,7 @@ def test_a_filled_network_remembers_whose_weights_it_has(tmp_path: Path) -> None
 
 
 def test_another_number_of_classes_leaves_a_fresh_classifier(caplog: pytest.LogCaptureFixture) -> None:
-    flat, model = lively(create_model("r2d_18", 3, **RES)), create_model("sr18", 5, **RES)
+    flat, model = counted(create_model("r2d_18", 3, **RES)), create_model("sr18", 5, **RES)
     flat.labels = ("a", "b", "c")
     flat.provenance = {"trained_on": {"group_hashes": ["x"]}}
     model.provenance = {"trained_on": {"group_hashes": ["y"]}}

@@ -9,25 +9,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from suites.lively import lively
 from tubelet.models.contract import VideoModel
 
 
-def lively(model: VideoModel, seed: int = 0) -> VideoModel:
-    """All weights, biases and statistics drawn, in evaluation mode: no layer is an identity or a zero."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm3d):
-                module.running_mean.normal_(0, 0.2, generator=generator)
-                module.running_var.uniform_(0.5, 2, generator=generator)
-                module.weight.uniform_(0.5, 1.5, generator=generator)
-                module.bias.normal_(0, 0.2, generator=generator)
-                module.num_batches_tracked.fill_(7)
-            elif isinstance(module, nn.Conv3d | nn.Linear):
-                module.weight.normal_(0, (2 / module.weight[0].numel()) ** 0.5, generator=generator)
-                if module.bias is not None:
-                    module.bias.normal_(0, 0.2, generator=generator)
-    return model.eval()
+def counted(model: VideoModel, seed: int = 0) -> VideoModel:
+    """All weights, biases and statistics drawn, in evaluation mode, the norms having counted seven batches."""
+    for module in lively(model, seed, shift=0.2).modules():
+        if isinstance(module, nn.BatchNorm3d) and module.num_batches_tracked is not None:
+            module.num_batches_tracked.fill_(7)
+    return model
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from tubelet.models.contract import VideoModel, Weighted
 from tubelet.models.initialization import gaussian
 from tubelet.models.layers import CaffePool, Conv3d, Lrn, relu
 from tubelet.models.options import positive_float, positive_int, scaled
+from tubelet.models.per_frame import convolved, pooled
 from tubelet.models.spec import InputSpec, Paper, Source
 
 
@@ -136,10 +136,10 @@ class FrameNet(VideoModel):
                 out = 2 * scaled(row.channels // 2, width)
                 kernel, stride, pad = ((depth, n, n) for depth, n in ((1, row.kernel), (1, row.stride), (0, row.pad)))
                 self.add_module(row.name, Conv3d(channels, out, kernel, stride, pad, groups=row.groups))
-                channels, size = out, (size + 2 * row.pad - row.kernel) // row.stride + 1
+                channels, size = out, convolved(size, row.kernel, row.stride, row.pad)
             elif isinstance(row, Pool):
                 self.add_module(row.name, CaffePool("max", (1, 3, 3), (1, 2, 2)))
-                size = ceil((size - 3) / 2) + 1
+                size = pooled(size, 3, 2)
             else:
                 self.add_module(row.name, Lrn(5, 1e-4, 0.75, 1.0))
             if size < 1:
