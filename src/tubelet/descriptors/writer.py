@@ -195,22 +195,3 @@ def _create(folder: Path, schema: pa.Schema) -> None:
     os.replace(new / TABLE_FOLDER, folder / TABLE_FOLDER)
     shutil.rmtree(new, ignore_errors=True)
     sync_folder(folder)
-
-
-def _lock(path: Path) -> Any:
-    """Take the writer's lock; the system frees it when the process ends, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: LanceDB's own conflict detection remains
-        return None
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise UsageError(
-            "another process is writing this table",
-            path=path.parent,
-            remedy="wait until it is done, or extract into another folder",
-        ) from error
-    return descriptor
