@@ -196,18 +196,20 @@ def quantize(vectors: NDArray[np.floating[Any]], bound: float = DEFAULT_BOUND) -
     bound = _checked_bound(bound)
     levels = np.empty(vectors.shape, np.uint8)
     saturated = 0
-    # A field at a time: the float64 copy of a whole video would be eight times its bytes.
-    for out, part in zip(levels, vectors, strict=True) if vectors.ndim > 1 else [(levels, vectors)]:
-        if not np.isfinite(part).all():
+    # A field at a time, in one scratch field: the float64 copy of a whole video would be eight times its bytes.
+    fields = np.atleast_2d(vectors)
+    exact = np.empty(fields.shape[1:], np.float64)
+    for out, part in zip(levels.reshape(fields.shape), fields, strict=True):
+        lowest, highest = part.min(initial=0.0), part.max(initial=0.0)
+        if not np.isfinite((lowest, highest)).all():
             raise NumericalError(
                 "the flow has components that are not finite", remedy="compute it again with another algorithm"
             )
-        exact = part.astype(np.float64)
-        saturated += int(np.count_nonzero(np.abs(exact) > bound))
-        np.clip(exact, -bound, bound, out=exact)
-        exact += bound
-        exact *= 255
-        exact /= 2 * bound
+        np.add(part, bound, out=exact, dtype=np.float64)
+        exact *= 255.0 / (2.0 * bound)
+        if lowest < -bound or highest > bound:
+            saturated += int(np.count_nonzero(part < -bound) + np.count_nonzero(part > bound))
+            np.clip(exact, 0.0, 255.0, out=exact)
         out[...] = np.rint(exact, out=exact)
     return levels, saturated
 
@@ -241,7 +243,7 @@ def dequantize(levels: NDArray[np.uint8], bound: float = DEFAULT_BOUND) -> NDArr
     bound = _checked_bound(bound)
     # There are 256 answers; level and 255 - level are opposites to the last bit when computed from the middle.
     answers = (2.0 * np.arange(256) - 255.0) * (bound / 255.0)
-    return answers.astype(np.float32)[levels]
+    return answers.astype(np.float32).take(levels)
 
 
 def _check_shape(fields: NDArray[Any]) -> None:
