@@ -13,6 +13,8 @@ from typing import Any
 
 from tubelet.errors import UsageError
 
+_SUFFIX = ".tmp"
+
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], None], *, durable: bool = True) -> Path:
     """Let ``write`` fill a temporary file in the same folder, then put it in place.
@@ -48,7 +50,7 @@ def new_file(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, **_temporary(target))
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target), suffix=_SUFFIX)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -81,13 +83,13 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, **_temporary(target)))
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=_prefix(target), suffix=_SUFFIX))
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
         old = None
         if target.exists():
-            old = Path(tempfile.mkdtemp(dir=target.parent, **_temporary(target)))
+            old = Path(tempfile.mkdtemp(dir=target.parent, prefix=_prefix(target), suffix=_SUFFIX))
             os.replace(target, old)
         os.replace(temporary, target)
     except BaseException:
@@ -101,43 +103,41 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Delete what killed writers of ``path`` left beside it; only for whoever knows that no other process writes it."""
     target = Path(path)
-    words = _temporary(target)
     with suppress(FileNotFoundError), os.scandir(target.parent) as entries:
         for entry in entries:
-            if entry.name.startswith(words["prefix"]) and entry.name.endswith(words["suffix"]):
+            if entry.name.startswith(_prefix(target)) and entry.name.endswith(_SUFFIX):
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 else:
                     os.unlink(entry.path)
 
 
-@contextmanager
-def only_writer(folder: str | os.PathLike[str], refused: UsageError) -> Iterator[None]:
-    """Hold a folder's lock; the system frees it when the process ends, however it ends.
+def lock_folder(folder: str | os.PathLike[str], refused: UsageError) -> int | None:
+    """Take a folder's lock for this process; the system frees it when the process ends, however it ends.
 
     Parameters
     ----------
     folder
-        Made if absent. The lock is its file ``.lock``.
+        An existing folder. The lock is its file ``.lock``.
     refused
-        What is raised if another process holds it. On Windows, which has no such locks, nobody is refused.
+        What is raised if another process holds it.
+
+    Returns
+    -------
+    int or None
+        A descriptor: ``os.close`` gives the lock back. None on Windows, which has no such locks.
     """
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
     try:
         import fcntl
     except ImportError:
-        yield
-        return
-    descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        return None
+    descriptor = os.open(Path(folder) / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise refused from error
-        yield
-    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
         os.close(descriptor)
+        raise refused from error
+    return descriptor
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:
@@ -169,9 +169,9 @@ def _fill(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _temporary(target: Path) -> dict[str, str]:
-    """What temporary names for ``target`` begin and end with."""
-    return {"prefix": f".{target.name}.", "suffix": ".tmp"}
+def _prefix(target: Path) -> str:
+    """What temporary names for ``target`` begin with."""
+    return f".{target.name}."
 
 
 def _umask() -> int:
