@@ -6,17 +6,18 @@ detailed clip), so every decoder and every verb comes through this file.
 
 from __future__ import annotations
 
-from typing import TypeVar, overload
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from tubelet.errors import UsageError
 
-Frames = Tensor | npt.NDArray[np.uint8]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# torch is imported where something is resized: processes that only check frames do without its 0.3 GB.
+Frames: TypeAlias = "Tensor | npt.NDArray[np.uint8]"
 Field = TypeVar("Field", np.uint8, np.float32)
 
 
@@ -102,13 +103,13 @@ def check_frames(frames: Frames) -> None:
         raise UsageError(
             f"frames have the shape {shape}", why="they must be (T, H, W, 3)", remedy="pass Video.frames(...)"
         )
-    if frames.dtype not in (torch.uint8, np.uint8):
+    if str(frames.dtype).removeprefix("torch.") != "uint8":
         raise UsageError(
             f"frames have the type {frames.dtype}",
             why="pixels are uint8, 0 to 255",
             remedy="pass the frames as they were decoded",
         )
-    if isinstance(frames, Tensor) and frames.device.type != "cpu":
+    if not isinstance(frames, np.ndarray) and frames.device.type != "cpu":
         raise UsageError(
             f"frames are on {frames.device}",
             why="pixels are prepared on the CPU",
@@ -121,6 +122,8 @@ def as_tensor(array: npt.NDArray[np.generic]) -> Tensor:
 
     Frames from a decoding process are read-only, which ``torch.from_numpy`` answers with a warning.
     """
+    import torch
+
     if any(stride < 0 for stride in array.strides):
         array = np.ascontiguousarray(array)  # torch has no negative strides
     if array.flags.writeable:
@@ -159,6 +162,9 @@ def _resize_array(frames: npt.NDArray[Field], height: int, width: int) -> npt.ND
 
 
 def _resize_tensor(frames: Tensor, height: int, width: int) -> Tensor:
+    import torch
+    import torch.nn.functional as F
+
     if len(frames) == 0:
         return frames.new_empty((0, height, width, frames.shape[3]))
     if not frames.is_contiguous():

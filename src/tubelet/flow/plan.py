@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tubelet.errors import InputDataError, TubeletError, UsageError
 from tubelet.flow.layout import store_path
@@ -58,11 +59,14 @@ def plan_flow(videos: Mapping[str, Path], out: str | os.PathLike[str], settings:
     ------
     UsageError
         Two videos would be stored in the same place.
+    MissingExtraError
+        OpenCV is not installed.
     """
+    parameters = settings.parameters()
     plan = FlowPlan(targets=_targets(videos, Path(out), settings))
     for video_id, path in videos.items():
         try:
-            reason = _why(path, plan.targets[video_id], settings)
+            reason = _why(path, plan.targets[video_id], settings, parameters)
         except (InputDataError, UsageError) as error:
             plan.missing.append((video_id, error))
             continue
@@ -98,13 +102,11 @@ def _targets(videos: Mapping[str, Path], out: Path, settings: FlowSettings) -> d
     return targets
 
 
-def _why(path: Path, target: Path, settings: FlowSettings) -> str | None:
+def _why(path: Path, target: Path, settings: FlowSettings, parameters: dict[str, Any]) -> str | None:
     """Why flow has to be computed; None if it need not."""
     stamp = file_stamp(path)
     if path.is_dir() and os.path.realpath(target) == os.path.realpath(path):
-        raise UsageError(
-            "the flow would replace the video", path=path, remedy="store it in another folder: -o DIR"
-        )
+        raise UsageError("the flow would replace the video", path=path, remedy="store it in another folder: -o DIR")
     if not target.exists():
         return "new"
     record = read_record(target)
@@ -116,7 +118,7 @@ def _why(path: Path, target: Path, settings: FlowSettings) -> str | None:
                 remedy="store the flow in another folder, or remove this one",
             )
         return "damaged"
-    if record.settings != settings:
+    if record.settings != settings or record.parameters != parameters:
         return "settings"
     if (record.source_size, record.source_mtime_ns) != (stamp.size, stamp.mtime_ns) and not _same_content(
         path, stamp.size, record

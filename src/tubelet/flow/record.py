@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from tubelet.errors import InputDataError, UsageError
+from tubelet.flow.algorithms import DEFAULT, find_algorithm
+from tubelet.flow.camera import CameraSettings
 from tubelet.flow.field import DEFAULT_BOUND, Direction
 
 RECORD_FILE = "flow.json"
@@ -27,7 +29,7 @@ class FlowSettings:
     Attributes
     ----------
     algorithm
-        As for `tubelet.flow.estimate.estimate`: ``dis``, ``tvl1``, ``farneback``.
+        A name of `tubelet.flow.algorithms.ALGORITHMS`; ``dis`` becomes ``dis_medium``.
     direction
         ``forward``, ``backward`` or ``both``.
     bound
@@ -51,7 +53,7 @@ class FlowSettings:
         A value outside these.
     """
 
-    algorithm: str = "dis"
+    algorithm: str = DEFAULT
     direction: Directions = "forward"
     bound: float = DEFAULT_BOUND
     step: int = 1
@@ -62,6 +64,7 @@ class FlowSettings:
     rgb: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "algorithm", find_algorithm(self.algorithm).name)
         for name, value, allowed in (
             ("direction", self.direction, get_args(Directions)),
             ("store", self.store, get_args(StoreKind)),
@@ -87,6 +90,18 @@ class FlowSettings:
         if self.direction == "both":
             return ("forward", "backward")
         return (self.direction,)
+
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter of the algorithm and, for warped flow, of the camera's estimate, JSON-ready.
+
+        Raises
+        ------
+        MissingExtraError
+            OpenCV is not installed.
+        """
+        values = find_algorithm(self.algorithm).settings()
+        del values["opencv"]  # the record has it; another version of it does not make flow stale
+        return {**values, "camera": CameraSettings().settings()} if self.warped else values
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready dictionary."""
@@ -127,8 +142,8 @@ class FlowRecord:
     ----------
     settings
         How it was asked for.
-    algorithm, parameters
-        What computed it (``dis_medium``) and its parameters.
+    parameters
+        Of the algorithm, as it was computed.
     video_id
         The video's name in its data set.
     source_size, source_mtime_ns, source_sha256
@@ -145,6 +160,8 @@ class FlowRecord:
         Number of pictures and their bytes.
     saturated_share
         Share of components beyond the bound, 0 to 1.
+    camera_share
+        Of warped flow: share of pairs in which a motion of the camera was found and taken out, 0 to 1; else None.
     error
         What storing changed.
     decode_status, problems
@@ -154,7 +171,6 @@ class FlowRecord:
     """
 
     settings: FlowSettings
-    algorithm: str
     parameters: dict[str, Any]
     video_id: str
     source_size: int
@@ -168,6 +184,7 @@ class FlowRecord:
     files: int
     nbytes: int
     saturated_share: float
+    camera_share: float | None
     error: FlowError
     decode_status: Literal["ok", "partial"]
     problems: tuple[str, ...]

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tubelet.artifacts import lock_folder, remove_leftovers, write_json
 from tubelet.errors import DecodeWorkerError, InputDataError, NumericalError, TubeletError, UsageError
@@ -20,11 +20,12 @@ from tubelet.failures import FAILED_FILE, FailedVideo, list_failures
 from tubelet.flow.layout import ZIP_SUFFIX, store_path
 from tubelet.flow.opencv import opencv
 from tubelet.flow.plan import FlowPlan, plan_flow
-from tubelet.flow.record import RECORD_FILE, FlowRecord, FlowSettings
+from tubelet.flow.record import RECORD_FILE, FlowRecord, FlowSettings, StoreKind
 from tubelet.flow.store import read_record
 from tubelet.flow.summary import FlowSummary, size_text
 from tubelet.provenance import environment
 from tubelet.reporting.terminal import ProgressBar, progress
+from tubelet.video.fingerprint import content_size
 from tubelet.video.guard import GuardedPool
 from tubelet.video.limits import Limits
 
@@ -120,9 +121,7 @@ def check_stored(root: str | os.PathLike[str], *, workers: int = 1) -> dict[str,
         No flow is stored there.
     """
     base = Path(root)
-    found = sorted(
-        [path.parent for path in base.rglob(RECORD_FILE)] + [path for path in base.rglob(f"*{ZIP_SUFFIX}")]
-    )
+    found = sorted([path.parent for path in base.rglob(RECORD_FILE)] + list(base.rglob(f"*{ZIP_SUFFIX}")))
     if not found:
         raise InputDataError("no flow is stored here", path=base, remedy="compute it: tubelet flow VIDEOS -o DIR")
     names = {path.relative_to(base).as_posix(): path for path in found}
@@ -178,7 +177,7 @@ class _Run:
         self._bar: ProgressBar | None = None
         self._records: list[FlowRecord] = []
         self._failures: list[FailedVideo] = []
-        self._bytes = {video_id: _bytes_of(videos[video_id]) for video_id in plan.todo}
+        self._bytes = {video_id: content_size(videos[video_id]) for video_id in plan.todo}
         self._frames: Counter[str] = Counter()
         self._expected: dict[str, int] = {}
         self._stored: Counter[str] = Counter()
@@ -195,6 +194,7 @@ class _Run:
                         self._records.append(outcome)
                     else:
                         self._fail(video_id, outcome)
+                    self._show()
         finally:
             list_failures(self._folder / FAILED_FILE, self._failures)
             for video_id in self._plan.todo:  # of workers that were killed
@@ -228,7 +228,7 @@ class _Run:
 
     def _remove_other_form(self, video_id: str) -> None:
         """Flow that was stored by another ``--store`` is superseded, and would be found first."""
-        kind = "jpeg" if self._settings.store == "compact" else "compact"
+        kind: StoreKind = "jpeg" if self._settings.store == "compact" else "compact"
         other = store_path(self._folder, video_id, kind, is_folder=self._videos[video_id].is_dir())
         if other.exists() and read_record(other) is not None:
             if other.is_dir():
@@ -292,18 +292,15 @@ class _Run:
             quantized_px=self._mean(lambda r: r.error.quantized_px, lambda r: r.error.pairs * r.height * r.width),
             stored_px=self._mean(lambda r: r.error.stored_px, lambda r: r.error.pairs * r.height * r.width),
             stored_max_px=max((record.error.stored_max_px for record in self._records), default=None),
+            camera_share=self._mean(lambda r: r.camera_share or 0.0, lambda r: r.pairs)
+            if self._settings.warped
+            else None,
             failures=tuple(self._failures),
         )
 
     def _mean(self, value: Callable[[FlowRecord], float], weight: Callable[[FlowRecord], int]) -> float | None:
         weights = sum(map(weight, self._records))
         return sum(value(record) * weight(record) for record in self._records) / weights if weights else None
-
-
-def _bytes_of(path: Path) -> int:
-    from tubelet.video.fingerprint import content_size
-
-    return content_size(path)
 
 
 @contextmanager

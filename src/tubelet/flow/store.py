@@ -84,7 +84,7 @@ class StoredFlow:
     @property
     def algorithm(self) -> str:
         """What computed it; ``read`` where nothing says."""
-        return "read" if self.record is None else self.record.algorithm
+        return "read" if self.record is None else self.record.settings.algorithm
 
     @property
     def warped(self) -> bool:

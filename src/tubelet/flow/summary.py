@@ -40,6 +40,8 @@ class FlowSummary:
         Share of components that were, 0 to 1; None if nothing was computed.
     quantized_px, stored_px, stored_max_px
         What storing changed, in pixels, as in `tubelet.flow.record.FlowError`; None if nothing was computed.
+    camera_share
+        Of warped flow: share of pairs from which a motion of the camera was taken out; else None.
     failures
         The failed videos.
     """
@@ -61,6 +63,7 @@ class FlowSummary:
     quantized_px: float | None
     stored_px: float | None
     stored_max_px: float | None
+    camera_share: float | None
     failures: tuple[FailedVideo, ...]
 
     @property
@@ -86,6 +89,8 @@ class FlowSummary:
                 f"(JPEG quality {self.quality}; quantization alone {self.quantized_px:.3f} px); "
                 f"{self.saturated_share:.2%} of components were beyond the bound of {self.bound:g} px and cut off"
             )
+        if self.camera_share is not None:
+            lines.append(f"a motion of the camera was found and taken out in {self.camera_share:.1%} of pairs")
         return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,14 @@ from numpy.typing import NDArray
 
 from tubelet.allocator import set_allocator
 from tubelet.errors import UsageError, VideoError
-from tubelet.flow.estimate import estimate
-from tubelet.flow.field import Direction, Flow, dequantize
+from tubelet.flow.estimate import estimate_stream
+from tubelet.flow.field import Direction, dequantize, quantize
 from tubelet.flow.layout import FRAME_PREFIX, PREFIXES
 from tubelet.flow.opencv import opencv
 from tubelet.flow.record import RECORD_FILE, FlowError, FlowRecord, FlowSettings
 from tubelet.flow.shelf import NewShelf, new_folder_shelf, new_zip_shelf
 from tubelet.flow.store import check_flow
-from tubelet.flow.warp import warped
+from tubelet.flow.warp import warped_stream
 from tubelet.provenance import tool_version
 from tubelet.video.fingerprint import content_hash, file_stamp
 from tubelet.video.limits import Limits
@@ -36,9 +37,8 @@ from tubelet.video.report import DecodeReport
 
 Images = NDArray[np.uint8]
 Item = tuple[dict[str, Any], None]
+Motion = tuple[NDArray[np.float32], bool | None]
 
-_RUN_BYTES = 4 << 20  # frames that are worked on together: what fits a processor's cache is faster than more
-_RUN_FRAMES = 9
 _READ_BACK_EVERY = 16  # pairs; reading all back would cost a tenth of the time
 _TELL_EVERY_S = 0.5
 
@@ -86,17 +86,19 @@ def _store(request: dict[str, Any]) -> Iterator[Item]:
         declared = None if video.frames_declared is None else -(-video.frames_declared // settings.step)
         made = _Making(settings, shelf)
         told = 0.0
-        for _ in made.consume(_used_frames(video, settings)):
+        for fields in _fields(made.frames_of(_used_frames(video, settings)), settings):
+            made.store_pair(fields)
             if time.monotonic() - told >= _TELL_EVERY_S:
                 told = time.monotonic()
                 yield {"frames": made.frames, "declared": declared, "nbytes": made.nbytes}, None
         assert video.report is not None  # set by the complete pass
-        made.finish(path)
+        facts = made.facts(path, video.report)
         digest = content_hash(path)
         if file_stamp(path) != stamp:
             raise VideoError("the video changed while it was read", path=path, remedy="run again")
         record = FlowRecord(
             settings=settings,
+            parameters=settings.parameters(),
             video_id=request["video_id"],
             source_size=stamp.size,
             source_mtime_ns=stamp.mtime_ns,
@@ -106,7 +108,7 @@ def _store(request: dict[str, Any]) -> Iterator[Item]:
             problems=video.report.problems,
             opencv_version=str(opencv().__version__),
             tool_version=tool_version(),
-            **made.facts(video.report),
+            **facts,
         )
         shelf.add(RECORD_FILE, json.dumps(record.to_dict(), indent=2, ensure_ascii=False, allow_nan=False).encode())
     yield {"record": record.to_dict()}, None
@@ -122,6 +124,24 @@ def _used_frames(video: Video, settings: FlowSettings) -> Iterator[Images]:
 
     for frame in frames:
         yield resize(frame[None], settings.resize_hw)[0]
+
+
+def _fields(frames: Iterator[Images], settings: FlowSettings) -> Iterator[list[Motion]]:
+    """For every pair of frames its field in each direction, in the memory of a pair."""
+    copies = tee(frames, len(settings.directions))  # they are read in step, so one frame is held at most
+    streams = [_stream(copy, settings, direction) for copy, direction in zip(copies, settings.directions, strict=True)]
+    for fields in zip(*streams, strict=True):
+        yield list(fields)
+
+
+def _stream(frames: Iterator[Images], settings: FlowSettings, direction: Direction) -> Iterator[Motion]:
+    """Vectors ``(H, W, 2)``, and whether the camera was found to move (None where nobody looked)."""
+    if not settings.warped:
+        for vectors in estimate_stream(frames, settings.algorithm, direction=direction):
+            yield vectors, None
+        return
+    for field in warped_stream(frames, settings.algorithm, direction=direction):
+        yield field.vectors, field.camera.found
 
 
 @dataclass
@@ -156,77 +176,65 @@ class _Making:
         self._settings = settings
         self._shelf = shelf
         self._cost = _Cost()
-        self._values = self._saturated = self._files = 0
-        self._flow: Flow | None = None
+        self._values = self._saturated = self._files = self._pairs = self._moving = 0
         self._size_hw = (0, 0)
         self.frames = 0
         self.nbytes = 0
 
-    def consume(self, frames: Iterator[Images]) -> Iterator[None]:
-        """Take all frames; gives a sign of life after each run of them."""
-        run: list[Images] = []
+    def frames_of(self, frames: Iterator[Images]) -> Iterator[Images]:
+        """Count frames, and store those that shall be, on their way to the algorithm."""
         for frame in frames:
             self.frames += 1
             if self._settings.rgb:
                 self._put(f"{FRAME_PREFIX}{self.frames:05d}.jpg", self._cv2.cvtColor(frame, self._cv2.COLOR_RGB2BGR))
-            run.append(frame)
-            if len(run) == max(2, min(_RUN_FRAMES, _RUN_BYTES // frame.nbytes)):
-                self._store(run)
-                run = run[-1:]
-                yield
-        if len(run) > 1:
-            self._store(run)
-            yield
+            yield frame
 
-    def finish(self, path: Path) -> None:
-        """See that there was a pair of frames."""
-        if self._flow is None:
+    def store_pair(self, fields: list[Motion]) -> None:
+        """Quantize, encode and store the fields of the next pair."""
+        self._pairs += 1
+        for direction, (exact, moving) in zip(self._settings.directions, fields, strict=True):
+            levels, saturated = quantize(exact[None], self._settings.bound)
+            self._saturated += saturated
+            self._values += levels.size
+            self._moving += bool(moving)
+            self._size_hw = exact.shape[:2]
+            stored = [
+                self._put(f"{prefix}{self._pairs:05d}.jpg", plane)
+                for prefix, plane in zip(PREFIXES[direction], self._cv2.split(levels[0]), strict=True)
+            ]
+            if (self._pairs - 1) % _READ_BACK_EVERY == 0:
+                self._cost.add(
+                    exact,
+                    levels[0],
+                    np.stack([self._read_back(data) for data in stored], axis=-1),
+                    self._settings.bound,
+                )
+
+    def facts(self, path: Path, report: DecodeReport) -> dict[str, Any]:
+        """What the record says of the fields, once all are stored."""
+        if not self._pairs:
             raise VideoError(
                 "the video has too few frames for flow",
                 path=path,
                 why=f"{self.frames} with a step of {self._settings.step}, and 2 are needed",
                 remedy="leave it out, or choose a smaller --step",
             )
-
-    def facts(self, report: DecodeReport) -> dict[str, Any]:
-        """What the record says of the fields."""
-        assert self._flow is not None
-        height, width = self._flow.size_hw
+        fields = self._pairs * len(self._settings.directions)
         return {
-            "algorithm": self._flow.algorithm,
-            "parameters": dict(self._flow.settings),
             "frames": self.frames,
-            "height": height,
-            "width": width,
+            "height": self._size_hw[0],
+            "width": self._size_hw[1],
             "source_hw": (report.height, report.width),
             "files": self._files,
             "nbytes": self.nbytes,
             "saturated_share": self._saturated / self._values,
+            "camera_share": self._moving / fields if self._settings.warped else None,
             "error": self._cost.error(),
         }
 
-    def _store(self, run: list[Images]) -> None:
-        """Flow from each frame of a run to the next; the run's last frame has the number ``self.frames``."""
-        images = np.stack(run)
-        compute = warped if self._settings.warped else estimate
-        for direction in self._settings.directions:
-            flow = compute(images, self._settings.algorithm, direction=direction, bound=self._settings.bound)
-            levels, saturated = flow.quantize()
-            self._saturated += saturated
-            self._values += levels.size
-            first = self.frames - len(run) + 1
-            for pair, field, exact in zip(range(first, first + len(levels)), levels, flow.vectors, strict=True):
-                self._store_pair(direction, pair, field, exact)
-            self._flow = flow
-
-    def _store_pair(self, direction: Direction, pair: int, levels: Images, exact: NDArray[np.float32]) -> None:
-        stored = [
-            self._put(f"{prefix}{pair:05d}.jpg", plane)
-            for prefix, plane in zip(PREFIXES[direction], self._cv2.split(levels), strict=True)
-        ]
-        if (pair - 1) % _READ_BACK_EVERY == 0:
-            read = [self._cv2.imdecode(np.frombuffer(data, np.uint8), self._cv2.IMREAD_GRAYSCALE) for data in stored]
-            self._cost.add(exact, levels, np.stack(read, axis=-1), self._settings.bound)
+    def _read_back(self, data: bytes) -> Images:
+        picture: Images = self._cv2.imdecode(np.frombuffer(data, np.uint8), self._cv2.IMREAD_GRAYSCALE)
+        return picture
 
     def _put(self, name: str, picture: Images) -> bytes:
         """Encode one picture and put it on the shelf."""
