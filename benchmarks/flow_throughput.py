@@ -23,12 +23,12 @@ def run(rounds: int, work: Path) -> list[dict[str, object]]:
     folder = (work / "flow").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    clips, kind = _clips(folder)
-    files = []
-    for number in range(2):  # as even a division as the workers' own
-        files.append(folder / f"gray{number}.npz")
-        videos = [np.stack([gray(frame.image) for frame in Video(clip).iter_frames()]) for clip in clips[number::2]]
-        np.savez(files[-1], *videos * REPEATS)
+    clips, kind = clips_of(folder)
+    videos = [np.stack([gray(frame.image) for frame in Video(clip).iter_frames()]) for clip in clips]
+    files = [folder / "gray0.npz", folder / "gray1.npz"]
+    # Each process has half of every video's pairs, so that both end at the same time.
+    np.savez(files[0], *[frames[: len(frames) // 2 + 1] for frames in videos] * REPEATS)
+    np.savez(files[1], *[frames[len(frames) // 2 :] for frames in videos] * REPEATS)
     variants = {"alone": ["benchmarks.rival_flow", *map(str, files)]}
     for store in BARS:
         variants[store] = ["benchmarks.our_flow", store, str(folder), *map(str, clips * REPEATS)]
@@ -46,7 +46,7 @@ def run(rounds: int, work: Path) -> list[dict[str, object]]:
     return rows
 
 
-def _clips(folder: Path) -> tuple[list[Path], str]:
+def clips_of(folder: Path) -> tuple[list[Path], str]:
     """The eight largest real clips where they are, else synthetic ones."""
     real = Path(os.environ.get("TUBELET_DATA", Path(__file__).parents[2] / "shared" / "data"), "ucf101", "clips")
     found = sorted(real.glob("*.avi"), key=lambda path: path.stat().st_size)

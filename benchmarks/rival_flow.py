@@ -45,6 +45,7 @@ def main() -> None:
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[1],
+            start_new_session=True,  # as our workers: beside other work, Linux shares the processors by session
         )
         for file in sys.argv[1:]
     ]

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from tubelet.errors import InputDataError, UsageError, VideoError
+from tubelet.flow.check import check_flow, looks_complete, read_record
 from tubelet.flow.estimate import estimate
 from tubelet.flow.layout import find_flow, store_path
 from tubelet.flow.record import FlowRecord, FlowSettings
-from tubelet.flow.store import StoredFlow, check_flow, looks_complete, open_flow, read_record
+from tubelet.flow.store import StoredFlow, open_flow
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_flow import stored, texture, video
