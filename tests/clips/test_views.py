@@ -108,3 +108,11 @@ def test_what_flow_refuses() -> None:
             drawn_input(fields, FLOW, draw)
     with pytest.raises(UsageError, match="belongs to the stack"):
         Recipe("f", (8, 8), (8, 8), "flow", (128, 128, 128))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_stacks_with_their_channels_first_are_read_where_they_lie(kind: Any) -> None:
+    stack = torch.from_numpy(noise((2, 10, 13, 18), kind))  # (T, 2L, H, W), as tubelet.flow.stack makes them
+    for draw in (Draw((1, 2), flip=True), Draw((0, 3), box_hw=(13, 13)), Draw((0, 0), scale=1.2)):
+        expected = drawn_input(np.ascontiguousarray(stack.numpy().transpose(0, 2, 3, 1)), FLOW, draw)
+        assert torch.equal(drawn_input(stack.movedim(1, -1), FLOW, draw), expected)
