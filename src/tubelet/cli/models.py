@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tubelet.cli.options import JsonOption, print_json
+from tubelet.reporting.text import times
 
 if TYPE_CHECKING:
     from tubelet.models.registry import ModelInfo
@@ -101,7 +102,7 @@ def _print_one(info: ModelInfo) -> None:
     for heading in ("layer", "output", "parameters", "MACs"):
         table.add_column(heading, justify="left" if heading in ("layer", "output") else "right", no_wrap=True)
     for layer in info.layers:
-        shape = "×".join(map(str, layer.output_shape[1:]))
+        shape = times(layer.output_shape[1:])
         table.add_row(layer.name, shape, f"{layer.parameters:,}", f"{layer.macs:,}")
     if info.norm_parameters:
         table.add_row("batch normalization", "", f"{info.norm_parameters:,}", "")
@@ -127,7 +128,7 @@ def _input(info: ModelInfo) -> str:
 
 
 def _field(info: ModelInfo) -> str:
-    return "-" if info.receptive_field is None else "×".join(map(str, info.receptive_field))
+    return "-" if info.receptive_field is None else times(info.receptive_field)
 
 
 def markdown_page(found: list[ModelInfo]) -> str:
