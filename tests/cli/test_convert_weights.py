@@ -46,7 +46,7 @@ def test_json(tubelet: Callable[..., Any], tmp_path: Path, net: Path) -> None:
     )
     assert (found.code, found.json["model"], found.json["classes"]) == (0, "c3d", CLASSES)
     assert (found.json["layout"], found.json["recipe"]) == ("c3d-caffe", "c3d_channel_mean")
-    assert len(found.json["report"]["file_tensors"]) == 22
+    assert len(found.json["report"]["source_tensors"]) == 22
     assert found.json["report"]["problems"] == []
 
 

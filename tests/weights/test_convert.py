@@ -19,6 +19,7 @@ from tubelet.weights import convert
 from tubelet.weights.catalog import known_files
 from tubelet.weights.convert import _recipe
 from tubelet.weights.maps import c3d, get_map
+from tubelet.weights.maps.layout import NO_CLASSIFIER
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_files import blob, encode
@@ -44,8 +45,9 @@ def test_a_folder_with_everything(tmp_path: Path, net: Path) -> None:
     assert (origin["file"], origin["layout"]) == ("net.caffemodel", "c3d-caffe")
     assert (origin["recipe"], origin["recipe_of_training"]) == ("c3d_channel_mean", "c3d_sports1m")
     # Eight kernels as they are; eight biases, three matrices and three biases reshaped.
-    assert origin["tensors"] == {"used": 8, "transformed": 14, "refused": 0}
-    assert origin["left_untrained"] == {}
+    assert origin["tensors"] == {"used": 8, "transformed": 14, "refused": 0, "filled": 22, "missing": 0}
+    assert sum(map(len, origin["transformed"].values())) == 14
+    assert origin["missing"] == origin["refused"] == {}
 
 
 def test_the_mean_in_caffes_form(tmp_path: Path) -> None:
@@ -68,7 +70,7 @@ def test_a_file_without_classifier_needs_a_number(tmp_path: Path) -> None:
     model = load_model(tmp_path / "out")
     assert model.num_classes == 3
     assert model.provenance is not None
-    assert set(model.provenance["converted_from"]["left_untrained"]) == {"fc8.weight", "fc8.bias"}
+    assert model.provenance["converted_from"]["missing"] == {NO_CLASSIFIER: ["fc8.weight", "fc8.bias"]}
 
 
 @pytest.mark.parametrize(

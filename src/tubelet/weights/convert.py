@@ -68,7 +68,7 @@ def convert(
     -------
     WeightsReport
         What became of every tensor. The folder's provenance has the file's name, hash and format, the layout, and
-        this report's counts.
+        this report's summary.
 
     Raises
     ------
@@ -179,19 +179,13 @@ def _options(layout: NameMap, name: str, wanted: dict[str, Any]) -> dict[str, An
 
 
 def _provenance(report: WeightsReport, layout: NameMap, recipe: Recipe) -> dict[str, Any]:
-    outcomes = [line.outcome for line in report.file_tensors]
     return {
         "converted_from": {
-            "file": report.path.name,
-            "sha256": report.sha256,
-            "format": report.format,
+            **report.summary(),
             "layout": layout.name,
             "what": layout.title,
             "license": layout.license,
             "recipe": recipe.name,
             "recipe_of_training": layout.recipe,
-            "tensors": {outcome: outcomes.count(outcome) for outcome in ("used", "transformed", "refused")},
-            "left_untrained": {line.name: line.detail for line in report.model_tensors if line.outcome == "missing"},
-            "notes": list(report.notes),
         }
     }

@@ -1,4 +1,7 @@
-"""The named ways in which a stored tensor becomes a tensor of ours; name maps refer to them by these names."""
+"""The named ways in which a stored tensor becomes a tensor of ours; name maps refer to them by these names.
+
+`cast` is one that nobody has to name: numbers of another width are brought over, and said.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 from collections.abc import Callable
 from math import prod
 
+import torch
 from torch import Tensor
 
 UNCHANGED = "unchanged"
@@ -46,6 +50,39 @@ def transform(tensor: Tensor, how: tuple[str, ...], companion: Tensor | None = N
         else:
             raise ValueError(f"there is no transformation called {name!r}")
     return tensor.contiguous()
+
+
+def cast(value: Tensor, dtype: torch.dtype) -> tuple[Tensor, tuple[str, ...]]:
+    """The value in the network's type, and how it was brought there: fractions to fractions, whole to whole numbers.
+
+    Raises
+    ------
+    ValueError
+        Another kind of number, or one that the type cannot hold.
+    """
+    if value.dtype == dtype:
+        return value, ()
+    name = _name(value.dtype)
+    if _kind(value.dtype) != _kind(dtype) or _kind(dtype) == "other":
+        raise ValueError(f"numbers of type {name} do not become {_name(dtype)}")
+    found = value.to(dtype)
+    fraction = dtype.is_floating_point
+    if not value.is_meta:
+        held = found.isfinite() == value.isfinite() if fraction else found.to(value.dtype) == value
+        if not held.all():
+            raise ValueError(f"its numbers do not fit into {_name(dtype)}")
+    word = "widened" if value.dtype.itemsize < dtype.itemsize else "rounded" if fraction else "narrowed"
+    return found, (f"{word} from {name}",)
+
+
+def _kind(dtype: torch.dtype) -> str:
+    if dtype.is_floating_point:
+        return "fraction"
+    return "other" if dtype.is_complex or dtype == torch.bool else "whole"
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _same(tensor: Tensor, _: Tensor | None) -> Tensor:
