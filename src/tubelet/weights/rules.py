@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +73,30 @@ class WeightMap:
     keep: tuple[Keep, ...] = ()
     prefixes: tuple[str, ...] = ()
 
+    def bare(self, name: str) -> str:
+        """A file's name as the rules see it."""
+        for prefix in self.prefixes:
+            name = name.removeprefix(prefix)
+        return name
+
+    def decide(self, name: str) -> tuple[Rule | Refuse, re.Match[str]] | None:
+        """The rule for a tensor of a file, and how it matches its bare name; None where no rule names it."""
+        bare = self.bare(name)
+        for rule in self.rules:
+            if (match := _compiled(rule.source).fullmatch(bare)) is not None:
+                return rule, match
+        return None
+
+    def kept(self, target: str) -> Keep | None:
+        """Why the network's tensor of this name may stay unfilled, if it may."""
+        return next((keep for keep in self.keep if re.fullmatch(keep.target, target)), None)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Kept for good: a deep network has more rules than `re` remembers."""
+    return re.compile(pattern)
+
 
 def apply_map(foreign: ForeignFile, model: nn.Module, weight_map: WeightMap) -> WeightsReport:
     """Fill a network from a file: all of it or nothing.
@@ -109,22 +134,21 @@ def plan_map(foreign: ForeignFile, model: nn.Module, weight_map: WeightMap) -> t
     """The report that `apply_map` would give, problems included, and the values by the network's names."""
     wanted = model.state_dict()
     ledger = Ledger(foreign.tensors, wanted)
-    bare = {name: _bare(name, weight_map.prefixes) for name in foreign.tensors}
     known: dict[str, str] = {}  # name as the rules see it → name in the file
     for name in foreign.tensors:
-        known.setdefault(bare[name], name)
+        known.setdefault(weight_map.bare(name), name)
     for name in foreign.tensors:
-        for rule in weight_map.rules:
-            if (match := re.fullmatch(rule.source, bare[name])) is not None:
-                if isinstance(rule, Refuse):
-                    ledger.refuse(name, rule.why, wanted=True)
-                else:
-                    ledger.fill(name, match.expand(rule.target), _made(ledger, known, name, rule, match))
-                break
+        decided = weight_map.decide(name)
+        if decided is None:
+            continue
+        rule, match = decided
+        if isinstance(rule, Refuse):
+            ledger.refuse(name, rule.why, wanted=True)
+        else:
+            ledger.fill(name, match.expand(rule.target), _made(ledger, known, name, rule, match))
     for target in wanted:
-        why = next((keep.why for keep in weight_map.keep if re.fullmatch(keep.target, target)), None)
-        if why is not None:
-            ledger.keep(target, why)
+        if (kept := weight_map.kept(target)) is not None:
+            ledger.keep(target, kept.why)
     source = FileSource(foreign.path, foreign.format, foreign.sha256)
     called = str(getattr(model, "name", type(model).__name__))
     return ledger.report(source, called, "name map", foreign.notes), ledger.values
@@ -142,9 +166,3 @@ def _made(ledger: Ledger, known: Mapping[str, str], name: str, rule: Rule, match
         return transform(tensor, rule.how, helper), [step for step in rule.how if step != UNCHANGED]
 
     return make
-
-
-def _bare(name: str, prefixes: tuple[str, ...]) -> str:
-    for prefix in prefixes:
-        name = name.removeprefix(prefix)
-    return name

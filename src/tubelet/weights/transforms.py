@@ -25,33 +25,6 @@ TRANSPOSED = "transposed "
 _Step = Callable[[Tensor, Tensor | None], Tensor]
 
 
-def transform(tensor: Tensor, how: tuple[str, ...], companion: Tensor | None = None) -> Tensor:
-    """Apply the named steps in order.
-
-    Parameters
-    ----------
-    tensor
-        As stored.
-    how
-        Names from this file.
-    companion
-        The second tensor, for the step that needs one (BatchNorm's factor).
-
-    Raises
-    ------
-    ValueError
-        An unknown name, or a tensor that is not of the form that the step takes; the message says which.
-    """
-    for name in how:
-        if name.startswith(TRANSPOSED):
-            tensor = _transposed(tensor, name)
-        elif name in _STEPS:
-            tensor = _STEPS[name](tensor, companion)
-        else:
-            raise ValueError(f"there is no transformation called {name!r}")
-    return tensor.contiguous()
-
-
 def cast(value: Tensor, dtype: torch.dtype) -> tuple[Tensor, tuple[str, ...]]:
     """The value in the network's type, and how it was brought there: fractions to fractions, whole to whole numbers.
 
@@ -83,6 +56,33 @@ def _kind(dtype: torch.dtype) -> str:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def transform(tensor: Tensor, how: tuple[str, ...], companion: Tensor | None = None) -> Tensor:
+    """Apply the named steps in order.
+
+    Parameters
+    ----------
+    tensor
+        As stored.
+    how
+        Names from this file.
+    companion
+        The second tensor, for the step that needs one (BatchNorm's factor).
+
+    Raises
+    ------
+    ValueError
+        An unknown name, or a tensor that is not of the form that the step takes; the message says which.
+    """
+    for name in how:
+        if name.startswith(TRANSPOSED):
+            tensor = _transposed(tensor, name)
+        elif name in _STEPS:
+            tensor = _STEPS[name](tensor, companion)
+        else:
+            raise ValueError(f"there is no transformation called {name!r}")
+    return tensor.contiguous()
 
 
 def _same(tensor: Tensor, _: Tensor | None) -> Tensor:
