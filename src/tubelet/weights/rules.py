@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 import torch
@@ -71,6 +72,30 @@ class WeightMap:
     rules: tuple[Rule | Refuse, ...]
     keep: tuple[Keep, ...] = ()
     prefixes: tuple[str, ...] = ()
+
+    def bare(self, name: str) -> str:
+        """A file's name as the rules see it."""
+        for prefix in self.prefixes:
+            name = name.removeprefix(prefix)
+        return name
+
+    def decide(self, name: str) -> tuple[Rule | Refuse, re.Match[str]] | None:
+        """The rule for a tensor of a file, and how it matches its bare name; None where no rule names it."""
+        bare = self.bare(name)
+        for rule in self.rules:
+            if (match := _compiled(rule.source).fullmatch(bare)) is not None:
+                return rule, match
+        return None
+
+    def kept(self, target: str) -> Keep | None:
+        """Why the network's tensor of this name may stay unfilled, if it may."""
+        return next((keep for keep in self.keep if re.fullmatch(keep.target, target)), None)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Kept for good: a deep network has more rules than `re` remembers."""
+    return re.compile(pattern)
 
 
 def apply_map(foreign: ForeignFile, model: nn.Module, weight_map: WeightMap) -> WeightsReport:
@@ -143,23 +168,22 @@ class _Plan:
     def __post_init__(self) -> None:
         self.known: dict[str, str] = {}  # name as the rules see it -> name in the file
         for name in self.foreign.tensors:
-            self.known.setdefault(self._bare(name), name)
+            self.known.setdefault(self.map.bare(name), name)
 
     def place(self, name: str) -> None:
         """Find the rule for one tensor of the file and follow it."""
-        for rule in self.map.rules:
-            match = re.fullmatch(rule.source, self._bare(name))
-            if match is None:
-                continue
-            if isinstance(rule, Refuse):
-                self.outcomes[name] = _Outcome("refused", detail=rule.why)
-                return
-            target = match.expand(rule.target)
-            try:
-                self._fill(self.foreign.tensors[name], target, rule, match)
-            except ValueError as error:
-                self.outcomes[name] = _Outcome("refused", target, str(error), wanted=False)
+        decided = self.map.decide(name)
+        if decided is None:
             return
+        rule, match = decided
+        if isinstance(rule, Refuse):
+            self.outcomes[name] = _Outcome("refused", detail=rule.why)
+            return
+        target = match.expand(rule.target)
+        try:
+            self._fill(self.foreign.tensors[name], target, rule, match)
+        except ValueError as error:
+            self.outcomes[name] = _Outcome("refused", target, str(error), wanted=False)
 
     def _fill(self, tensor: ForeignTensor, target: str, rule: Rule, match: re.Match[str]) -> None:
         if tensor.unreadable is not None:
@@ -214,14 +238,9 @@ class _Plan:
             if name in self.origin:
                 lines.append(ModelTensor(name, shape, "filled", self.origin[name]))
                 continue
-            why = next((keep.why for keep in self.map.keep if re.fullmatch(keep.target, name)), None)
-            lines.append(ModelTensor(name, shape, "missing", why or "", wanted=why is not None))
+            kept = self.map.kept(name)
+            lines.append(ModelTensor(name, shape, "missing", kept.why if kept else "", wanted=kept is not None))
         return tuple(lines)
-
-    def _bare(self, name: str) -> str:
-        for prefix in self.map.prefixes:
-            name = name.removeprefix(prefix)
-        return name
 
 
 def _cast(value: Tensor, dtype: torch.dtype) -> tuple[Tensor, list[str]]:
