@@ -167,6 +167,8 @@ def test_recipes_are_those_the_weights_saw() -> None:
     assert {name: found.recipe for name, found in BY_NAME.items() if name.startswith("tsn-caffe")} == {
         "tsn-caffe-rgb": "tsn_rgb",
         "tsn-caffe-flow": "flow_224",
+        "tsn-caffe-converted-rgb": "tsn_rgb",
+        "tsn-caffe-converted-flow": "flow_224",
     }
     # The third mean differs between the Caffe release and the PyTorch release.
     assert get_recipe(BY_NAME["tsn-caffe-rgb"].recipe).mean == (104, 117, 123)

@@ -17,6 +17,10 @@ def models(
     name: Annotated[
         str, typer.Argument(help="A model, a pattern such as '*3d*', or weights: the public files it can read.")
     ] = "*",
+    file: Annotated[
+        str | None,
+        typer.Argument(help="Behind weights: one of these files, a pattern or a family such as tsn, with all tensors."),
+    ] = None,
     classes: Annotated[int, typer.Option("--classes", min=1, help="Outputs of the classifier.")] = 101,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/models.md.")] = False,
     as_json: JsonOption = False,
@@ -25,11 +29,13 @@ def models(
     if name == "weights":
         from tubelet.cli.models_weights import list_weights
 
-        list_weights(as_json)
+        list_weights(file, as_json)
         return
     from tubelet.errors import UsageError
     from tubelet.models.registry import list_models, model_info
 
+    if file is not None:
+        raise UsageError(f"{file!r} is one name too many", remedy="give one model, or weights and the name of a file")
     names = list_models(name)
     if not names:
         if any(sign in name for sign in "*?["):

@@ -58,7 +58,7 @@ class Ledger:
                 raise ValueError(f"its shape is {times(made.shape)} where {target} has {times(wanted.shape)}")
             value, casts = cast(made, wanted.dtype)
         except ValueError as error:
-            self.refuse(name, str(error), wanted=False)
+            self._lines[name] = self._line(name, "refused", target, str(error), wanted=False)
             return
         self.values[target], self._origin[target] = value, name
         how = ", ".join((*steps, *casts))

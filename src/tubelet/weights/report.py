@@ -71,7 +71,7 @@ class SourceTensor:
     outcome
         "used" as it is, "transformed", or "refused".
     target
-        The network's tensor that it fills; empty where it was refused or only helped.
+        The network's tensor that it fills, or that a rule meant it for where it is refused; empty where there is none.
     detail
         How it was transformed, or why it was refused.
     wanted

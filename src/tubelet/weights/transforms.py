@@ -85,6 +85,37 @@ def transform(tensor: Tensor, how: tuple[str, ...], companion: Tensor | None = N
     return tensor.contiguous()
 
 
+def stored_shape(shape: tuple[int, ...], how: tuple[str, ...], sides: int | None = None) -> tuple[int, ...]:
+    """The shape of a stored tensor that `transform` brings to ``shape``: the way back.
+
+    Parameters
+    ----------
+    shape
+        Of the result.
+    how
+        As for `transform`.
+    sides
+        With how many sides the file stores the tensor, ones in front, where the way there takes any number of them.
+
+    Raises
+    ------
+    ValueError
+        A step that has no way back, or not from this shape.
+    """
+    for name in reversed(how):
+        if name == FRAME_AXIS and len(shape) == 5 and shape[2] == 1:
+            shape = (*shape[:2], *shape[3:])
+        elif name == SQUEEZED and len(shape) == 1:
+            shape = (1, *shape)
+        elif name == FLATTENED and len(shape) == 2:
+            shape = (*shape, 1, 1)  # of a 1 × 1 kernel, as all that are flattened here
+        elif name in (TO_MATRIX, TO_VECTOR):
+            shape = (1,) * ((sides or 0) - len(shape)) + shape
+        elif name not in (UNCHANGED, BN_FACTOR):
+            raise ValueError(f"from {shape} there is no way back through {name!r}")
+    return shape
+
+
 def _same(tensor: Tensor, _: Tensor | None) -> Tensor:
     return tensor
 
