@@ -1,4 +1,4 @@
-"""The one resize of the package: bilinear, half-pixel centers, no antialias, on uint8.
+"""The one resize of the package: bilinear, half-pixel centers, no antialias, on uint8 and, for motion, float32.
 
 A descriptor depends on how its frames were scaled (ffmpeg's scaler is 2.9 gray levels away from OpenCV's on a
 detailed clip), so every decoder and every verb comes through this file.
@@ -6,7 +6,7 @@ detailed clip), so every decoder and every verb comes through this file.
 
 from __future__ import annotations
 
-from typing import overload
+from typing import TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from torch import Tensor
 from tubelet.errors import UsageError
 
 Frames = Tensor | npt.NDArray[np.uint8]
+Field = TypeVar("Field", np.uint8, np.float32)
 
 
 @overload
@@ -52,17 +53,46 @@ def resize(frames: Frames, size_hw: tuple[int, int]) -> Frames:
         Frames of another shape, type or device, or a size below one pixel.
     """
     check_frames(frames)
-    height, width = size_hw
-    if height < 1 or width < 1:
-        raise UsageError(
-            f"cannot resize to {height}x{width} pixels (height x width)",
-            remedy="give a height and a width of at least 1",
-        )
+    height, width = _checked_size(size_hw)
     if tuple(frames.shape[1:3]) == (height, width):
         return frames
     if isinstance(frames, np.ndarray):
         return _resize_array(frames, height, width)
     return _resize_tensor(frames, height, width)
+
+
+def resize_field(field: npt.NDArray[Field], size_hw: tuple[int, int]) -> npt.NDArray[Field]:
+    """Scale values on the grid of frames that are not colors, such as motion, as :func:`resize` scales frames.
+
+    Parameters
+    ----------
+    field
+        ``(T, H, W, C)`` float32, or uint8 levels; in any memory layout, read-only included.
+    size_hw
+        Height and width wanted, in pixels.
+
+    Returns
+    -------
+    ndarray
+        ``(T, h, w, C)``, of the same type, contiguous; float32 is within rounding of OpenCV's ``INTER_LINEAR``.
+        The values themselves are interpolated only: motion in pixels is still to be scaled by the caller. A
+        field that already has the size is returned as it is, not copied.
+
+    Raises
+    ------
+    UsageError
+        A field of another shape or type, or a size below one pixel.
+    """
+    if field.ndim != 4 or min(field.shape[1:]) < 1 or field.dtype not in (np.uint8, np.float32):
+        raise UsageError(
+            f"a field has the shape {field.shape} and the type {field.dtype}",
+            why="it must be (T, H, W, C), float32 or uint8",
+            remedy="put the channels last",
+        )
+    height, width = _checked_size(size_hw)
+    if field.shape[1:3] == (height, width):
+        return field
+    return _resize_array(field, height, width)
 
 
 def check_frames(frames: Frames) -> None:
@@ -108,11 +138,21 @@ class _Writeable:
         self.__array_interface__ = interface
 
 
-def _resize_array(frames: npt.NDArray[np.uint8], height: int, width: int) -> npt.NDArray[np.uint8]:
+def _checked_size(size_hw: tuple[int, int]) -> tuple[int, int]:
+    height, width = size_hw
+    if height < 1 or width < 1:
+        raise UsageError(
+            f"cannot resize to {height}x{width} pixels (height x width)",
+            remedy="give a height and a width of at least 1",
+        )
+    return height, width
+
+
+def _resize_array(frames: npt.NDArray[Field], height: int, width: int) -> npt.NDArray[Field]:
     if frames.flags.c_contiguous:
-        resized: npt.NDArray[np.uint8] = _resize_tensor(as_tensor(frames), height, width).numpy()
+        resized: npt.NDArray[Field] = _resize_tensor(as_tensor(frames), height, width).numpy()
         return resized
-    out = np.empty((len(frames), height, width, 3), np.uint8)
+    out = np.empty((len(frames), height, width, frames.shape[3]), frames.dtype)
     for index, frame in enumerate(frames):
         out[index] = _resize_tensor(as_tensor(np.ascontiguousarray(frame))[None], height, width)[0].numpy()
     return out
@@ -120,7 +160,7 @@ def _resize_array(frames: npt.NDArray[np.uint8], height: int, width: int) -> npt
 
 def _resize_tensor(frames: Tensor, height: int, width: int) -> Tensor:
     if len(frames) == 0:
-        return frames.new_empty((0, height, width, 3))
+        return frames.new_empty((0, height, width, frames.shape[3]))
     if not frames.is_contiguous():
         # torch would copy the whole block at once; a frame at a time needs the memory of one frame.
         return torch.cat([_resize_tensor(frame.contiguous()[None], height, width) for frame in frames])
