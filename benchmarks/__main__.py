@@ -14,7 +14,7 @@ PARTS = {
     "network": network.run,
     "extraction": extraction.run,
     "memory": memory.run,
-    "flow": flow_throughput.run,
+    "flow-throughput": flow_throughput.run,
     "flow-formats": flow_formats.run,
 }
 

@@ -164,9 +164,14 @@ def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None
 
 def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     write_text(tmp_path / "set" / "old.txt", "old")
-    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "set") as folder:
-        (folder / "half.txt").write_text("half")
-        raise KeyboardInterrupt
+
+    def fail() -> None:
+        with new_folder(tmp_path / "set") as folder:
+            (folder / "half.txt").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
     assert names(tmp_path / "set") == ["old.txt"]
     assert names(tmp_path) == ["set"]
 

@@ -67,7 +67,21 @@ def _installed() -> dict[str, str]:
         versions[f"FFmpeg {library}"] = ".".join(map(str, av.library_versions[library]))
     installed = [extra for extra, module in _EXTRAS.items() if importlib.util.find_spec(module) is not None]
     versions["extras"] = ", ".join(installed) or "none"
+    versions["optical flow"] = _optical_flow()
     return versions
+
+
+def _optical_flow() -> str:
+    from tubelet.errors import MissingExtraError
+    from tubelet.flow.opencv import opencv
+
+    try:
+        cv2 = opencv()
+    except MissingExtraError as error:
+        return str(error)
+    if not hasattr(cv2, "optflow"):
+        return f"OpenCV {cv2.__version__} without TV-L1: pip install 'tubelet[flow]' brings the wheel that has it"
+    return f"OpenCV {cv2.__version__}: DIS, TV-L1, Farneback"
 
 
 def _machine() -> dict[str, str]:
@@ -213,7 +227,7 @@ def _check_network(path: Path) -> tuple[bool, str]:
     model = create_model("c3d_small", num_classes=10, seed=0).eval()
     described = Extractor(model, layers=("fc6",)).describe(path)
     recipe = get_recipe(model.input.recipe)
-    frames = torch.from_numpy(resize(Video(path, cache=False).frames(range(8, 24)), recipe.resize_hw))
+    frames = torch.from_numpy(resize(Video(path, cache=False).frames(range(8, 24)), recipe.size))
     exact = create_model("c3d_small", num_classes=10, seed=0).eval().double()
     with torch.inference_mode():
         wanted = exact.features(to_input(frames, recipe).double()[None], ("fc6",))["fc6"][0]

@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 
 from tubelet.datasets.discovery import is_litter, is_video_name, require_folder
 from tubelet.datasets.groups import stem, ucf_group
-from tubelet.datasets.item_table import Item, shortened
+from tubelet.datasets.item_table import Item
 from tubelet.datasets.manifest import Findings, Manifest
 from tubelet.errors import InputDataError, UsageError
+from tubelet.reporting.text import first_few
 
 _FOLDERS = (
     "annotations",
@@ -254,7 +255,7 @@ def _index(root: Path) -> dict[str, str]:
         raise InputDataError(
             "the folder holds the same video more than once",
             path=root,
-            why=shortened(twice, shown=2),
+            why=first_few(twice, shown=2),
             remedy="give the folder that holds one copy of each, videos or frames",
         )
     return found
