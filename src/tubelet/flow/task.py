@@ -92,9 +92,10 @@ def _store(request: dict[str, Any]) -> Iterator[Item]:
         declared = None if video.frames_declared is None else -(-video.frames_declared // settings.step)
         made = _Making(settings, shelf)
         told = 0.0
-        height, width = settings.resize_hw or (video.height, video.width)
-        size = max(1, min(_GROUP, _GROUP_BYTES // (height * width * 3)))
-        frames = chain.from_iterable(_groups(_used_frames(video, settings), size))
+        frames = _used_frames(video, settings)
+        first = list(islice(frames, 1))
+        size = max(1, min(_GROUP, _GROUP_BYTES // sum(frame.nbytes for frame in first))) if first else 1
+        frames = chain.from_iterable(_groups(chain(first, frames), size))
         for group in _groups(_fields(made.frames_of(frames), settings), size):
             for fields in group:
                 made.store_pair(fields)
