@@ -79,7 +79,9 @@ class Fit:
     @property
     def row(self) -> str:
         """A line of a Markdown table."""
-        options = ", ".join(f"{key} {str(value).lower()}" for key, value in self.options.items() if key != "dropout")
+        options = ", ".join(
+            f"{key} {str(value).lower()}" for key, value in self.options.items() if "dropout" not in key
+        )
         fitted = "not" if self.fitted_at is None else str(self.fitted_at)
         cells = (f"`{self.model}`", options, f"{self.parameters:,}", f"{fitted} of {self.steps}", f"{self.loss:.1e}",
                  f"{self.right} of {self.of}", f"{self.seconds:.0f}")  # fmt: skip
