@@ -59,7 +59,7 @@ def train(
         bool, typer.Option("--allow-leak", help="Test on groups that the starting weights saw, and mark the result.")
     ] = False,
     label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
-    split: Annotated[int | None, typer.Option("--split", help="Official split of UCF101.")] = None,
+    split: Annotated[int | None, typer.Option("--split", help="Official split (UCF101, HMDB51).")] = None,
     annotations: AnnotationsOption = None,
     test_groups: Annotated[
         str | None, typer.Option("--test-groups", help="Groups to hold out, such as g21-g25.")

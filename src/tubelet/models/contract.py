@@ -285,25 +285,7 @@ class VideoModel(nn.Module, ABC):
             ``name``, ``params``, ``lr``, ``weight_decay``, ``lr_mult``, ``decay_mult``. A schedule
             that changes the rate sets each group's ``lr`` to its ``lr_mult`` times the new one.
         """
-        kinds: dict[str, list[nn.Parameter]] = {"weights": [], "biases": [], "norms": []}
-        for module in self.modules():
-            for name, parameter in module.named_parameters(recurse=False):
-                if parameter.requires_grad:
-                    norm = isinstance(module, nn.BatchNorm3d)
-                    kinds["norms" if norm else "biases" if name == "bias" else "weights"].append(parameter)
-        multipliers = {"weights": (1.0, 1.0), "biases": (2.0, 0.0), "norms": (1.0, 0.0)}
-        return [
-            {
-                "name": kind,
-                "params": kinds[kind],
-                "lr": lr * lr_mult,
-                "weight_decay": weight_decay * decay_mult,
-                "lr_mult": lr_mult,
-                "decay_mult": decay_mult,
-            }
-            for kind, (lr_mult, decay_mult) in multipliers.items()
-            if kinds[kind]
-        ]
+        return published_groups(self, lr, weight_decay)
 
     def save(
         self,
@@ -376,3 +358,26 @@ class VideoModel(nn.Module, ABC):
     def extra_repr(self) -> str:
         """Name and options, for ``print(model)``."""
         return f"name={self.name!r}, num_classes={self.num_classes}, options={self.options}"
+
+
+def published_groups(module: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
+    """As `VideoModel.parameter_groups`, of any module."""
+    kinds: dict[str, list[nn.Parameter]] = {"weights": [], "biases": [], "norms": []}
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                norm = isinstance(part, nn.BatchNorm3d)
+                kinds["norms" if norm else "biases" if name == "bias" else "weights"].append(parameter)
+    multipliers = {"weights": (1.0, 1.0), "biases": (2.0, 0.0), "norms": (1.0, 0.0)}
+    return [
+        {
+            "name": kind,
+            "params": kinds[kind],
+            "lr": lr * lr_mult,
+            "weight_decay": weight_decay * decay_mult,
+            "lr_mult": lr_mult,
+            "decay_mult": decay_mult,
+        }
+        for kind, (lr_mult, decay_mult) in multipliers.items()
+        if kinds[kind]
+    ]
