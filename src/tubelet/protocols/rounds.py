@@ -208,13 +208,13 @@ def run_round(
             remedy="add videos of another class",
         )
     resolved = {
-        "training": _facts(training),
-        "test": None if test is None else _facts(test),
+        "training": facts(training),
+        "test": None if test is None else facts(test),
         "device": device,
         **settings.to_dict(),
     }
     if further:
-        resolved["further"] = {f"task{number}": _facts(one) for number, one in enumerate(further, 2)}
+        resolved["further"] = {f"task{number}": facts(one) for number, one in enumerate(further, 2)}
     if settings.weights is not None:  # the folder's name alone does not say what is in it
         resolved["weights_sha256"] = read_config(settings.weights).weights_sha256
     notes: list[str] = []
@@ -260,7 +260,8 @@ def run_round(
     return scores
 
 
-def _facts(manifest: Manifest) -> dict[str, Any]:
+def facts(manifest: Manifest) -> dict[str, Any]:
+    """What a run's settings say about a set of videos."""
     return {"dataset": manifest.name, "videos": len(manifest), "hash": manifest.hash}
 
 

@@ -3,6 +3,10 @@
 The student learns to tell whether frames, seen by the teacher, and a clip, seen by itself, belong together. The teacher
 does not change, so what it says of every frame is computed once: its test crop of the frame, whatever chance does to
 the student's clip of the same frames. (The paper does not say whether teacher and student see one crop.)
+
+The teacher's features are divided by their root mean square over the training frames. Those of a DenseNet, the paper's
+teacher, are near 1 by themselves; SqueezeNet's, from pixels of 0 to 255, are not, and training ran away within five
+steps at a fifth of the published learning rate.
 """
 
 from __future__ import annotations
@@ -38,11 +42,14 @@ class TaughtVideos:
     videos
         Decoded by the student's recipe.
     taught
-        For each video (frames, D) float32: the teacher's features, each frame by itself.
+        For each video (frames, D) float32: the teacher's features, each frame by itself, over ``scale``.
+    scale
+        What the teacher's features were divided by.
     """
 
     videos: DecodedVideos
     taught: tuple[Tensor, ...]
+    scale: float
 
 
 def taught_videos(
@@ -50,6 +57,7 @@ def taught_videos(
     videos: DecodedVideos,
     teacher_videos: DecodedVideos,
     *,
+    scale: float | None = None,
     device: str = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> TaughtVideos:
@@ -61,8 +69,10 @@ def taught_videos(
         Its teacher looks.
     videos, teacher_videos
         The same videos, decoded by the student's and by the teacher's recipe.
+    scale
+        What to divide the features by: that of the training videos. None: the root mean square of all found here.
     device
-        Where the teacher is.
+        Where the teacher is to be.
     progress
         Called with 1 after each video.
 
@@ -87,7 +97,10 @@ def taught_videos(
         taught.append(torch.cat(parts))
         if progress is not None:
             progress(1)
-    return TaughtVideos(videos, tuple(taught))
+    if scale is None:
+        total = sum(float(features.double().square().sum()) for features in taught)
+        scale = (total / sum(features.numel() for features in taught)) ** 0.5 or 1.0
+    return TaughtVideos(videos, tuple(features / scale for features in taught), scale)
 
 
 def train_transfer(
