@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.profiler import ProfilerActivity, profile
 
-from tubelet.clips.resize import as_tensor, resize
+from tubelet.clips.resize import as_tensor, resize, resize_field
 from tubelet.errors import UsageError
 
 DATA = Path(os.environ.get("TUBELET_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -201,6 +201,44 @@ def test_processors_without_vector_units_give_the_same_bytes() -> None:
 def test_refusals(frames: np.ndarray, size_hw: tuple[int, int], says: str) -> None:
     with pytest.raises(UsageError) as caught:
         resize(frames, size_hw)
+    assert says in str(caught.value)
+
+
+@settings(deadline=None, max_examples=60)
+@given(SIDE, SIDE, SIDE, SIDE, st.integers(1, 5))
+def test_fields_of_floats_are_opencv_and_the_formula(
+    height: int, width: int, to_height: int, to_width: int, channels: int
+) -> None:
+    field = np.random.default_rng(height).normal(0, 20, (2, height, width, channels)).astype(np.float32)
+    scaled = resize_field(field, (to_height, to_width))
+    assert scaled.dtype == np.float32
+    assert np.abs(scaled - exact(field, (to_height, to_width))).max() < 1e-3
+    # OpenCV's own positions are floats too: a large field is off by 1e-5 pixels times its steepest step.
+    one = cv2.resize(field[1], (to_width, to_height), interpolation=cv2.INTER_LINEAR).reshape(scaled.shape[1:])
+    assert np.abs(scaled[1] - one).max() < 5e-3
+
+
+def test_fields_of_levels_are_resized_as_frames_are() -> None:
+    frames = noise((2, 40, 50, 3))
+    assert (resize_field(frames, (16, 21)) == resize(frames, (16, 21))).all()
+    assert levels_apart(resize_field(frames[..., :2], (16, 21)), resize(frames, (16, 21))[..., :2]) <= 1
+    mirrored = frames[:, :, ::-1].astype(np.float32)
+    assert (resize_field(mirrored, (80, 100)) == resize_field(mirrored.copy(), (80, 100))).all()
+    assert resize_field(mirrored, (40, 50)) is mirrored
+
+
+@pytest.mark.parametrize(
+    ("field", "size_hw", "says"),
+    [
+        (np.zeros((40, 50, 2), np.float32), (16, 21), "(T, H, W, C)"),
+        (np.zeros((2, 0, 50, 2), np.float32), (16, 21), "(T, H, W, C)"),
+        (np.zeros((2, 40, 50, 2), np.float64), (16, 21), "float32"),
+        (np.zeros((2, 40, 50, 2), np.float32), (16, 0), "at least 1"),
+    ],
+)
+def test_refused_fields(field: np.ndarray, size_hw: tuple[int, int], says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        resize_field(field, size_hw)
     assert says in str(caught.value)
 
 

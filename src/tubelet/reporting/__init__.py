@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tubelet.reporting.curves import training_curves
     from tubelet.reporting.figure import Figure
     from tubelet.reporting.filmstrip import clip_strips, example_strips, neighbor_strips
+    from tubelet.reporting.flow_wheel import flow_colors, flow_film, flow_legend
     from tubelet.reporting.intervals import wilson_interval
     from tubelet.reporting.page import Page
     from tubelet.reporting.scatter import scatter_map
@@ -32,6 +33,9 @@ __all__ = [
     "clip_strips",
     "confusion_matrix",
     "example_strips",
+    "flow_colors",
+    "flow_film",
+    "flow_legend",
     "interval_bars",
     "most_confused",
     "neighbor_strips",
@@ -48,6 +52,7 @@ _MODULES = {
     "curves": ("training_curves",),
     "figure": ("Figure",),
     "filmstrip": ("clip_strips", "example_strips", "neighbor_strips"),
+    "flow_wheel": ("flow_colors", "flow_film", "flow_legend"),
     "intervals": ("wilson_interval",),
     "page": ("Page",),
     "scatter": ("scatter_map",),

@@ -97,6 +97,7 @@ def _clips(model: VideoModel, videos: DecodedVideos, config: TrainConfig, task: 
         seed=config.seed if task == 0 else derive_seed(config.seed, "task", task),
         every_clip=config.clips == "non_overlapping",
         segments=model.input.segments,
+        class_uniform=config.class_uniform,
     )
 
 

@@ -138,7 +138,7 @@ def train_transfer(
         raise UsageError("frames that do not match a clip are of another video, and there is one only")
     if student.input.segments > 1:
         raise UsageError(f"{student.name} takes several segments, not one clip", remedy="choose a 3-D network")
-    if config.train_layers is not None or config.label_smoothing:
+    if config.train_layers is not None or config.label_smoothing or config.class_uniform:
         raise UsageError("a teacher trains all layers, and without labels", remedy="leave these settings away")
     if config.schedule == "plateau" and validation is None:
         raise UsageError("the learning rate is to follow validation videos, and there are none")
