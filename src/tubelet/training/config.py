@@ -106,7 +106,7 @@ class Experiment(BaseModel):
     start_from: StartFrom = Field("same", description="how the weights of another network become this one's")
     flow: Literal["none", "required"] = Field("none", description="whether stored optical flow is needed")
     teacher: Literal["none", "required"] = Field(
-        "none", description="'required': no labels; the network learns which frames belong to its clip (T3D, section 4)"
+        "none", description="'required': no labels; the network learns which frames belong to its clip (T3D, figure 2)"
     )
     also: tuple[FurtherSet, ...] = ()
     train: TrainConfig

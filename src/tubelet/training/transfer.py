@@ -1,4 +1,4 @@
-"""Training a 3-D network by an image network, without labels (Diba et al. 2017, section 4; figure 2).
+"""Training a 3-D network by an image network, without labels (Diba et al. 2017, figure 2).
 
 The student learns to tell whether frames, seen by the teacher, and a clip, seen by itself, belong together. The teacher
 does not change, so what it says of every frame is computed once: its test crop of the frame, whatever chance does to
