@@ -84,7 +84,7 @@ def test_a_batch_of_one_set_leaves_the_other_head_alone() -> None:
     assert model.get_parameter("fc8_task2.weight").grad.any()
 
 
-class Stop(Exception):
+class StopError(Exception):
     """Ends a run in the middle."""
 
 
@@ -101,9 +101,9 @@ def interrupted(model_of: Any, sets: Sets, folder: Path, config: TrainConfig, **
 
     def stop(step: int) -> None:
         if step == 3:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(model_of(), sets[0], config, folder, on_step=stop, **more)
     assert train(model_of(), sets[0], config, folder, **more).resumed_from == 2
 
@@ -146,11 +146,12 @@ def test_a_plateau_resumes_with_the_rates_of_the_unbroken_run(two_sets_63: Sets,
         train(shared(()), videos, config, tmp_path / "none")
 
 
+@pytest.mark.usefixtures("gradients_taken_for_right")
 def test_heads_and_sets_must_fit(two_sets_63: Sets, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="heads of 2, 3 outputs.*2 classes"):
+    with pytest.raises(UsageError, match=r"heads of 2, 3 outputs.*2 classes"):
         train(shared(), two_sets_63[0], CONFIG, tmp_path)
+    model = create_model("c3d_small", 2, seed=1, width=0.125, side=24)
     with pytest.raises(UsageError, match="only the two_stream networks"):
-        model = create_model("c3d_small", 2, seed=1, width=0.125, side=24)
         train(model, two_sets_63[0], CONFIG, tmp_path, further=two_sets_63[1:])
     with pytest.raises(UsageError, match="batch of 5 clips"):
         train(shared(), two_sets_63[0], CONFIG.changed(batch_size=5), tmp_path, further=two_sets_63[1:])

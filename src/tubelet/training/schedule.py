@@ -50,8 +50,8 @@ def learning_rate(config: TrainConfig, step: int, validation_losses: Sequence[fl
 def plateau_drops(losses: Sequence[float], patience: int) -> int:
     """How often the rate has dropped because the validation loss no longer fell (Diba et al. 2017, T3D on Kinetics).
 
-    The paper says "saturates" and no more, so it was decided here: a drop follows ``patience`` validations in a row none of which is
-    below the lowest loss before them; then the count begins anew.
+    The paper says "saturates" and no more, so it was decided here: a drop follows ``patience`` validations in a row
+    none of which is below the lowest loss before them; then the count begins anew.
     """
     lowest, waited, drops = math.inf, 0, 0
     for loss in losses:
