@@ -127,8 +127,8 @@ def train_transfer(
     Raises
     ------
     UsageError
-        If there are fewer than two videos, the student takes several segments, or ``config`` asks for what only
-        labels can give.
+        If there are fewer than two videos, batches may be of one video, the student takes several segments, or
+        ``config`` asks for what only labels can give.
     NumericalError, KeyboardInterrupt
         As `tubelet.training.loop.train`.
     """
@@ -140,6 +140,11 @@ def train_transfer(
         raise UsageError(f"{student.name} takes several segments, not one clip", remedy="choose a 3-D network")
     if config.train_layers is not None or config.label_smoothing or config.class_uniform:
         raise UsageError("a teacher trains all layers, and without labels", remedy="leave these settings away")
+    if config.clips != "random" or config.batch_size < 3:
+        raise UsageError(
+            "frames that do not match a clip are of another video, so every batch needs several",
+            remedy='take clips = "random", one of each video in turn, in batches of 3 or more',
+        )
     if config.schedule == "plateau" and validation is None:
         raise UsageError("the learning rate is to follow validation videos, and there are none")
     precision = choose_precision(student, config.precision, device)
@@ -154,7 +159,6 @@ def train_transfer(
         step_frames=student.input.step_frames,
         batch_size=config.batch_size,
         seed=config.seed,
-        every_clip=config.clips == "non_overlapping",
     )
     objective = Matching(network, clips, videos.taught, config.seed, precision, device, validation)
     return optimize(objective, optimizer, config, folder, state, precision, on_step)
