@@ -56,6 +56,8 @@ def test_starting_weights_need_a_way_and_a_folder(tubelet: Tubelet, colors: Path
     assert (found.code, "none are given; add --weights" in found.complaint) == (2, True)
     found = tubelet("train", "folder", "--data", colors, "--start-from", "inflation", "--weights", "x")
     assert (found.code, "--start-from cannot be 'inflation'" in found.complaint) == (2, True)
+    found = tubelet("train", "folder", "--data", colors, "--teacher", "x", "--also", "folder=y")
+    assert (found.code, "give one of --teacher and --also" in found.complaint) == (2, True)
     found = tubelet("train", "folder", "--data", colors, "--also", "folder")
     assert (found.code, "--also folder is not KIND=DIR" in found.complaint) == (2, True)
 
