@@ -19,6 +19,12 @@ from pathlib import Path
 
 import pytest
 
+# Several test processes share the cores: with a thread for each core in each of them, they mostly wait for each other.
+# Set before anything imports torch or numpy's BLAS; children inherit it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
+
 REPOSITORY = Path(__file__).parents[1]
 MadeOnce = Callable[[str, Callable[[Path], None]], Path]
 

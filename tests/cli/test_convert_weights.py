@@ -1,4 +1,4 @@
-"""``tubelet convert-weights`` and the list of public weights."""
+"""``tubelet convert-weights``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_json(tubelet: Callable[..., Any], tmp_path: Path, net: Path) -> None:
     )
     assert (found.code, found.json["model"], found.json["classes"]) == (0, "c3d", CLASSES)
     assert (found.json["layout"], found.json["recipe"]) == ("c3d-caffe", "c3d_channel_mean")
-    assert len(found.json["report"]["file_tensors"]) == 22
+    assert len(found.json["report"]["source_tensors"]) == 22
     assert found.json["report"]["problems"] == []
 
 
@@ -57,21 +57,8 @@ def test_errors_are_one_sentence(tubelet: Callable[..., Any], tmp_path: Path, ne
     unknown = stored(tmp_path / "w.safetensors", {"x": torch.ones(1)}).path
     found = tubelet("convert-weights", unknown, "-o", tmp_path / "out")
     assert (found.code, found.out) == (4, "")
-    assert "--map" in found.complaint
+    assert "tubelet models weights" in found.complaint
     found = tubelet("convert-weights", net, "-o", tmp_path / "out", "--labels", tmp_path / "none")
     assert found.code == 4
     assert "class names cannot be read" in found.complaint
     assert not (tmp_path / "out").exists()
-
-
-def test_the_list_of_public_weights(tubelet: Callable[..., Any]) -> None:
-    found = tubelet("models", "weights", "--json")
-    assert found.code == 0
-    facts = {each["name"]: each for each in found.json}
-    assert facts["res3d.sports1m"]["options"] == {"projection": True}
-    assert facts["res3d.sports1m"]["published"][0].endswith("(from memory, not looked up)")
-    told = tubelet("models", "weights").out
-    for name, each in facts.items():
-        assert name in told
-        assert each["command"] in told
-    assert "  get it    linked from DavideA/c3d-pytorch" in told

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tubelet.models import list_models
+from tubelet.models import list_models, registry
 
 # spec/c3d_res3d.md, sections 1, 2 and 9 (101 classes): parameters, GMACs. c3d_small is ours, so not in the papers.
 PUBLISHED = {
@@ -23,6 +24,14 @@ PUBLISHED = {
     "res3d_34": (63_527_717, 37.689),
     "sr18": (33_218_085, 10.784),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def each_network_is_counted_once() -> Iterator[None]:
+    """Three listings are made here, and fifty networks take seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "model_info", cache(registry.model_info))
+        yield
 
 
 def test_every_network_has_a_row_and_its_exact_counts(tubelet: Callable[..., Any]) -> None:

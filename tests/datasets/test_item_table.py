@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tubelet.datasets.item_table import Item, canonical_split, read_items, shortened, write_items
+from tubelet.datasets.item_table import Item, canonical_split, read_items, write_items
 from tubelet.errors import InputDataError
 
 
@@ -166,11 +166,6 @@ def test_splits_have_one_spelling(name: str, split: str) -> None:
 def test_other_splits_keep_their_names(tmp_path: Path) -> None:
     assert canonical_split("fold3") is None
     assert read_items(table(tmp_path, "file_name,split\na.avi,fold3\n")).items[0].split == "fold3"
-
-
-def test_short_lists_are_shown_whole() -> None:
-    assert shortened(["a", "b"]) == "a, b"
-    assert shortened(list("abcd"), shown=2) == "a, b, and 2 more"
 
 
 # Whatever a file name or label may hold (no surrogates, no zero byte) survives the way to disk and back.

@@ -83,6 +83,18 @@ def test_card_survives_odd_labels(tmp_path: Path) -> None:
     assert load_model(tmp_path / "m").labels == tuple(labels)
 
 
+def test_card_cuts_long_lists_and_the_file_keeps_them(tmp_path: Path) -> None:
+    given = {"trained_on": {"groups": [f"g{i:02}" for i in range(13)], "classes": ["a"] * 10}}
+    create_model("c3d_small", 3, **SMALL).save(tmp_path / "m", provenance=given)
+    card = (tmp_path / "m" / "README.md").read_text()
+    assert '"g09",\n      "and 3 more"\n' in card
+    assert "g10" not in card
+    assert card.count('"a"') == 10
+    read = load_model(tmp_path / "m").provenance
+    assert read is not None
+    assert read["trained_on"] == given["trained_on"]
+
+
 def test_recipe_is_the_published_one_at_the_networks_side(saved: Path) -> None:
     recipe = load_model(saved).recipe
     assert recipe == get_recipe("c3d_small").with_side(16)

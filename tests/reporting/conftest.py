@@ -14,6 +14,7 @@ from tubelet.reporting import (
     class_timeline,
     confusion_matrix,
     example_strips,
+    flow_film,
     interval_bars,
     neighbor_strips,
     scatter_map,
@@ -47,6 +48,7 @@ def figures() -> dict[str, Figure]:
         "timeline": class_timeline(
             [0, 1], [1, 2], [[0.9, 0.1], [0.2, 0.8]], [EVIL, "b"], frames=frames[0], title=EVIL, caption=EVIL
         ),
+        "flow": flow_film(frames[0], rng.normal(size=(4, 24, 32, 2)), title=EVIL, caption=EVIL),
         "neighbors": neighbor_strips(strips[:1], [strips[1:]]),
         "examples": example_strips({EVIL: strips[:2], "b": strips[2:]}),
     }
@@ -56,7 +58,7 @@ def figures() -> dict[str, Figure]:
 def page(figures: dict[str, Figure]) -> Page:
     page = Page(EVIL, EVIL).add_numbers((EVIL, EVIL, EVIL)).add_section(EVIL, EVIL)
     page.add_figure(figures["confusion"], figures["bars"])
-    for name in ("curves", "classes", "scatter", "timeline", "neighbors", "examples"):
+    for name in ("curves", "classes", "scatter", "timeline", "flow", "neighbors", "examples"):
         page.add_section(name).add_figure(figures[name])
     # The same figure twice: its ids must not meet.
     page.add_figure(figures["confusion"])

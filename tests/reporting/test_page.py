@@ -133,7 +133,7 @@ def test_equal_pages_give_equal_bytes(page: Page, tmp_path: Path) -> None:
 
 def test_figures_and_tables_are_numbered_in_order(read: Reader) -> None:
     numbers = [int(n) for n in re.findall(r"Figure (\d+)\.", read.text)]
-    assert numbers == list(range(1, 10))
+    assert numbers == list(range(1, 11))
     assert "Table 1." in read.text
 
 

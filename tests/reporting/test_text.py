@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from tubelet.reporting.text import (
     cell,
+    clipped,
     column_cells,
+    first_few,
     inline,
     is_numeric,
     percent,
@@ -19,6 +21,7 @@ from tubelet.reporting.text import (
     seconds,
     shorten,
     text_width,
+    times,
 )
 
 
@@ -100,3 +103,18 @@ def test_marks_inside_prose() -> None:
     # A quote in an address stays inside the attribute.
     assert inline('[x](https://a.b/"c)') == '<a href="https://a.b/&#34;c">x</a>'
     assert prose("  \n\n ") == ""
+
+
+def test_short_lists_are_shown_whole() -> None:
+    assert first_few(["a", "b"]) == "a, b"
+    assert first_few(list("abcd"), shown=2) == "a, b, and 2 more"
+    assert first_few(["one", "two"], "; ", 1) == "one; and 1 more"
+
+
+def test_shapes() -> None:
+    assert [times(shape) for shape in ((3, 16, 112), (7,), ())] == ["3×16×112", "7", "scalar"]
+
+
+def test_texts_are_cut_to_a_number_of_characters() -> None:
+    assert clipped("one\ntwo", 7) == "one two"
+    assert clipped("one\ntwo", 6) == "one t…"

@@ -167,6 +167,11 @@ def bn_inception(ours: str, tensor: Tensor) -> tuple[str, Tensor] | None:
     return f"{'fc' if layer == 'fc_action' else layer}.{kind}", tensor[None] if layer.endswith("_bn") else flat(tensor)
 
 
+def converted_tsn(ours: str, tensor: Tensor) -> tuple[str, Tensor] | None:
+    theirs = bn_inception(ours, tensor)
+    return None if theirs is None else (re.sub(r"^fc\.", "fc_action.", theirs[0]), theirs[1])
+
+
 def squeezed_bn_inception(ours: str, tensor: Tensor) -> tuple[str, Tensor]:
     return ours.replace("fc_action", "last_linear"), flat(tensor)
 
@@ -248,6 +253,8 @@ ORIGINALS = (
     Original("two-stream-vgg-m-caffe", "two_stream_spatial", caffe_frames, {"width": 1 / 32, "side": 96}, "legacy"),
     Original("tsn-caffe-rgb", "tsn_bn_inception", tsn_caffe, SMALL, "caffe"),
     Original("tsn-caffe-flow", "tsn_bn_inception", tsn_caffe, flow(), "legacy"),
+    Original("tsn-caffe-converted-rgb", "tsn_bn_inception", converted_tsn, SMALL),
+    Original("tsn-caffe-converted-flow", "tsn_bn_inception", converted_tsn, flow()),
     Original("bn-inception-torch", "tsn_bn_inception", bn_inception, SMALL),
     Original("bn-inception-torch", "tsn_bn_inception", squeezed_bn_inception, SMALL, variant="squeezed"),
     Original("tsn-torch-rgb", "tsn_bn_inception", tsn_torch, SMALL, nested=True),

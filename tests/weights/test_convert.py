@@ -16,9 +16,9 @@ from tubelet.errors import InputDataError, TubeletError, UsageError
 from tubelet.models import load_model
 from tubelet.provenance import sha256_file
 from tubelet.weights import convert
-from tubelet.weights.catalog import known_files
 from tubelet.weights.convert import _recipe
 from tubelet.weights.maps import c3d, get_map
+from tubelet.weights.maps.layout import NO_CLASSIFIER
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_files import blob, encode
@@ -44,8 +44,9 @@ def test_a_folder_with_everything(tmp_path: Path, net: Path) -> None:
     assert (origin["file"], origin["layout"]) == ("net.caffemodel", "c3d-caffe")
     assert (origin["recipe"], origin["recipe_of_training"]) == ("c3d_channel_mean", "c3d_sports1m")
     # Eight kernels as they are; eight biases, three matrices and three biases reshaped.
-    assert origin["tensors"] == {"used": 8, "transformed": 14, "refused": 0}
-    assert origin["left_untrained"] == {}
+    assert origin["tensors"] == {"used": 8, "transformed": 14, "refused": 0, "filled": 22, "missing": 0}
+    assert sum(map(len, origin["transformed"].values())) == 14
+    assert origin["missing"] == origin["refused"] == {}
 
 
 def test_the_mean_in_caffes_form(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_a_file_without_classifier_needs_a_number(tmp_path: Path) -> None:
     model = load_model(tmp_path / "out")
     assert model.num_classes == 3
     assert model.provenance is not None
-    assert set(model.provenance["converted_from"]["left_untrained"]) == {"fc8.weight", "fc8.bias"}
+    assert model.provenance["converted_from"]["missing"] == {NO_CLASSIFIER: ["fc8.weight", "fc8.bias"]}
 
 
 @pytest.mark.parametrize(
@@ -100,13 +101,6 @@ def test_what_does_not_belong_to_the_weights_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unknown_layout_lists_the_candidates(tmp_path: Path) -> None:
-    unknown = stored(tmp_path / "w", {"a.weight": torch.ones(2), "b": torch.ones(1)}).path
-    said = r"first tensors are a\.weight, b\); name the layout .* of alexnet-caffe, .*c3d-caffe, "
-    with pytest.raises(InputDataError, match=said):
-        convert(unknown, out=tmp_path / "out")
-
-
 def test_nothing_is_guessed(tmp_path: Path, net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither which of two layouts a file has, nor which of two networks it is for."""
     two = ("c3d", "c3d_small")
@@ -115,24 +109,6 @@ def test_nothing_is_guessed(tmp_path: Path, net: Path, monkeypatch: pytest.Monke
         convert(net, "c3d", out=tmp_path / "out")
     with pytest.raises(UsageError, match="fill c3d, c3d_small, so a network has to be named"):
         convert(net, map="c3d-caffe", out=tmp_path / "out")
-
-
-def test_the_catalog_goes_with_its_layouts() -> None:
-    files = known_files()
-    assert len({each.name for each in files}) == len(files) == 10
-    for each in files:
-        assert each.model in each.layout.models
-        expected = each.expected()
-        heads = {name: shape for name, shape in expected.items() if name.startswith(("fc8.", "fc."))}
-        assert {shape[0] for shape in heads.values()} == ({each.classes} if each.classes else set())
-        assert all(("from memory" in str(figure)) == (figure.source == "memory") for figure in each.published)
-        if each.sha256_begins:
-            assert each.sha256_begins in each.file
-    by_name = {each.name: each for each in files}
-    # Every convolution and fully connected layer of the paper, and what c3d.pickle's author lists: 22 tensors.
-    assert len(by_name["c3d.sports1m_davidea"].expected()) == 22
-    assert by_name["c3d.sports1m"].expected()["fc8.weight"] == (487, 4096)
-    assert "num_batches" not in "".join(by_name["res3d.sports1m"].expected())
 
 
 def test_a_layout_that_fits_no_network_is_refused_with_its_reason(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tubelet.errors import InputDataError, UsageError
 from tubelet.models import create_model
 from tubelet.models.contract import VideoModel
 from tubelet.weights.first_layer import across_modalities, first_layer
-from tubelet.weights.inflate import start_from
+from tubelet.weights.start import start_from
 from weights.two_d import counted
 
 INCEPTION: dict[str, Any] = {"width": 0.125, "side": 64}
@@ -65,11 +65,11 @@ def test_every_variant_starts_from_rgb(
     assert first_layer(model) == first
     report = start_from(model, source, across_modalities)
     check(weights, model, first, channels)
-    check_names = (report.names("transformed"), report.names("missing"), report.names("superfluous"))
+    check_names = (report.names("transformed"), report.names("missing"), report.names("refused"))
     assert check_names == ([f"{first}.weight"], [], [])
     assert len(report.names("used")) == len(weights) - 1
-    (transformed,) = (use for use in report.tensors if use.status == "transformed")
-    assert transformed.how == f"mean over RGB, repeated for {channels} channels, not rescaled"
+    (transformed,) = (line for line in report.source_tensors if line.outcome == "transformed")
+    assert transformed.detail == f"mean over RGB, repeated for {channels} channels, not rescaled"
     assert model.provenance is not None
     assert model.provenance["started_from"]["method"] == "cross-modality first layer"
     assert all(torch.equal(tensor, weights[name]) for name, tensor in source.state_dict().items())
@@ -100,7 +100,7 @@ def test_another_number_of_classes_leaves_a_fresh_classifier() -> None:
     head = model.fc_action.weight.detach().clone()
     report = start_from(model, source, across_modalities)
     assert torch.equal(model.fc_action.weight, head)
-    assert report.names("missing") == report.names("superfluous") == ["fc_action.weight", "fc_action.bias"]
+    assert report.names("missing") == report.names("refused") == ["fc_action.weight", "fc_action.bias"]
 
 
 def test_what_cannot_cross_is_refused() -> None:
@@ -110,7 +110,9 @@ def test_what_cannot_cross_is_refused() -> None:
     with pytest.raises(UsageError, match="takes RGB, so there is no modality to cross"):
         across_modalities(flow.state_dict(), rgb)
     # A mean over x and y of several fields is no picture.
-    with pytest.raises(InputDataError, match=r"conv1.weight is float32 8×10×1×7×7 instead of float32 8×15×1×7×7"):
+    with pytest.raises(
+        InputDataError, match=r"conv1.weight is refused: its shape is 8×10×1×7×7 where conv1.weight has 8×15×1×7×7"
+    ):
         across_modalities(flow.state_dict(), difference)
     with pytest.raises(InputDataError, match=r"conv1.weight is missing"):
         across_modalities({k: v for k, v in rgb.state_dict().items() if k != "conv1.weight"}, flow)

@@ -109,8 +109,8 @@ def test_every_tensor_comes_to_its_place(made: Made) -> None:
     assert made.map.classes(made.foreign) == CLASSES
     model = made.zeros()
     report = apply_map(made.foreign, model, made.map.build(model))
-    assert {line.outcome for line in report.file_tensors} <= {"used", "transformed"}
-    assert len(report.file_tensors) == len(made.named)
+    assert {line.outcome for line in report.source_tensors} <= {"used", "transformed"}
+    assert len(report.source_tensors) == len(made.named)
     stored = {ours for ours, _, _ in made.named}
     found, wanted = model.state_dict(), made.source.state_dict()
     assert list(found) == list(wanted)
@@ -167,6 +167,8 @@ def test_recipes_are_those_the_weights_saw() -> None:
     assert {name: found.recipe for name, found in BY_NAME.items() if name.startswith("tsn-caffe")} == {
         "tsn-caffe-rgb": "tsn_rgb",
         "tsn-caffe-flow": "flow_224",
+        "tsn-caffe-converted-rgb": "tsn_rgb",
+        "tsn-caffe-converted-flow": "flow_224",
     }
     # The third mean differs between the Caffe release and the PyTorch release.
     assert get_recipe(BY_NAME["tsn-caffe-rgb"].recipe).mean == (104, 117, 123)
@@ -185,8 +187,8 @@ def test_the_real_squeezenet_fills_ours(shared_data: Path) -> None:
     assert (found.name, found.classes(foreign), found.recipe) == ("squeezenet-caffe-decoded", 1000, "caffenet")
     model = create_model("squeezenet", 1000)
     report = apply_map(foreign, model, found.build(model))
-    assert len(report.file_tensors) == len(model.state_dict()) == 52
-    assert {line.outcome for line in report.file_tensors} == {"used", "transformed"}
+    assert len(report.source_tensors) == len(model.state_dict()) == 52
+    assert {line.outcome for line in report.source_tensors} == {"used", "transformed"}
     tensors = load_file(path)
     for ours, tensor in model.state_dict().items():
         assert torch.equal(squeezenet(ours, tensor)[1], tensors[ours]), ours

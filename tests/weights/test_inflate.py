@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from tubelet.models import create_model, load_model
 from tubelet.models.contract import VideoModel
 from tubelet.models.p3d import P3D
 from tubelet.models.registry import build_meta
-from tubelet.weights.inflate import inflated, start_from
+from tubelet.weights.inflate import inflated
+from tubelet.weights.start import start_from
 from weights.two_d import caffe_resnet, counted, frozen, resnet_weights, time_without_ends
 
 RES: dict[str, Any] = {"width": 0.0625, "side": 32}
@@ -67,7 +69,7 @@ def test_kernels_are_repeated_and_divided_and_all_else_stays(two: str, three: st
             assert tensor.data_ptr() != weights[name].data_ptr()
     assert report.names("transformed") == inflated_names
     assert report.names("used") == [name for name in found if name not in inflated_names]
-    assert report.names("missing") == report.names("superfluous") == []
+    assert report.names("missing") == report.names("refused") == []
     assert bool(inflated_names)
     deep.load_state_dict(found, strict=True)
 
@@ -177,15 +179,17 @@ def test_p3d_takes_an_imagenet_resnet(
     assert list(found) == list(model.state_dict())
     taken = report.names("used") + report.names("transformed")
     assert len(taken) == len(weights) - 2
-    assert report.names("superfluous") == ["fc.weight", "fc.bias"]
+    assert report.names("refused") == ["fc.weight", "fc.bias"]
     missing = [key for key in report.names("missing") if not key.endswith("num_batches_tracked")]
     assert [key for key in missing if "branch2b_t" not in key] == ["fc.weight", "fc.bias"]
     assert sum(key.endswith("branch2b_t.weight") for key in missing) == temporal
-    reasons = report.to_dict()["missing"]
+    reasons = report.summary()["missing"]
     assert any("starts at random" in reason for reason in reasons)
     assert reasons["1000 classes instead of 101: the network's own stays"] == ["fc.weight", "fc.bias"]
     assert "branch2a, as Caffe's ResNets do" in report.notes[0]
-    with pytest.raises(InputDataError, match=r"res\d\w+\.branch\w+\.weight is (missing|not in the network)"):
+    with pytest.raises(
+        InputDataError, match=r"res\d\w+\.branch\w+\.weight is (missing|refused: it is not in the network)"
+    ):
         inflated(resnet_weights((3, 4, 7, 3), 1000, numbered), model)
 
 
@@ -197,7 +201,7 @@ def test_p3d_has_the_resnet_in_it() -> None:
     model = create_model("p3d_131", 7, depths=(2, 3, 1, 1), side=40, types="B", seed=2).eval()
     starts = {key: value.clone() for key, value in model.state_dict().items()}
     report = start_from(model, weights, weights_id="abc")
-    assert report.names("superfluous") == []
+    assert report.names("refused") == []
     for key, value in model.state_dict().items():
         if "branch2b_t" in key:
             assert torch.equal(value, starts[key]), key
@@ -247,22 +251,29 @@ def test_image_kernels_and_other_types_are_converted_and_said() -> None:
     assert all(found[name].dtype == tensor.dtype for name, tensor in deep.state_dict().items())
     wanted = weights["conv1.weight"].float().numpy() / 3
     np.testing.assert_allclose(found["conv1.weight"][:, :, 2].numpy(), wanted, rtol=1e-6)
-    how = {use.name: use.how for use in report.tensors}
-    steps = "given a time axis of one frame; float16 to float32; repeated 3 times along time and divided by 3"
+    how = {line.name: line.detail for line in report.source_tensors}
+    steps = "frame axis added, widened from float16, repeated 3 times along time and divided by 3"
     assert how["conv1.weight"] == steps
-    assert how["fc.bias"] == "float16 to float32"
+    assert how["fc.bias"] == "widened from float16"
     assert all(name.endswith("num_batches_tracked") for name in report.names("missing"))
-    assert str(report).startswith("mean-preserving inflation: 0 used, ")
+    text = str(report).splitlines()
+    assert text[0] == "state dict: weights without a name"
+    assert text[1].startswith("into res3d_18 (mean-preserving inflation): 0 used, ")
+    row = next(line for line in text if line.startswith("conv1.weight"))
+    assert re.search(rf"F16 +4×3×7×7 +transformed +conv1\.weight +{steps} ", row)
 
 
 def test_what_does_not_fit_is_refused() -> None:
     flat, deep = create_model("r2d_18", 5, **RES), create_model("res3d_18", 5, **RES)
     good = flat.state_dict()
     for change, says in (
-        ({"conv1.weight": good["conv1.weight"][:2]}, r"conv1.weight is float32 2×3×1×7×7 instead of float32 4×3×3×7×7"),
-        ({"conv1.weight": good["conv1.weight"].repeat(1, 1, 2, 1, 1)}, "4×3×2×7×7 instead"),
-        ({"conv1.weight": good["conv1.weight"].long()}, "is int64"),
-        ({"extra.weight": torch.ones(1)}, "extra.weight is not in the network"),
+        (
+            {"conv1.weight": good["conv1.weight"][:2]},
+            "conv1.weight is refused: its shape is 2×3×1×7×7 where conv1.weight has 4×3×3×7×7",
+        ),
+        ({"conv1.weight": good["conv1.weight"].repeat(1, 1, 2, 1, 1)}, "its shape is 4×3×2×7×7 where"),
+        ({"conv1.weight": good["conv1.weight"].long()}, "conv1.weight is refused: numbers of type int64 do not become"),
+        ({"extra.weight": torch.ones(1)}, "extra.weight is refused: it is not in the network"),
     ):
         with pytest.raises(InputDataError, match=says):
             inflated({**good, **change}, deep)
@@ -276,7 +287,7 @@ def test_what_does_not_fit_is_refused() -> None:
             build_meta("p3d_63", 5, {}),
         )
     single = create_model("c3d_depth1", 5, **{**PLAIN, "side": 64}, clip_length=1)
-    with pytest.raises(InputDataError, match=r"fc6\.weight is"):
+    with pytest.raises(InputDataError, match=r"fc6\.weight is refused: its shape is"):
         inflated(single.state_dict(), create_model("c3d_depth3", 5, **PLAIN))
 
 
@@ -287,11 +298,14 @@ def test_without_strictness_all_is_reported() -> None:
         inflated(weights, deep)
     found, report = inflated(weights, deep, strict=False)
     assert {name.rpartition(".")[0] for name in report.names("missing")} == {"res2a.branch1", "res2a.branch1_bn"}
-    assert report.names("superfluous") == ["extra"]
+    assert report.names("refused") == ["extra"]
     assert torch.equal(found["res2a.branch1.weight"], deep.res2a.branch1.weight)
-    accounted = [name for table in list(report.to_dict().values())[2:] for names in table.values() for name in names]
-    assert sorted(accounted) == sorted([*deep.state_dict(), "extra"])
-    assert "superfluous, not in the network: extra" in str(report)
+    assert [line.name for line in report.source_tensors] == list(weights)
+    assert [line.name for line in report.model_tensors] == list(deep.state_dict())
+    assert report.problems() == []
+    text = str(report)
+    assert re.search(r"^extra +F32 +1 +refused +it is not in the network ", text, re.MULTILINE)
+    assert "missing: res2a.branch1.weight (not in the weights: the network's own stays)" in text
 
 
 # ---------------------------------------------------------------------- a network filled in place
@@ -332,8 +346,8 @@ def test_another_number_of_classes_leaves_a_fresh_classifier(caplog: pytest.LogC
     report = start_from(model, flat)
     assert torch.equal(model.fc.weight, head)
     assert model.labels is None
-    assert report.names("missing") == report.names("superfluous") == ["fc.weight", "fc.bias"]
-    assert "sr18 keeps starting values of its own" in caplog.text
+    assert report.names("missing") == report.names("refused") == ["fc.weight", "fc.bias"]
+    assert "sr18 keeps starting values of its own: fc.weight, fc.bias" in caplog.text
     # What is left of it was trained on y.
     assert model.provenance["trained_on"] == {"group_hashes": ["x"], "before": {"group_hashes": ["y"]}}
 
@@ -344,7 +358,7 @@ def test_a_refusal_leaves_the_network_as_it_was() -> None:
         start_from(model, create_model("r2d_18", 5, **RES).state_dict())
     flat = create_model("r2d_18", 5, **RES, seed=1)
     flat.register_buffer("x", torch.ones(1))
-    with pytest.raises(InputDataError, match="x is not in the network"):
+    with pytest.raises(InputDataError, match="x is refused: it is not in the network"):
         start_from(model, flat)
     assert model.weights_id == "untrained:0"
     assert model.provenance is None

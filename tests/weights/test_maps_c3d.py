@@ -133,7 +133,7 @@ def test_an_optimizer_is_left_out_knowingly(tmp_path: Path) -> None:
     weights = davidea(tensors(), "state_dict.") | {"optimizer.state.0.momentum_buffer": torch.ones(3)}
     model, foreign = small(), stored(tmp_path / "w", weights)
     report = apply_map(foreign, model, get_map("c3d-torch-davidea").build(model))
-    assert [line.detail for line in report.file_tensors if line.outcome == "refused"] == ["the optimizer's state"]
+    assert [line.detail for line in report.source_tensors if line.outcome == "refused"] == ["the optimizer's state"]
 
 
 def complaint(foreign: ForeignFile, layout: str) -> str:
@@ -155,10 +155,10 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     assert "conv1a.bn.weight is refused: no rule names it" in complaint(more, "c3d-torch-mmaction")
     turned = weights | {"fc6.weight": weights["fc6.weight"].T.contiguous()}
     why = complaint(caffe(tmp_path / "d", turned), "c3d-caffe")
-    assert "fc6-1[0] is refused: its shape is (16, 128) where fc6.weight has (128, 16)" in why
+    assert "fc6-1[0] is refused: its shape is 16×128 where fc6.weight has 128×16" in why
     flat = weights | {"conv3b.weight": weights["conv3b.weight"][:, :, :1]}
     why = complaint(stored(tmp_path / "e", davidea(flat)), "c3d-torch-davidea")
-    assert "conv3b.weight is refused: its shape is (8, 8, 1, 3, 3)" in why
+    assert "conv3b.weight is refused: its shape is 8×8×1×3×3 where conv3b.weight has " in why
 
 
 def test_a_half_classifier_is_no_trunk(tmp_path: Path) -> None:

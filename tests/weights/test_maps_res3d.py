@@ -99,7 +99,7 @@ def test_the_caffe_release(tmp_path: Path, classifier: str) -> None:
     state = model.state_dict()
     assert {name for name in state if not name.endswith("num_batches_tracked")} == set(weights)
     assert all(torch.equal(state[name], tensor) for name, tensor in weights.items())
-    line = next(line for line in report.file_tensors if line.name == "bn3a_branch1[1]")
+    line = next(line for line in report.source_tensors if line.name == "bn3a_branch1[1]")
     assert (line.target, line.detail) == (
         "res3a.branch1_bn.running_var",
         f"{TO_VECTOR}, {BN_FACTOR}",
@@ -196,7 +196,7 @@ def test_torchvision(tmp_path: Path, kind: str) -> None:
     assert known.classes(foreign) == CLASSES
     model = create_model(NETWORKS[kind], CLASSES, width=WIDTH, **known.options)
     report = apply_map(foreign, model, known.build(model))
-    assert {line.outcome for line in report.file_tensors} == {"used"}
+    assert {line.outcome for line in report.source_tensors} == {"used"}
     state = model.state_dict()
     assert set(state) == {ours for ours, _ in names.values()}
     assert all(torch.equal(state[ours], weights[theirs]) for theirs, (ours, _) in names.items())

@@ -23,7 +23,10 @@ def convert_weights(
     ] = None,
     labels: Annotated[Path | None, typer.Option("--labels", help="Text file of class names, one a line.")] = None,
     layout: Annotated[
-        str | None, typer.Option("--map", help="Layout of the file's names.", show_default="recognized")
+        str | None,
+        typer.Option(
+            "--map", help="Layout of the file's names; tubelet models weights lists all.", show_default="recognized"
+        ),
     ] = None,
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="Preprocessing.", show_default="the one of the weights' training")

@@ -14,7 +14,7 @@ from tubelet.datasets.manifest import OWN_GROUPS
 from tubelet.datasets.splits import Leak
 from tubelet.errors import ExitCode
 from tubelet.reporting.terminal import duration
-from tubelet.reporting.text import printable
+from tubelet.reporting.text import first_few, printable
 
 _LISTED = 10
 _CLASSES = 40
@@ -137,8 +137,7 @@ def _partial(report: CheckReport, video: VideoCheck) -> str:
 
 def _plainly(report: CheckReport, video: VideoCheck) -> str:
     """The problems without the path, which stands before them already."""
-    more = len(video.problems) - _PROBLEMS
-    text = "; ".join(video.problems[:_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
+    text = first_few(video.problems, "; ", _PROBLEMS)
     for path in (report.manifest.root / video.path, os.path.abspath(report.manifest.root / video.path)):
         text = text.replace(f": {path}", "").replace(f"{path}: ", "")
     return text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tubelet.cli.options import JsonOption, print_json
+from tubelet.reporting.text import times
 
 if TYPE_CHECKING:
     from tubelet.models.registry import ModelInfo
@@ -16,6 +17,10 @@ def models(
     name: Annotated[
         str, typer.Argument(help="A model, a pattern such as '*3d*', or weights: the public files it can read.")
     ] = "*",
+    file: Annotated[
+        str | None,
+        typer.Argument(help="Behind weights: one of these files, a pattern or a family such as tsn, with all tensors."),
+    ] = None,
     classes: Annotated[int, typer.Option("--classes", min=1, help="Outputs of the classifier.")] = 101,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/models.md.")] = False,
     as_json: JsonOption = False,
@@ -24,11 +29,13 @@ def models(
     if name == "weights":
         from tubelet.cli.models_weights import list_weights
 
-        list_weights(as_json)
+        list_weights(file, as_json)
         return
     from tubelet.errors import UsageError
     from tubelet.models.registry import list_models, model_info
 
+    if file is not None:
+        raise UsageError(f"{file!r} is one name too many", remedy="give one model, or weights and the name of a file")
     names = list_models(name)
     if not names:
         if any(sign in name for sign in "*?["):
@@ -101,7 +108,7 @@ def _print_one(info: ModelInfo) -> None:
     for heading in ("layer", "output", "parameters", "MACs"):
         table.add_column(heading, justify="left" if heading in ("layer", "output") else "right", no_wrap=True)
     for layer in info.layers:
-        shape = "×".join(map(str, layer.output_shape[1:]))
+        shape = times(layer.output_shape[1:])
         table.add_row(layer.name, shape, f"{layer.parameters:,}", f"{layer.macs:,}")
     if info.norm_parameters:
         table.add_row("batch normalization", "", f"{info.norm_parameters:,}", "")
@@ -127,7 +134,7 @@ def _input(info: ModelInfo) -> str:
 
 
 def _field(info: ModelInfo) -> str:
-    return "-" if info.receptive_field is None else "×".join(map(str, info.receptive_field))
+    return "-" if info.receptive_field is None else times(info.receptive_field)
 
 
 def markdown_page(found: list[ModelInfo]) -> str:

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from tubelet.datasets.item_table import Item, shortened
+from tubelet.datasets.item_table import Item
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import Leak
 from tubelet.errors import ExitCode
+from tubelet.reporting.text import first_few
 
 NO_SPLIT = ""
 """Key of the items that no split is assigned to."""
@@ -270,7 +271,7 @@ class CheckReport:
         for names in self.similar_labels:
             yield f"these classes are probably one: {', '.join(map(repr, names))}"
         if self.empty_classes:
-            named = shortened(self.empty_classes, shown=5)
+            named = first_few(self.empty_classes, shown=5)
             yield f"{_count(self.empty_classes, 'class', 'classes')} without a readable video: {named}"
         if self.one_sided:
             label, missing = next(iter(self.one_sided.items()))
@@ -282,7 +283,7 @@ class CheckReport:
             yield f"{folders} without a frame rate: 25 frames/s are assumed, say it with --fps"
         unlisted = self.manifest.findings.unlisted
         if unlisted:
-            named = shortened(unlisted, shown=3)
+            named = first_few(unlisted, shown=3)
             yield f"{_count(unlisted, 'video')} in the folder that the list does not name: {named}"
 
     def _length_step(self, frames: int) -> int:

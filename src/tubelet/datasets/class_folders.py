@@ -11,9 +11,10 @@ from pathlib import Path
 from tubelet.datasets.directional import mirrored_pairs
 from tubelet.datasets.discovery import Listing, list_folder, require_folder, walk, walk_videos
 from tubelet.datasets.groups import assign_groups
-from tubelet.datasets.item_table import Item, canonical_split, shortened
+from tubelet.datasets.item_table import Item, canonical_split
 from tubelet.datasets.manifest import OWN_GROUPS, Findings, Manifest, classes_of
 from tubelet.errors import InputDataError
+from tubelet.reporting.text import first_few
 
 
 @dataclass
@@ -64,11 +65,11 @@ def open_class_folders(
     splits = _split_folders(folder, inside)
     scan = _Scan(ignored=[*top.others, *top.videos])
     if splits and any(inside[name].videos for name in inside if name not in splits):
-        classes = shortened(sorted(name for name in inside if name not in splits and inside[name].videos))
+        classes = first_few(sorted(name for name in inside if name not in splits and inside[name].videos))
         raise InputDataError(
             "the folder mixes splits and classes",
             path=folder,
-            why=f"{shortened(sorted(splits))} hold class folders, {classes} videos",
+            why=f"{first_few(sorted(splits))} hold class folders, {classes} videos",
             remedy="use <class>/<video> or <split>/<class>/<video> throughout",
         )
     for name, listing in inside.items():
@@ -77,7 +78,7 @@ def open_class_folders(
         else:
             _scan_class(folder, name, name, listing, None, scan)
     if top.videos and scan.items:
-        scan.notes.append(f"{len(top.videos)} beside the class folders have no class: {shortened(top.videos, shown=3)}")
+        scan.notes.append(f"{len(top.videos)} beside the class folders have no class: {first_few(top.videos, shown=3)}")
     if not scan.items:
         raise _nothing_found(folder, top)
     scan.items.sort(key=lambda item: item.path)
@@ -124,7 +125,7 @@ def finish_own_folder(manifest: Manifest, flip: bool | None) -> Manifest:
         pairs = mirrored_pairs(manifest.classes)
         flip = not pairs
         if pairs:
-            named = shortened([f"{first!r} and {second!r}" for first, second in pairs], shown=3)
+            named = first_few([f"{first!r} and {second!r}" for first, second in pairs], shown=3)
             notes.append(f"mirrored clips are off: a mirror swaps the classes {named}")
     findings = replace(manifest.findings, notes=tuple(notes))
     return replace(manifest, flip=flip, findings=findings).require_inside()
@@ -170,7 +171,7 @@ def _class_notes(manifest: Manifest) -> list[str]:
     if not single:
         return []
     verb = "has" if len(single) == 1 else "have"
-    return [f"{shortened(single, shown=5)} {verb} one group only and cannot be in training and test both"]
+    return [f"{first_few(single, shown=5)} {verb} one group only and cannot be in training and test both"]
 
 
 def _nothing_found(folder: Path, top: Listing) -> InputDataError:
@@ -178,7 +179,7 @@ def _nothing_found(folder: Path, top: Listing) -> InputDataError:
         return InputDataError(
             "the videos lie directly in the folder, so their classes are not known",
             path=folder,
-            why=shortened(top.videos, shown=3),
+            why=first_few(top.videos, shown=3),
             remedy="move each into a folder named after its class, or write metadata.csv (file_name,label)",
         )
     deeper: Sequence[str] = [path for path, _ in zip(walk_videos(folder), range(1), strict=False)]
@@ -189,7 +190,7 @@ def _nothing_found(folder: Path, top: Listing) -> InputDataError:
             why=f"first {deeper[0]}",
             remedy="give the folder that holds the class folders",
         )
-    seen = f"it holds {shortened([*top.others, *top.folders], shown=3)}" if top.others or top.folders else "it is empty"
+    seen = f"it holds {first_few([*top.others, *top.folders], shown=3)}" if top.others or top.folders else "it is empty"
     return InputDataError(
         "the folder holds no video",
         path=folder,

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from tubelet.datasets.item_table import Item, shortened
+from tubelet.datasets.item_table import Item
 from tubelet.datasets.manifest import OWN_GROUPS, Manifest
 from tubelet.errors import UsageError
+from tubelet.reporting.text import first_few
 
 _UCF_NAME = re.compile(r"v_(?P<class>.+)_(?P<group>g[0-9]+)_c[0-9]+", re.IGNORECASE)
 _RANGE = re.compile(r"(?P<prefix>.*?)(?P<first>[0-9]+)-(?P<again>.*?)(?P<last>[0-9]+)", re.DOTALL)
@@ -129,8 +130,8 @@ def parse_groups(text: str, known: Collection[str] | None = None) -> tuple[str, 
     unknown = [] if known is None else [name for name in groups if name not in known]
     if unknown and known is not None:
         raise UsageError(
-            f"there is no group {shortened(unknown)}",
-            remedy=f"the groups are {shortened(sorted(known), shown=30)}",
+            f"there is no group {first_few(unknown)}",
+            remedy=f"the groups are {first_few(sorted(known), shown=30)}",
         )
     return groups
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tubelet.artifacts import write_text
 from tubelet.errors import InputDataError
+from tubelet.reporting.text import first_few
 
 COLUMNS = ("path", "label", "split", "group", "start_s", "end_s")
 """The columns with a meaning; every other column of a table is one more label of the video."""
@@ -24,7 +25,6 @@ _SPLITS = {
     "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def read_items(path: str | os.PathLike[str], *, tolerant: bool = True) -> ItemTa
         raise InputDataError(
             f"{len(problems)} line{'s' * (len(problems) > 1)} of the table cannot be used",
             path=path,
-            why=shortened(problems, "; "),
+            why=first_few(problems, "; "),
             remedy="correct the table",
         )
     return ItemTable(tuple(items), tuple(lines), tuple(name for name in columns if name))
@@ -146,12 +146,6 @@ def _cells(item: Item, more: Sequence[str]) -> list[str]:
     known = [item.path, item.label, item.split, item.group, item.start_s, item.end_s]
     cells = ["" if value is None else repr(value) if isinstance(value, float) else str(value) for value in known]
     return [*cells, *(item.labels.get(name, "") for name in more)]
-
-
-def shortened(names: Sequence[str], separator: str = ", ", shown: int = _SHOWN) -> str:
-    """The first names joined, then how many more there are; keeps an error one sentence."""
-    more = len(names) - shown
-    return separator.join(names[:shown]) + (f"{separator}and {more} more" if more > 0 else "")
 
 
 def _text(path: Path) -> str:
@@ -194,7 +188,7 @@ def _header(path: Path, text: str, tolerant: bool) -> tuple[str, list[str], int]
     raise InputDataError(
         "the table has no column file_name",
         path=path,
-        why=f"line {line} names {shortened([name[:40] for name in found])}",
+        why=f"line {line} names {first_few([name[:40] for name in found])}",
         remedy=f"rename the column {near[0]!r} to file_name" if near else "add it: the path of each video",
     )
 
@@ -204,7 +198,7 @@ def _checked_columns(path: Path, names: list[str]) -> list[str]:
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
         raise InputDataError(
-            "the table names a column twice", path=path, why=shortened(twice), remedy="keep one of them"
+            "the table names a column twice", path=path, why=first_few(twice), remedy="keep one of them"
         )
     return columns
 

@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from tubelet.datasets.item_table import Item, read_items, shortened, write_items
+from tubelet.datasets.item_table import Item, read_items, write_items
 from tubelet.errors import InputDataError, UsageError
 from tubelet.provenance import hash_json
+from tubelet.reporting.text import first_few
 
 __all__ = ["OWN_GROUPS", "Findings", "Item", "Manifest"]
 
@@ -96,7 +97,7 @@ class Manifest:
             raise InputDataError(
                 f"the manifest {self.name} has labels that are not among its classes",
                 path=self.root,
-                why=shortened(strange),
+                why=first_few(strange),
                 remedy="add them to the classes, or correct the labels",
             )
         twice = [span for span, count in Counter(item.span for item in self.items).items() if count > 1]
@@ -104,7 +105,7 @@ class Manifest:
             raise InputDataError(
                 f"the manifest {self.name} lists a video twice",
                 path=self.root,
-                why=shortened([t[0] for t in twice]),
+                why=first_few([t[0] for t in twice]),
             )
         if not self.allow_outside:
             refused = [item.path for item in self.items if not _stays_below(item.path)]
@@ -129,7 +130,7 @@ class Manifest:
             raise InputDataError(
                 f"{len(bare)} of {len(self)} videos have no label",
                 path=self.root,
-                why=shortened(bare, shown=3),
+                why=first_few(bare, shown=3),
                 remedy="put each into a folder named after its class, or write metadata.csv",
             )
         index = {name: position for position, name in enumerate(self.classes)}
@@ -215,9 +216,9 @@ class Manifest:
             unknown = sorted(set(groups) - set(self.groups))
             if unknown:
                 raise UsageError(
-                    f"{self.name} has no group {shortened(unknown)}",
+                    f"{self.name} has no group {first_few(unknown)}",
                     path=self.root,
-                    remedy=f"its groups are {shortened(self.groups, shown=30)}",
+                    remedy=f"its groups are {first_few(self.groups, shown=30)}",
                 )
             wanted = set(groups)
             chosen = [index for index in chosen if self.item_groups[index] in wanted]
@@ -376,6 +377,6 @@ def _outside(root: Path, paths: Sequence[str]) -> InputDataError:
     return InputDataError(
         f"{len(paths)} path{'s lead' if len(paths) > 1 else ' leads'} out of the data folder",
         path=root,
-        why=shortened(paths, shown=5),
+        why=first_few(paths, shown=5),
         remedy="move the videos into it, or allow it (allow_outside=True, --allow-outside) if you trust them",
     )

@@ -10,9 +10,10 @@ from pathlib import Path
 from tubelet.datasets.class_folders import finish_own_folder
 from tubelet.datasets.discovery import list_folder, require_folder, walk, walk_videos
 from tubelet.datasets.groups import assign_groups
-from tubelet.datasets.item_table import Item, canonical_split, read_items, shortened
+from tubelet.datasets.item_table import Item, canonical_split, read_items
 from tubelet.datasets.manifest import Findings, Manifest, classes_of
 from tubelet.errors import InputDataError
+from tubelet.reporting.text import first_few
 
 TABLE = "metadata.csv"
 
@@ -87,7 +88,7 @@ def open_metadata_csv(
         raise InputDataError(
             "the table contradicts itself",
             path=tables[0],
-            why=shortened(rows.conflicts, "; "),
+            why=first_few(rows.conflicts, "; "),
             remedy="correct it",
         )
     if rows.missing and (not allow_missing or not rows.items):
@@ -100,7 +101,7 @@ def open_metadata_csv(
     unlisted = tuple(sorted(path for path, is_video in beside if is_video))
     read = {table.relative_to(folder).as_posix() for table in tables}
     ignored = tuple(sorted(path for path, is_video in beside if not is_video and path not in read))
-    notes = [f"a line is repeated and counts once: {shortened(rows.repeated)}"] if rows.repeated else []
+    notes = [f"a line is repeated and counts once: {first_few(rows.repeated)}"] if rows.repeated else []
     missing = tuple(name for name, _ in rows.missing)
     findings = Findings(ignored, missing, unlisted, tuple(notes))
     manifest = Manifest(
@@ -161,7 +162,7 @@ def _missing(root: Path, table: Path, rows: _Rows) -> InputDataError:
     return InputDataError(
         f"{len(rows.missing)} of {total} videos of the table do not exist",
         path=table,
-        why=shortened(named, "; "),
+        why=first_few(named, "; "),
         remedy=f"file names are relative to the folder of {TABLE}",
     )
 

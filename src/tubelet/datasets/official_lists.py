@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tubelet.datasets.discovery import is_litter, is_video_name
-from tubelet.datasets.item_table import shortened
 from tubelet.errors import InputDataError
+from tubelet.reporting.text import first_few
 
 _DEPTH = 3
 
@@ -68,7 +68,7 @@ def videos_by_name(root: Path, named: Callable[[str], bool]) -> dict[str, str]:
         raise InputDataError(
             "the folder holds the same video more than once",
             path=root,
-            why=shortened(twice, shown=2),
+            why=first_few(twice, shown=2),
             remedy="give the folder that holds one copy of each, videos or frames",
         )
     return found

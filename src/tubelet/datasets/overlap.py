@@ -12,10 +12,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from tubelet.datasets.discovery import require_folder
-from tubelet.datasets.item_table import shortened
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.official_lists import list_lines
 from tubelet.errors import InputDataError, UsageError
+from tubelet.reporting.text import first_few
 
 _NAMES = "classInd_hmdb_ucf.txt"
 _UCF101, _HMDB51 = "ucf101_splits__class_list_hmdb_ucf.txt", "hmdb51_splits__class_list_hmdb_ucf.txt"
@@ -70,7 +70,7 @@ def without_classes(manifest: Manifest, names: Collection[str]) -> Manifest:
     """
     unknown = sorted(set(names) - set(manifest.classes))
     if unknown:
-        raise UsageError(f"{manifest.name} has no class {shortened(unknown)}", path=manifest.root)
+        raise UsageError(f"{manifest.name} has no class {first_few(unknown)}", path=manifest.root)
     left = tuple(name for name in manifest.classes if name not in names)
     if not left:
         raise UsageError(f"no class of {manifest.name} is left", path=manifest.root, remedy="leave some in")

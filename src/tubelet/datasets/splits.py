@@ -10,9 +10,9 @@ from typing import Literal
 
 from tubelet.datasets.group_balance import choose_test_groups
 from tubelet.datasets.groups import parse_groups
-from tubelet.datasets.item_table import shortened
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import InputDataError, UsageError
+from tubelet.reporting.text import first_few
 
 __all__ = [
     "Fold",
@@ -131,9 +131,9 @@ def split_by_groups(
     unknown = sorted(test - set(manifest.groups))
     if unknown:
         raise UsageError(
-            f"{manifest.name} has no group {shortened(unknown)}",
+            f"{manifest.name} has no group {first_few(unknown)}",
             path=manifest.root,
-            remedy=f"its groups are {shortened(manifest.groups, shown=30)}",
+            remedy=f"its groups are {first_few(manifest.groups, shown=30)}",
         )
     if not test or len(test) == len(manifest.groups):
         side = "training" if test else "testing"
@@ -221,6 +221,6 @@ def refuse_leaks(manifest: Manifest, hashes: Mapping[str, str] | None = None) ->
         raise InputDataError(
             f"the splits of {manifest.name} leak into each other",
             path=manifest.root,
-            why=shortened([leak.sentence() for leak in found], "; ", shown=3),
+            why=first_few([leak.sentence() for leak in found], "; ", shown=3),
             remedy="correct the splits, or let the groups be split at random",
         )

@@ -12,9 +12,10 @@ from pathlib import PurePosixPath
 
 from tubelet.datasets.discovery import require_folder, walk
 from tubelet.datasets.groups import stem
-from tubelet.datasets.item_table import Item, shortened
+from tubelet.datasets.item_table import Item
 from tubelet.datasets.manifest import Findings, Manifest
 from tubelet.errors import InputDataError
+from tubelet.reporting.text import first_few
 
 ACTIONS = ("bend", "jack", "jump", "pjump", "run", "side", "skip", "walk", "wave1", "wave2")
 """The ten actions; class indices follow this order whatever part of the set is there."""
@@ -78,7 +79,7 @@ def open_weizmann(
         raise InputDataError(
             "the names of videos contradict the action folders they lie in",
             path=folder,
-            why=shortened(contradictions, shown=5),
+            why=first_few(contradictions, shown=5),
             remedy="rename or move them",
         )
     if not items:
@@ -88,7 +89,7 @@ def open_weizmann(
             why=f"first {others[0]}" if others else "it holds no video",
             remedy=f"they are named <actor>_<action>.avi, the action one of {', '.join(ACTIONS)}",
         )
-    notes = [f"{len(others)} videos are named otherwise and left out: {shortened(others, shown=3)}"] if others else []
+    notes = [f"{len(others)} videos are named otherwise and left out: {first_few(others, shown=3)}"] if others else []
     return Manifest(
         "weizmann",
         folder,

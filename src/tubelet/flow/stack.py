@@ -205,7 +205,7 @@ def flip_stack(stack: Values) -> Tensor:
 
 
 def tsn_stack(levels: Values) -> Tensor:
-    """TSN's flow input: consecutive fields (there five) as levels 0 to 255, minus 128.
+    """TSN's flow input: consecutive fields (there five) as levels 0 to 255, minus 128 (Wang 2016, section 3.2).
 
     Parameters
     ----------
@@ -221,10 +221,6 @@ def tsn_stack(levels: Values) -> Tensor:
     ------
     UsageError
         Fields of another shape, or not uint8.
-
-    References
-    ----------
-    Wang 2016, section 3.2; the mean is that of the released solvers (``mean_value: 128``).
     """
     return center_levels(flow_stack(levels))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tubelet.models.spec import descriptor_layer
 from tubelet.provenance import tool_version
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tubelet.models.contract import VideoModel
 
 _LABELS_SHOWN = 30
+_ENTRIES_SHOWN = 10
 
 
 def model_card(model: VideoModel, parameters: int, weights_sha256: str) -> str:
@@ -58,9 +59,9 @@ def model_card(model: VideoModel, parameters: int, weights_sha256: str) -> str:
     if model.provenance is None:
         lines += ["Not recorded.", ""]
     else:
-        text = json.dumps(model.provenance, indent=2, ensure_ascii=False)
+        text = json.dumps(_brief(model.provenance), indent=2, ensure_ascii=False)
         fence = "`" * max(3, 1 + _longest_run(text, "`"))
-        lines += ["From `provenance.json`:", "", f"{fence}json", text, fence, ""]
+        lines += ["From `provenance.json`, long lists cut short:", "", f"{fence}json", text, fence, ""]
     return "\n".join(lines)
 
 
@@ -70,6 +71,16 @@ def _classes(labels: tuple[str, ...] | None) -> str:
     shown = ", ".join(json.dumps(label, ensure_ascii=False) for label in labels[:_LABELS_SHOWN])
     more = len(labels) - _LABELS_SHOWN
     return shown + (f" and {more} more, see `labels.json`" if more > 0 else "") + "."
+
+
+def _brief(value: Any) -> Any:
+    """A JSON value with long lists (group hashes, names of tensors) cut short; the file beside the card has all."""
+    if isinstance(value, dict):
+        return {key: _brief(entry) for key, entry in value.items()}
+    if not isinstance(value, list | tuple):
+        return value
+    shown, more = [_brief(entry) for entry in value[:_ENTRIES_SHOWN]], len(value) - _ENTRIES_SHOWN
+    return [*shown, f"and {more} more"] if more > 0 else shown
 
 
 def _ordinal(step: int) -> str:

@@ -30,6 +30,7 @@ from tubelet.errors import NumericalError, TubeletError, UsageError
 from tubelet.models.contract import VideoModel
 from tubelet.models.counts import LayerUse, layer_uses
 from tubelet.provenance import hash_json, tool_version
+from tubelet.reporting.text import times
 
 DtypeName = Literal["bfloat16", "float32"]
 FormatName = Literal["contiguous", "channels_last_3d"]
@@ -305,10 +306,10 @@ def _judge(uses: Sequence[LayerUse], outcome: dict[str, Any], dtype: DtypeName) 
 
 
 def _words(use: LayerUse) -> str:
-    sizes = "×".join(map(str, use.input_shape[1:]))
+    sizes = times(use.input_shape[1:])
     if use.kind == "linear":
         return f"{sizes} to {use.settings['out_features']}"
-    return f"{'×'.join(map(str, use.settings['kernel_size']))} to {use.settings['out_channels']} on {sizes}"
+    return f"{times(use.settings['kernel_size'])} to {use.settings['out_channels']} on {sizes}"
 
 
 def _kept(place: Path, count: int) -> list[dict[str, Any]] | None:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tubelet.models.layers import Conv3d
+from tubelet.reporting.text import times
 
 # Multiply-adds up to which a layer is computed in float64, batch included: a few tenths of a second.
 FLOAT64_LIMIT = 2_500_000_000
@@ -76,7 +77,7 @@ def check_layer(layer: dict[str, Any], dtype: str, layout: torch.memory_format, 
     plain = _reference(module, x, torch.float32, generator)
     whole = _compare(_train(module, x, plain[4], dtype, layout), plain)
     worse = {part: _worse(errors[part], whole[part]) for part in errors}
-    size = "×".join(map(str, cropped[3:]))
+    size = times(cropped[3:])
     return {"method": f"float64 on {size} pixels, float32 on all", "errors": worse}
 
 

@@ -16,9 +16,24 @@ from torch import Tensor, nn
 
 from tubelet.errors import InputDataError
 from tubelet.provenance import sha256_file
+from tubelet.reporting.text import first_few, times
 
 _HEADER_LIMIT = 100_000_000  # the format's own limit, in bytes
-_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+TYPE_CODES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+"""How safetensors spells the types that weights files here may have."""
+
+_BYTES = {code: dtype.itemsize for dtype, code in TYPE_CODES.items()}
 _MAX_AXES = 64  # NumPy's limit; a product of millions of sides would take forever
 _SHOWN = 5
 
@@ -31,7 +46,7 @@ class StoredTensor:
     shape: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"{self.dtype} {'×'.join(map(str, self.shape)) or 'scalar'}"
+        return f"{self.dtype} {times(self.shape)}"
 
 
 def write_tensors(model: nn.Module, path: Path) -> None:
@@ -129,11 +144,10 @@ def check_tensors(model: nn.Module, stored: dict[str, StoredTensor], path: Path)
         if name in stored and stored[name] != tensor
     ]
     if differences:
-        more = len(differences) - _SHOWN
         raise InputDataError(
             "the weights do not fit the network",
             path=path,
-            why="; ".join(differences[:_SHOWN]) + (f"; and {more} more" if more > 0 else ""),
+            why=first_few(differences, "; ", _SHOWN),
             remedy="use the options that the model was built with",
         )
 

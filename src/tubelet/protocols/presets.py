@@ -9,7 +9,7 @@ from typing import Any
 from tubelet.clips.jitter import Jitter
 from tubelet.clips.recipe import Recipe
 from tubelet.clips.recipes import get_recipe
-from tubelet.models.registry import model_info
+from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import require_rgb
 from tubelet.protocols.rounds import RoundSettings
 from tubelet.training.config import StartFrom, TrainConfig
@@ -90,7 +90,7 @@ def round_settings(
     with_svm, svm_c
         Whether to describe the training videos and fit the SVM, and its C.
     """
-    spec = model_info(model, **(options or {})).input
+    spec = build_meta(model, DEFAULT_CLASSES, dict(options or {})).input  # counting its work would take a second
     require_rgb(model, spec)
     if isinstance(recipe, Recipe):
         chosen = recipe

@@ -19,7 +19,8 @@ from tubelet.reporting.terminal import progress
 from tubelet.training.config import TrainConfig
 from tubelet.training.loop import train
 from tubelet.weights.first_layer import across_modalities
-from tubelet.weights.inflate import Transform, inflated, start_from
+from tubelet.weights.inflate import inflated
+from tubelet.weights.start import Transform, start_from
 
 if TYPE_CHECKING:
     from tubelet.protocols.rounds import RoundSettings

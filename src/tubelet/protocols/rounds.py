@@ -28,7 +28,7 @@ from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError
 from tubelet.models.contract import VideoModel
 from tubelet.models.folder import read_config
-from tubelet.models.registry import model_info
+from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.leak import refuse_seen_groups, refuse_shared_groups, trained_on
 from tubelet.protocols.round_model import MODEL, trained_model
@@ -89,7 +89,7 @@ class RoundSettings:
     @property
     def descriptor_layer(self) -> str:
         """The layer of the descriptor: ``layer``, or the papers' choice for this network."""
-        return self.layer or descriptor_layer(model_info(self.model).layer_names)
+        return self.layer or descriptor_layer(build_meta(self.model, DEFAULT_CLASSES, self.options).layer_names)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, for ``config.toml``. The number of workers changes no result and is left out."""

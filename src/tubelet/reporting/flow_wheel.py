@@ -18,7 +18,7 @@ from tubelet.errors import UsageError
 from tubelet.reporting.figure import COLUMN_PX, NARROW_PX, PHOTO, Figure, place, render, resize
 from tubelet.reporting.strips import Pixels, chosen, resized
 from tubelet.reporting.style import INK, MUTED, RULE
-from tubelet.reporting.text import printable, seconds
+from tubelet.reporting.text import seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,10 +72,11 @@ def flow_colors(vectors: Vectors, max_px: float) -> Pixels:
     missing = np.clip(np.minimum(away, 4.0 - away), 0.0, 1.0)
     light = 1.0 - np.minimum(speed, 1.0)[..., None] * missing
     light *= np.where(speed > 1.0, _FASTER, 1.0)[..., None] * known[..., None]
-    return np.rint(255.0 * light).astype(np.uint8)
+    picture: Pixels = np.rint(255.0 * light).astype(np.uint8)
+    return picture
 
 
-def flow_legend(max_px: float, *, title: str = "Motion", caption: str = "") -> Figure:
+def flow_legend(max_px: float, *, title: str = "Motion", caption: str | None = None) -> Figure:
     """The color wheel with its axes in pixels per frame.
 
     Parameters
@@ -83,7 +84,7 @@ def flow_legend(max_px: float, *, title: str = "Motion", caption: str = "") -> F
     max_px
         Pixels at which a color is full.
     title, caption
-        Words for the page.
+        Words for the page; None explains the colors.
     """
 
     def draw(sheet: Drawing, _width: float) -> None:
@@ -91,7 +92,8 @@ def flow_legend(max_px: float, *, title: str = "Motion", caption: str = "") -> F
         _draw_wheel(sheet.add_axes(place(sheet, 56, 8, _WHEEL_PX, _WHEEL_PX)), max_px)
 
     alt = f"Color wheel of motion; colors are full at {max_px:g} pixels per frame."
-    return render(draw, _WHEEL_PX + 68, title=title, caption=caption, alt=alt, narrow_px=None)
+    words = _explained(max_px) if caption is None else caption
+    return render(draw, _WHEEL_PX + 68, title=title, caption=words, alt=alt, narrow_px=None)
 
 
 def flow_film(
@@ -102,7 +104,7 @@ def flow_film(
     times_s: Sequence[float] | None = None,
     frames_shown: int = 5,
     title: str = "Optical flow",
-    caption: str = "",
+    caption: str | None = None,
 ) -> Figure:
     """A film strip: frames, below each its motion, and the color wheel beside them.
 
@@ -119,7 +121,7 @@ def flow_film(
     frames_shown
         How many frames stand side by side, evenly spread, at most 8; on narrow pages at most 3.
     title, caption
-        Words for the page.
+        Words for the page; None explains the colors.
 
     Raises
     ------
@@ -156,7 +158,9 @@ def flow_film(
             for row, (stack, height) in enumerate(zip((photos, motion), heights, strict=True)):
                 axes = sheet.add_axes(place(sheet, left, top, slot, height))
                 axes.imshow(stack[index], aspect="auto", interpolation="antialiased", gid=f"{PHOTO}{row}-{position}")
-                axes.set_axis_off()
+                axes.tick_params(length=0, labelleft=False, labelbottom=False)
+                for spine in axes.spines.values():  # no motion is white, as the page is: without it, no edge
+                    spine.set(visible=True, color=RULE.light, linewidth=0.8)
                 if row == 0:
                     axes.set_title(words[index], fontsize=11, color=MUTED.light, loc="left", pad=5)
                 top += height + _GAP
@@ -164,7 +168,8 @@ def flow_film(
         _draw_wheel(sheet.add_axes(place(sheet, place_left, place_top, _WHEEL_PX, _WHEEL_PX)), maximum)
 
     alt = f"{len(most)} frames and their motion as colors, full at {maximum:g} pixels per frame."
-    return render(draw, COLUMN_PX, title=printable(title), caption=printable(caption), alt=alt)
+    legend = _explained(maximum) if caption is None else caption
+    return render(draw, COLUMN_PX, title=title, caption=legend, alt=alt)
 
 
 def wheel_maximum(vectors: Vectors) -> float:
@@ -174,6 +179,13 @@ def wheel_maximum(vectors: Vectors) -> float:
     fast = max(1.0, float(np.percentile(speed, 99))) if speed.size else 1.0
     unit = 10.0 ** math.floor(math.log10(fast))
     return math.ceil(round(fast / unit, 6)) * unit
+
+
+def _explained(max_px: float) -> str:
+    return (
+        "The hue says where to, the saturation how fast: white is no motion, a full color "
+        f"{max_px:g} pixels per frame; what is faster is darker."
+    )
 
 
 def _slot(width: float, count: int) -> float:

@@ -89,6 +89,25 @@ def _cut(line: str, length: int, keep_end: bool) -> str:
     return line[:head] + _ELLIPSIS + (line[-tail:] if tail else "")
 
 
+def clipped(text: object, most: int) -> str:
+    """``text`` made printable and cut to ``most`` characters, the ellipsis included."""
+    line = printable(
+        " ".join(str(text).split())[: most + 1]
+    )  # what a file says may be long: cut before it is looked at
+    return line if len(line) <= most else line[: most - 1] + _ELLIPSIS
+
+
+def first_few(names: Sequence[str], separator: str = ", ", shown: int = 10) -> str:
+    """The first names joined, then how many more there are; keeps an error one sentence."""
+    more = len(names) - shown
+    return separator.join(names[:shown]) + (f"{separator}and {more} more" if more > 0 else "")
+
+
+def times(shape: Sequence[int]) -> str:
+    """``3×16×112×112``; ``scalar`` where there are no axes."""
+    return "×".join(map(str, shape)) or "scalar"
+
+
 def percent(share: float, digits: int = 1) -> str:
     """``0.8725`` → ``87.2 %`` with a no-break space; a dash where there is no number."""
     return f"{100 * share:.{digits}f}\u00a0%" if math.isfinite(share) else "–"

@@ -25,10 +25,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tubelet.reporting.text import times
 from tubelet.weights.wire import LENGTH, VARINT, Field, WireFile
 
 _MAX_AXES = 32  # Caffe's own limit
-_MAX_SIDE = (1 << 31) - 1
+MAX_SIDE = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def read_blob(file: WireFile, start: int, end: int, what: str, passed_over: Muta
     shape = _shape(file, found, numbering, what)
     if prod(shape) != values.size or values.size == 0:
         raise file.error(
-            f"{what} holds {values.size} numbers where its shape {_times(shape)} needs {prod(shape)} "
+            f"{what} holds {values.size} numbers where its shape {times(shape)} needs {prod(shape)} "
             f"in the {numbering.name} numbering"
         )
     if gradient.size not in (0, values.size):
@@ -155,19 +156,15 @@ def _shape(file: WireFile, found: dict[int, list[Field]], numbering: Numbering, 
         if field.number != 1 or len(sides) > _MAX_AXES:
             raise file.error(f"the shape of {what} makes no sense")
         sides += file.integers(field, f"the shape of {what}", _MAX_AXES)
-    if len(sides) > _MAX_AXES or not all(1 <= side <= _MAX_SIDE for side in sides):
+    if len(sides) > _MAX_AXES or not all(1 <= side <= MAX_SIDE for side in sides):
         raise file.error(f"the shape of {what} makes no sense")
     # A blob has four old sides or a shape; one that has both must mean the same by them.
     if legacy and prod(legacy) != prod(sides):
-        raise file.error(f"{what} has the two shapes {_times(legacy)} and {_times(tuple(sides))}")
+        raise file.error(f"{what} has the two shapes {times(legacy)} and {times(tuple(sides))}")
     return tuple(sides)
 
 
 def _side(file: WireFile, fields: list[Field], what: str) -> int:
-    if len(fields) != 1 or fields[0].wire != VARINT or not 1 <= fields[0].value <= _MAX_SIDE:
+    if len(fields) != 1 or fields[0].wire != VARINT or not 1 <= fields[0].value <= MAX_SIDE:
         raise file.error(f"the {what} is no size")
     return fields[0].value
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "scalar"

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from math import prod
 
 from tubelet.errors import InputDataError
+from tubelet.reporting.text import first_few
 from tubelet.weights.caffe import CaffeNet
-from tubelet.weights.caffe_windows import MAX_SIDE, Shape, one, only, window
+from tubelet.weights.caffe_blob import MAX_SIDE
+from tubelet.weights.caffe_windows import Shape, one, only, window
 from tubelet.weights.prototxt import Message, read_prototxt
 
 _CONVOLUTIONS = {"CONVOLUTION", "CONVOLUTION3D", "NDCONVOLUTION"}
@@ -150,7 +152,7 @@ def check_shapes(net: CaffeNet, expected: Mapping[str, Sequence[Shape]], path: s
         raise InputDataError(
             "the weights do not fit the network definition",
             path=path,
-            why="; ".join(sorted(wrong)[:5]),
+            why=first_few(sorted(wrong), "; ", 5),
             remedy="give the definition that the weights were trained with",
         )
 

@@ -10,11 +10,10 @@
 
 from __future__ import annotations
 
+from tubelet.weights.caffe_blob import MAX_SIDE
 from tubelet.weights.prototxt import Message
 
 Shape = tuple[int, ...]
-
-MAX_SIDE = (1 << 31) - 1
 
 
 def window(kind: str, param: Message, axes: int) -> tuple[Shape, Shape, Shape]:

@@ -1,19 +1,34 @@
-"""The public weights files that a layout is known for: ``catalog.toml`` as values."""
+"""The public weights files that are known: ``catalog.toml`` and its two companions as values.
+
+What a file holds is not written down a second time: its tensors follow from its layout's rules, read backwards.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
 import tomllib
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache, lru_cache
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tubelet.errors import UsageError
+from tubelet.models.contract import VideoModel
+from tubelet.models.options import suggestion
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.weights.maps import NameMap, get_map
+from tubelet.weights.maps.layout import NO_CLASSIFIER
+from tubelet.weights.maps.name_map import UNSTATED
+from tubelet.weights.rules import WeightMap
+from tubelet.weights.spelling import spellings
+from tubelet.weights.transforms import stored_shape
 
-_CATALOG = Path(__file__).with_name("catalog.toml")
+_FILES = ("catalog.toml", "catalog_images.toml", "catalog_unfit.toml")
 _MEMORY = "memory"
+_NORM = "{weight,bias,running_mean,running_var}"
 
 
 @dataclass(frozen=True)
@@ -29,90 +44,224 @@ class Published:
 
 
 @dataclass(frozen=True)
+class ExpectedTensor:
+    """A tensor that a public file holds.
+
+    Attributes
+    ----------
+    name, shape, dtype
+        As in the file; a Caffe blob is ``layer[index]``, the dtype is spelled as safetensors does.
+    target
+        The network's tensor that it fills; empty where it only helps to fill one, or where nothing is filled.
+    optional
+        Whether the file may be without it: files of torch before 0.4.1 do not count batches.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "F32"
+    target: str = ""
+    optional: bool = False
+
+
+@dataclass(frozen=True)
 class KnownFile:
-    """A public weights file.
+    """A public weights file. The head of ``catalog.toml`` says what each key is.
 
     Attributes
     ----------
     name
-        Such as ``c3d.sports1m``.
-    file
-        As its publisher calls it.
-    get
-        Who links to it or how it comes about.
-    map
-        Name of its layout, which knows recipe, license and options.
+        Such as ``c3d.sports1m``: the family and the file.
     model
-        The network that it fills.
-    published
-        What it reaches, by whom.
-    classes
-        Outputs of its classifier; None where it has none.
-    url, sha256, sha256_begins
-        Where known.
+        The network that it fills; None where it fills none, and ``why`` and ``instead`` say more.
     """
 
     name: str
-    file: str
     get: str
-    map: str
-    model: str
     published: tuple[Published, ...]
-    classes: int | None = None
+    file: str | None = None
     url: str | None = None
     sha256: str | None = None
+    sha256_from: str | None = None
     sha256_begins: str | None = None
+    map: str | None = None
+    model: str | None = None
+    classes: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+    spelling: str | None = None
+    sides: Mapping[str, int] = field(default_factory=dict)
+    tensors: Mapping[str, list[int]] = field(default_factory=dict)
+    license: str = UNSTATED
+    why: str | None = None
+    instead: str | None = None
+    split: int | None = None
 
     @property
-    def layout(self) -> NameMap:
-        return get_map(self.map)
+    def family(self) -> str:
+        return self.name.partition(".")[0]
 
     @property
-    def command(self) -> str:
+    def layout(self) -> NameMap | None:
+        return None if self.map is None else get_map(self.map)
+
+    @property
+    def recipe(self) -> str | None:
+        """What its network saw; weights are converted with this recipe alone."""
+        return None if self.layout is None else self.layout.recipe
+
+    @property
+    def command(self) -> str | None:
         """How it becomes a model folder, once it is there."""
-        words = ["tubelet", "convert-weights", self.file, "--map", self.map, "-o", self.name]
+        if self.model is None:
+            return None
+        words = ["tubelet", "convert-weights", self._downloaded or self.file or "FILE", "-o", self.name]
         words += [] if self.classes else ["--classes", str(DEFAULT_CLASSES)]
-        words += ["--mean", "MEAN"] if self.layout.recipe == "c3d_sports1m" else []
+        words += ["--mean", "MEAN"] if self.recipe == "c3d_sports1m" else []
         return shlex.join(words)
 
-    def expected(self) -> dict[str, tuple[int, ...]]:
-        """The network's tensors that the file has to fill, with their shapes."""
-        network = build_meta(self.model, self.classes or DEFAULT_CLASSES, dict(self.layout.options))
-        keep = self.layout.build(network).keep
-        return {
-            name: tuple(tensor.shape)
-            for name, tensor in network.state_dict().items()
-            if not any(re.fullmatch(each.target, name) for each in keep)
-        }
+    @property
+    def network_options(self) -> dict[str, Any]:
+        """What the network has to be built with."""
+        return {**(self.layout.options if self.layout else {}), **self.options}
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, with what its layout says."""
-        layout = self.layout
-        return {
-            "name": self.name,
-            "file": self.file,
-            "url": self.url,
-            "get": self.get,
-            "sha256": self.sha256,
-            "sha256_begins": self.sha256_begins,
-            "map": self.map,
-            "what": layout.title,
-            "model": self.model,
-            "options": dict(layout.options),
+    @property
+    def names(self) -> set[str]:
+        """What the publisher calls the file, on its server or where its script saves it; empty where not known."""
+        if self.file is None:
+            return set()
+        return {self.file, self._downloaded or self.file}
+
+    @property
+    def _downloaded(self) -> str | None:
+        """What a browser or wget calls it."""
+        return PurePosixPath(self.url).name if self.file and self.url and "?" not in self.url else None
+
+    def expected(self) -> tuple[ExpectedTensor, ...]:
+        """All tensors of the file, in the order of the network that they fill; empty where they are not known."""
+        return _expected(self.name)
+
+    def lacking(self, names: Mapping[str, Any]) -> list[ExpectedTensor]:
+        """Which of its tensors are not among ``names``; a checkpoint's prefixes do not count."""
+        if self.model is None or self.layout is None:
+            return []
+        weight_map = self.layout.build(self._network(self.layout, self.model))
+        there = {weight_map.bare(name) for name in names}
+        return [each for each in self.expected() if not each.optional and weight_map.bare(each.name) not in there]
+
+    def _network(self, layout: NameMap, model: str) -> VideoModel:
+        return build_meta(model, self.classes or DEFAULT_CLASSES, {**layout.options, **self.options})
+
+    def to_dict(self, *, tensors: bool = True) -> dict[str, Any]:
+        """JSON-ready, with what its layout says and, unless they are not wanted, all tensors."""
+        shown = ("name", "family", "file", "url", "get", "sha256", "sha256_from", "sha256_begins", "map", "model")
+        facts = {
+            **{key: getattr(self, key) for key in shown},
+            "what": self.layout.title if self.layout else None,
+            "options": self.network_options,
             "classes": self.classes,
-            "recipe": layout.recipe,
-            "license": layout.license,
+            "recipe": self.recipe,
+            "license": self.license,
             "published": [str(figure) for figure in self.published],
+            "fits": self.model is not None,
+            "why_not": self.why,
+            "instead": self.instead,
             "command": self.command,
         }
+        return {**facts, "tensors": [asdict(each) for each in self.expected()]} if tensors else facts
 
 
-def known_files() -> list[KnownFile]:
-    """All files of the catalog, in its order."""
-    families = tomllib.loads(_CATALOG.read_text(encoding="utf-8"))
-    return [_known(f"{family}.{name}", facts) for family, files in families.items() for name, facts in files.items()]
+@lru_cache(maxsize=1)
+def known_files() -> tuple[KnownFile, ...]:
+    """All files of the catalog: by family, and in a family those that fill a network first."""
+    found: dict[str, list[KnownFile]] = {}
+    for name in _FILES:
+        families = tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+        for family, files in families.items():
+            for file, facts in files.items():
+                found.setdefault(family, []).extend(_read(f"{family}.{file}", facts))
+    return tuple(each for family in found.values() for each in family)
 
 
-def _known(name: str, facts: dict[str, Any]) -> KnownFile:
-    figures = tuple(Published(**figure) for figure in facts["published"])
-    return KnownFile(**{**facts, "name": name, "published": figures})
+def find_files(pattern: str) -> list[KnownFile]:
+    """The files whose name is, or matches, a pattern such as ``tsn.*``; a family alone is all of it.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    found = [each for each in known_files() if fnmatchcase(each.name, pattern) or each.family == pattern]
+    if not found:
+        families = dict.fromkeys(each.family for each in known_files())
+        near = [each.name for each in known_files() if each.family == pattern.partition(".")[0]]
+        raise UsageError(
+            f"the catalog has no weights file {pattern!r}",
+            remedy=suggestion(pattern, near or families, "there are" if near else "the families are"),
+        )
+    return found
+
+
+def named_like(path: Path) -> KnownFile | None:
+    """The public file that has this file's name, if one has."""
+    return next((each for each in known_files() if path.name in each.names), None)
+
+
+def published(sha256: str) -> KnownFile | None:
+    """The public file that has this hash, whatever it is called; beginnings of hashes do not count."""
+    return next((each for each in known_files() if each.sha256 == sha256), None)
+
+
+def _read(name: str, facts: dict[str, Any]) -> Iterator[KnownFile]:
+    """The files of one table: one, or one for each split."""
+    facts = dict(facts)
+    figures = tuple(Published(**figure) for figure in facts.pop("published"))
+    for split in facts.pop("split", [None]):
+        filled: dict[str, Any] = {
+            key: value.replace("{split}", str(split)) if isinstance(value, str) else value
+            for key, value in facts.items()
+        }
+        if "map" in facts:
+            filled.setdefault("license", get_map(facts["map"]).license)
+        yield KnownFile(name.replace("{split}", str(split)), published=figures, split=split, **filled)
+
+
+@cache
+def _expected(name: str) -> tuple[ExpectedTensor, ...]:
+    known = next(each for each in known_files() if each.name == name)
+    layout = known.layout
+    if known.model is None or layout is None:
+        return tuple(ExpectedTensor(name, tuple(shape)) for key, shape in known.tensors.items() for name in _each(key))
+    network = known._network(layout, known.model)
+    return tuple(_from_rules(known, network, layout.build(network)))
+
+
+def _from_rules(known: KnownFile, network: VideoModel, weight_map: WeightMap) -> Iterator[ExpectedTensor]:
+    helpers = set()
+    for target, tensor in network.state_dict().items():
+        kept = weight_map.kept(target)
+        found = list(spellings(weight_map, target))
+        if kept is not None and (kept.why == NO_CLASSIFIER or not found):
+            continue
+        name, rule = next((each for each in found if known.spelling and re.search(known.spelling, each[0])), found[0])
+        sides = next((n for pattern, n in known.sides.items() if tensor.ndim and re.search(pattern, name)), None)
+        stored = stored_shape(tuple(tensor.shape), rule.how, sides)
+        dtype = "F32" if tensor.is_floating_point() else "I64"
+        yield ExpectedTensor(known.prefix + name, stored, dtype, target, optional=kept is not None)
+        match = re.fullmatch(rule.source, name)
+        helper = match.expand(rule.companion) if match is not None and rule.companion else None
+        if helper is not None and helper not in helpers:
+            helpers.add(helper)
+            yield ExpectedTensor(known.prefix + helper, (1,), dtype)
+
+
+def _each(pattern: str) -> Iterator[str]:
+    """``bn{1,2}.{0..2}`` → every name that it stands for."""
+    pattern = pattern.replace("{norm}", _NORM)
+    if (match := re.search(r"\{([^}]*)\}", pattern)) is None:
+        yield pattern
+        return
+    first, dots, last = match[1].partition("..")
+    choices = map(str, range(int(first), int(last) + 1)) if dots else match[1].split(",")
+    for choice in choices:
+        yield from _each(pattern[: match.start()] + choice + pattern[match.end() :])

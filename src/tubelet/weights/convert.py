@@ -14,9 +14,12 @@ from tubelet.clips.recipe import Recipe
 from tubelet.clips.recipes import get_recipe
 from tubelet.errors import InputDataError, UsageError
 from tubelet.models.registry import create_model, model_options
+from tubelet.reporting.text import first_few, printable, times
 from tubelet.weights.binaryproto import read_mean
+from tubelet.weights.catalog import KnownFile, named_like, published
 from tubelet.weights.foreign import ForeignFile, read_weights
-from tubelet.weights.maps import NameMap, get_map, list_maps, matching_maps
+from tubelet.weights.maps import NameMap, get_map, matching_maps
+from tubelet.weights.nearest import nearest
 from tubelet.weights.report import WeightsReport
 from tubelet.weights.rules import apply_map
 from tubelet.weights.signatures import kind_of
@@ -62,33 +65,40 @@ def convert(
     options
         The network's options besides those that the layout demands.
     sha256
-        The hash that the file must have, where it is known.
+        The hash that the file must have, or what it begins with. Default: the one of the public file of this name, if
+        the catalog has it.
 
     Returns
     -------
     WeightsReport
         What became of every tensor. The folder's provenance has the file's name, hash and format, the layout, and
-        this report's counts.
+        this report's summary.
 
     Raises
     ------
     InputDataError
-        The file cannot be read, has no known layout or several, or does not fit the network; nothing is written.
+        The file cannot be read, is not the public one of its name, has no known layout or several, or does not fit
+        the network; nothing is written.
     UsageError
         A name, recipe, number of classes or option that does not go with the weights.
     """
     if model is not None:
         model_options(model)  # raises for an unknown one
     chosen = None if map is None else get_map(map)
+    known = named_like(Path(path))
+    if sha256 is None and known is not None:
+        sha256 = known.sha256 or known.sha256_begins
     with read_weights(path, sha256=sha256) as foreign:
+        known = published(foreign.sha256) or known
+        if known is not None and chosen is None:
+            _check_whole(foreign, known)
         layout = chosen or _recognized(foreign, model)
         if not layout.models:
             layout.classes(foreign)  # raises, with the reason why it fits no network
         name = _network(layout, model)
         pixels = _recipe(layout, recipe, mean)
-        net = create_model(
-            name, _classes(layout, foreign, num_classes), seed=0, **_options(layout, name, dict(options or {}))
-        )
+        wanted = {**_published_options(known, foreign, layout), **(options or {})}
+        net = create_model(name, _classes(layout, foreign, num_classes), seed=0, **_options(layout, name, wanted))
         pixels = pixels.with_side(net.input.side)
         report = apply_map(foreign, net, layout.build(net))
     net.eval().save(out, recipe=pixels, labels=labels, provenance=_provenance(report, layout, pixels))
@@ -100,22 +110,61 @@ def _recognized(foreign: ForeignFile, model: str | None) -> NameMap:
     if len(found) == 1:
         return found[0]
     others = [] if model is None else matching_maps(foreign)
-    shown = ", ".join(list(foreign.tensors)[:3])
     if found:
         what, why = "the weights may have several layouts", ", ".join(each.name for each in found)
     elif others:
         what = f"the weights are not those of {model}"
         why = "their layout is " + " or ".join(f"{each.name} ({', '.join(each.models)})" for each in others)
     else:
-        what, why = "the layout of the weights is not known", f"their first tensors are {shown}"
-    candidates = found or others or [get_map(name) for name in list_maps()]
+        raise _unknown(foreign, model)
     raise InputDataError(
         what,
         path=foreign.path,
         why=why,
         remedy="name the layout (map= in Python, --map on the command line) of "
-        + ", ".join(each.name for each in candidates),
+        + ", ".join(each.name for each in found or others),
     )
+
+
+def _unknown(foreign: ForeignFile, model: str | None) -> InputDataError:
+    """What to say of a file that no layout recognizes: which come nearest, and what keeps it from having them."""
+    near = nearest(foreign, model)
+    what = "the layout of the weights is not known"
+    if not near:
+        shown = ", ".join(list(foreign.tensors)[:3])
+        why = "no layout" + (f" of {model}" if model else "") + f" has a tensor of theirs, the first being {shown}"
+        remedy = "tubelet models weights lists the known files and layouts"
+        return InputDataError(what, path=foreign.path, why=printable(why), remedy=remedy)
+    return InputDataError(
+        what,
+        path=foreign.path,
+        why=printable("nearest come: " + "; ".join(f"({i}) {each}" for i, each in enumerate(near, 1))),
+        remedy=f"if it is one of these, name it (map= in Python, --map {near[0].layout.name} on the command line) for "
+        "the full account; tubelet models weights lists all layouts",
+    )
+
+
+def _check_whole(foreign: ForeignFile, known: KnownFile) -> None:
+    """That a public file fits a network, and that none of its tensors is lost."""
+    if known.model is None and known.map is None:
+        raise InputDataError(
+            "these weights fit no network here", path=foreign.path, why=known.why, remedy=known.instead
+        )
+    lost = known.lacking(foreign.tensors)
+    if lost:
+        names = first_few([f"{each.name} ({times(each.shape)})" for each in lost], shown=3)
+        raise InputDataError(
+            f"the file has the name of {known.name} and is not whole",
+            path=foreign.path,
+            why=f"it lacks {len(lost)} of {len(known.expected())} tensors: {names}",
+            remedy=f"get it again ({known.url or known.get}); of a file of your own, name the layout with --map",
+        )
+
+
+def _published_options(known: KnownFile | None, foreign: ForeignFile, layout: NameMap) -> dict[str, Any]:
+    """What a network needs for a public file beyond what its layout shows; only where the file is that one for sure."""
+    sure = known is not None and known.map == layout.name and known.sha256 == foreign.sha256
+    return dict(known.options) if known is not None and sure else {}
 
 
 def _network(layout: NameMap, model: str | None) -> str:
@@ -179,19 +228,13 @@ def _options(layout: NameMap, name: str, wanted: dict[str, Any]) -> dict[str, An
 
 
 def _provenance(report: WeightsReport, layout: NameMap, recipe: Recipe) -> dict[str, Any]:
-    outcomes = [line.outcome for line in report.file_tensors]
     return {
         "converted_from": {
-            "file": report.path.name,
-            "sha256": report.sha256,
-            "format": report.format,
+            **report.summary(),
             "layout": layout.name,
             "what": layout.title,
             "license": layout.license,
             "recipe": recipe.name,
             "recipe_of_training": layout.recipe,
-            "tensors": {outcome: outcomes.count(outcome) for outcome in ("used", "transformed", "refused")},
-            "left_untrained": {line.name: line.detail for line in report.model_tensors if line.outcome == "missing"},
-            "notes": list(report.notes),
         }
     }

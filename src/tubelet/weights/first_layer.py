@@ -18,14 +18,15 @@ from torch import Tensor, nn
 
 from tubelet.errors import UsageError
 from tubelet.models.contract import VideoModel
-from tubelet.weights.inflate import TransferReport, fitted
+from tubelet.weights.fit import fitted
+from tubelet.weights.report import WeightsReport
 
 _RGB = 3
 
 
 def across_modalities(
     weights: Mapping[str, Tensor], model: VideoModel, *, strict: bool = True
-) -> tuple[dict[str, Tensor], TransferReport]:
+) -> tuple[dict[str, Tensor], WeightsReport]:
     """The state dict that ``model`` gets from the weights of the same network for RGB.
 
     Parameters
@@ -43,7 +44,7 @@ def across_modalities(
     -------
     dict
         New tensors under all names of ``model.state_dict()``, in its types.
-    TransferReport
+    WeightsReport
         What became of every tensor.
 
     Raises
@@ -51,7 +52,8 @@ def across_modalities(
     UsageError
         If the network takes RGB itself, or no convolution of it sees the pixels.
     InputDataError
-        If a tensor does not fit, or one is missing or superfluous; the sentence names the first five.
+        If a tensor does not fit, holds values that are not finite, or one is missing or superfluous; the sentence
+        names the first five.
     """
     first = first_layer(model)
     if model.input.modality == "rgb":

@@ -6,7 +6,6 @@ What a file is follows from its bytes, not from its name.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 import weakref
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -22,8 +21,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tubelet.errors import InputDataError
-from tubelet.models.tensors import read_header
+from tubelet.models.tensors import TYPE_CODES, read_header
 from tubelet.provenance import sha256_file
+from tubelet.reporting.text import clipped
 from tubelet.weights.binaryproto import read_binaryproto
 from tubelet.weights.caffe import read_caffemodel
 from tubelet.weights.caffe_blob import Blob
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from tubelet.video.guard import GuardedPool
 
 _NAME_CHARACTERS = 500
-_DTYPES = {"<f4": "F32", "<f8": "F64"}
+_HASH_DIGITS = 8  # as many as torch.hub and mmcv write into a file's name
+_SHOWN = 200  # characters of a text from the file
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def read_weights(
         A ``.caffemodel`` or ``.binaryproto``, a ``.pth``/``.pt``/``.pkl``/``.pth.tar`` of ``torch.save``, or a
         ``.safetensors``; told apart by content.
     sha256
-        The hash that the file must have, where it is known.
+        The hash that the file must have, where it is known, or what it begins with (8 digits or more).
     limits
         How much may be in it.
     pool
@@ -151,12 +152,12 @@ def read_weights(
     limits = limits or Limits()
     kind = kind_of(path)
     found = sha256_file(path)
-    if sha256 is not None and found != sha256.lower():
+    if sha256 is not None and not (len(sha256) >= _HASH_DIGITS and found.startswith(sha256.lower())):
         raise InputDataError(
             "this is not the file that was published",
             path=path,
             why=f"its SHA-256 is {found[:12]}… instead of {sha256[:12]}…",
-            remedy="download it again",
+            remedy="download it again; a file of your own needs another name",
         )
     if path.stat().st_size > limits.bytes:
         raise _too_much(path, f"{path.stat().st_size} bytes", limits)
@@ -174,7 +175,7 @@ def _caffemodel(path: Path, limits: Limits) -> _Found:
     net = read_caffemodel(path)
     blobs = dict(net.blobs())
     _check_amount(path, len(blobs), sum(blob.values.nbytes for blob in blobs.values()), limits)
-    notes = [f"{count} × {what} passed over" for what, count in net.passed_over.items()]
+    notes = _passed_over(net.passed_over)
     if net.gradients:
         notes.append(f"gradients of {net.gradients} blobs passed over")
     form = f"Caffe {net.layout}, {net.numbering.name} numbering"
@@ -184,15 +185,20 @@ def _caffemodel(path: Path, limits: Limits) -> _Found:
 def _binaryproto(path: Path, limits: Limits) -> _Found:
     blob, passed_over = read_binaryproto(path)
     _check_amount(path, 1, blob.values.nbytes, limits)
-    notes = [f"{count} × {what} passed over" for what, count in passed_over.items()]
-    return f"Caffe blob, {blob.numbering.name} numbering", [_from_blob("blob", blob)], notes
+    form = f"Caffe blob, {blob.numbering.name} numbering"
+    return form, [_from_blob("blob", blob)], _passed_over(passed_over)
+
+
+def _passed_over(fields: Mapping[str, int]) -> list[str]:
+    return [f"{count} × {what} passed over" for what, count in fields.items()]
 
 
 def _from_blob(name: str, blob: Blob) -> ForeignTensor:
     def read() -> Tensor:
         return torch.from_numpy(np.array(blob.values, blob.values.dtype.newbyteorder("="), order="C"))
 
-    return ForeignTensor(name, _DTYPES[blob.values.dtype.str], blob.values.shape, describe(read()), read=read)
+    tensor = read()
+    return ForeignTensor(name, TYPE_CODES[tensor.dtype], tuple(tensor.shape), describe(tensor), read=read)
 
 
 def _safetensors(path: Path, limits: Limits) -> _Found:
@@ -201,7 +207,7 @@ def _safetensors(path: Path, limits: Limits) -> _Found:
     tensors = []
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            notes = [f"metadata {key}: {_short(value)}" for key, value in (file.metadata() or {}).items()]
+            notes = [f"metadata {key}: {clipped(value, _SHOWN)}" for key, value in (file.metadata() or {}).items()]
             for name, stored in header.items():
                 read = _reader(path, name)
                 tensors.append(
@@ -209,7 +215,7 @@ def _safetensors(path: Path, limits: Limits) -> _Found:
                 )
     except (SafetensorError, RuntimeError, OSError, ValueError, KeyError) as error:
         raise InputDataError(
-            "the weights file is damaged", path=path, why=_short(str(error)), remedy="copy or save it again"
+            "the weights file is damaged", path=path, why=clipped(error, _SHOWN), remedy="copy or save it again"
         ) from error
     return "safetensors", tensors, notes
 
@@ -248,7 +254,7 @@ def _by_name(path: Path, tensors: Iterable[ForeignTensor]) -> dict[str, ForeignT
             raise InputDataError(
                 "the weights file is damaged",
                 path=path,
-                why=f"it has a tensor called {_short(json.dumps(name))}" + (" twice" if name in named else ""),
+                why=f"it has a tensor called {clipped(json.dumps(name), _SHOWN)}" + (" twice" if name in named else ""),
                 remedy="copy or download it again",
             )
         named[name] = tensor
@@ -274,11 +280,6 @@ def _too_much(path: Path, what: str, limits: Limits) -> InputDataError:
         why=f"{what}, and {limits.tensors} tensors of {limits.bytes} bytes are the limit",
         remedy="raise the limits if the file is meant to be this large",
     )
-
-
-def _short(text: Any) -> str:
-    line = re.sub(r"\s+", " ", str(text))
-    return line if len(line) <= 200 else line[:199] + "…"
 
 
 def _remove(folder: Path | None) -> None:

@@ -6,9 +6,10 @@ import pickletools
 from pathlib import Path
 
 from tubelet.errors import InputDataError
+from tubelet.reporting.text import first_few
+from tubelet.weights.signatures import cannot_read
 
 _MAX_OPCODES = 200_000
-_SHOWN = 5
 # What hostile pickles ask for: modules whose functions run commands or code, or touch files.
 _DANGEROUS = {
     *("os", "posix", "nt", "sys", "subprocess", "shutil", "pty", "socket", "runpy", "importlib", "ctypes", "code"),
@@ -21,16 +22,11 @@ _DANGEROUS = {
 def plain_pickle_error(path: Path) -> InputDataError:
     """The refusal of a pickle that ``torch.save`` has not written, naming what it asks for."""
     wanted, words = _look(path)
-    names = ", ".join(wanted[:_SHOWN]) + ("…" if len(wanted) > _SHOWN else "")
-    why = f"it is a plain pickle that asks for {names}" if wanted else "it is a plain pickle without tensors"
+    why = "it is a plain pickle " + (f"that asks for {first_few(wanted, shown=5)}" if wanted else "without tensors")
     if "blobs" in words and any(name.startswith("numpy") for name in wanted):
         why = "it is a Caffe2 model pickled as NumPy arrays, as VMZ publishes them"
-    return InputDataError(
-        "the weights file cannot be read",
-        path=path,
-        why=f"{why}; nothing of it was run",
-        remedy=remedy_for(wanted, "unpickle it yourself and save its arrays with safetensors.numpy.save_file"),
-    )
+    trusted = "unpickle it yourself and save its arrays with safetensors.numpy.save_file"
+    return cannot_read(path, f"{why}; nothing of it was run", remedy_for(wanted, trusted))
 
 
 def remedy_for(wanted: list[str], trusted: str) -> str:

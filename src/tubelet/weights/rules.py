@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
 
-from tubelet.weights.foreign import ForeignFile, ForeignTensor
-from tubelet.weights.report import FileTensor, ModelTensor, WeightsReport
+from tubelet.weights.foreign import ForeignFile
+from tubelet.weights.ledger import Ledger, Make
+from tubelet.weights.report import FileSource, WeightsReport
 from tubelet.weights.transforms import UNCHANGED, transform
 
 
@@ -72,6 +73,30 @@ class WeightMap:
     keep: tuple[Keep, ...] = ()
     prefixes: tuple[str, ...] = ()
 
+    def bare(self, name: str) -> str:
+        """A file's name as the rules see it."""
+        for prefix in self.prefixes:
+            name = name.removeprefix(prefix)
+        return name
+
+    def decide(self, name: str) -> tuple[Rule | Refuse, re.Match[str]] | None:
+        """The rule for a tensor of a file, and how it matches its bare name; None where no rule names it."""
+        bare = self.bare(name)
+        for rule in self.rules:
+            if (match := _compiled(rule.source).fullmatch(bare)) is not None:
+                return rule, match
+        return None
+
+    def kept(self, target: str) -> Keep | None:
+        """Why the network's tensor of this name may stay unfilled, if it may."""
+        return next((keep for keep in self.keep if re.fullmatch(keep.target, target)), None)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Kept for good: a deep network has more rules than `re` remembers."""
+    return re.compile(pattern)
+
 
 def apply_map(foreign: ForeignFile, model: nn.Module, weight_map: WeightMap) -> WeightsReport:
     """Fill a network from a file: all of it or nothing.
@@ -107,132 +132,37 @@ def apply_map(foreign: ForeignFile, model: nn.Module, weight_map: WeightMap) -> 
 
 def plan_map(foreign: ForeignFile, model: nn.Module, weight_map: WeightMap) -> tuple[WeightsReport, dict[str, Tensor]]:
     """The report that `apply_map` would give, problems included, and the values by the network's names."""
-    plan = _Plan(foreign, model.state_dict(), weight_map)
+    wanted = model.state_dict()
+    ledger = Ledger(foreign.tensors, wanted)
+    known: dict[str, str] = {}  # name as the rules see it → name in the file
     for name in foreign.tensors:
-        plan.place(name)
-    report = WeightsReport(
-        foreign.path,
-        foreign.format,
-        foreign.sha256,
-        str(getattr(model, "name", type(model).__name__)),
-        plan.file_lines(),
-        plan.model_lines(),
-        foreign.notes,
-    )
-    return report, plan.values
+        known.setdefault(weight_map.bare(name), name)
+    for name in foreign.tensors:
+        decided = weight_map.decide(name)
+        if decided is None:
+            continue
+        rule, match = decided
+        if isinstance(rule, Refuse):
+            ledger.refuse(name, rule.why, wanted=True)
+        else:
+            ledger.fill(name, match.expand(rule.target), _made(ledger, known, name, rule, match))
+    for target in wanted:
+        if (kept := weight_map.kept(target)) is not None:
+            ledger.keep(target, kept.why)
+    source = FileSource(foreign.path, foreign.format, foreign.sha256)
+    called = str(getattr(model, "name", type(model).__name__))
+    return ledger.report(source, called, "name map", foreign.notes), ledger.values
 
 
-@dataclass
-class _Outcome:
-    kind: Literal["used", "transformed", "refused"]
-    target: str = ""
-    detail: str = ""
-    wanted: bool = True
-
-
-@dataclass
-class _Plan:
-    foreign: ForeignFile
-    wanted: Mapping[str, Tensor]
-    map: WeightMap
-    values: dict[str, Tensor] = field(default_factory=dict)
-    outcomes: dict[str, _Outcome] = field(default_factory=dict)
-    origin: dict[str, str] = field(default_factory=dict)
-    helped: dict[str, list[str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.known: dict[str, str] = {}  # name as the rules see it -> name in the file
-        for name in self.foreign.tensors:
-            self.known.setdefault(self._bare(name), name)
-
-    def place(self, name: str) -> None:
-        """Find the rule for one tensor of the file and follow it."""
-        for rule in self.map.rules:
-            match = re.fullmatch(rule.source, self._bare(name))
-            if match is None:
-                continue
-            if isinstance(rule, Refuse):
-                self.outcomes[name] = _Outcome("refused", detail=rule.why)
-                return
-            target = match.expand(rule.target)
+def _made(ledger: Ledger, known: Mapping[str, str], name: str, rule: Rule, match: re.Match[str]) -> Make:
+    def make(tensor: Tensor) -> tuple[Tensor, list[str]]:
+        helper = None
+        if rule.companion is not None:
+            companion = match.expand(rule.companion)
             try:
-                self._fill(self.foreign.tensors[name], target, rule, match)
-            except ValueError as error:
-                self.outcomes[name] = _Outcome("refused", target, str(error), wanted=False)
-            return
+                helper = ledger.help(known[companion], name)
+            except (KeyError, ValueError) as error:
+                raise ValueError(f"{companion}, which it needs, is not in the file") from error
+        return transform(tensor, rule.how, helper), [step for step in rule.how if step != UNCHANGED]
 
-    def _fill(self, tensor: ForeignTensor, target: str, rule: Rule, match: re.Match[str]) -> None:
-        if tensor.unreadable is not None:
-            raise ValueError(tensor.unreadable)
-        if target not in self.wanted:
-            raise ValueError(f"the network has no {target}")
-        if target in self.origin:
-            raise ValueError(f"{target} is filled by {self.origin[target]} already")
-        helper = None if rule.companion is None else self._helper(match.expand(rule.companion), tensor.name)
-        value = transform(tensor.read(), rule.how, helper)
-        wanted = self.wanted[target]
-        if value.shape != wanted.shape:
-            raise ValueError(f"its shape is {tuple(value.shape)} where {target} has {tuple(wanted.shape)}")
-        value, cast = _cast(value, wanted.dtype)
-        how = [step for step in rule.how if step != UNCHANGED] + cast
-        self.values[target] = value
-        self.origin[target] = tensor.name
-        self.outcomes[tensor.name] = _Outcome("transformed" if how else "used", target, ", ".join(how))
-
-    def _helper(self, bare: str, helped: str) -> Tensor:
-        name = self.known.get(bare)
-        if name is None or self.foreign.tensors[name].unreadable is not None:
-            raise ValueError(f"{bare}, which it needs, is not in the file")
-        self.helped.setdefault(name, []).append(helped)
-        return self.foreign.tensors[name].read()
-
-    def file_lines(self) -> tuple[FileTensor, ...]:
-        lines = []
-        for name, tensor in self.foreign.tensors.items():
-            found = self.outcomes.get(name)
-            if found is None and name in self.helped:
-                found = _Outcome("used", detail=f"with {', '.join(self.helped[name])}")
-            found = found or _Outcome("refused", detail=tensor.unreadable or "no rule names it", wanted=False)
-            lines.append(
-                FileTensor(
-                    name,
-                    tensor.dtype,
-                    tensor.shape,
-                    tensor.statistics,
-                    found.kind,
-                    found.target,
-                    found.detail,
-                    found.wanted,
-                )
-            )
-        return tuple(lines)
-
-    def model_lines(self) -> tuple[ModelTensor, ...]:
-        lines = []
-        for name, tensor in self.wanted.items():
-            shape = tuple(tensor.shape)
-            if name in self.origin:
-                lines.append(ModelTensor(name, shape, "filled", self.origin[name]))
-                continue
-            why = next((keep.why for keep in self.map.keep if re.fullmatch(keep.target, name)), None)
-            lines.append(ModelTensor(name, shape, "missing", why or "", wanted=why is not None))
-        return tuple(lines)
-
-    def _bare(self, name: str) -> str:
-        for prefix in self.map.prefixes:
-            name = name.removeprefix(prefix)
-        return name
-
-
-def _cast(value: Tensor, dtype: torch.dtype) -> tuple[Tensor, list[str]]:
-    """The value in the network's type, and how it was brought there; whole numbers and fractions do not mix."""
-    if value.dtype == dtype:
-        return value, []
-    if not (value.is_floating_point() and dtype.is_floating_point):
-        raise ValueError(f"numbers of type {value.dtype} do not become {dtype}")
-    cast = value.to(dtype)
-    if not torch.equal(torch.isfinite(cast), torch.isfinite(value)):
-        raise ValueError(f"its numbers do not fit into {dtype}")
-    widened = torch.finfo(value.dtype).bits < torch.finfo(dtype).bits
-    word = "widened" if widened else "rounded"
-    return cast, [f"{word} from {str(value.dtype).removeprefix('torch.')}"]
+    return make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -47,35 +48,36 @@ def kind_of(path: Path) -> Kind:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError as error:
-        raise _refusal(path, error.strerror or str(error), "check that it can be read") from error
+        raise cannot_read(path, error.strerror or str(error), "check that it can be read") from error
     if not head:
-        raise _refusal(path, "it is empty", "copy or download it again")
+        raise cannot_read(path, "it is empty", "copy or download it again")
     # First of all: a header of 640 bytes is announced by the two bytes that a pickle begins with.
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _SAFETENSORS_HEADER:
         return "safetensors"
     if head.startswith(b"PK\x03\x04") or _PICKLE.match(head):
         return "torch"
     if head[257:262] == b"ustar":
-        raise _refusal(
+        raise cannot_read(
             path,
             "it is a tar archive, which torch wrote before 2017 and does not read safely",
             "load it once with a torch you trust the file to, and save its state_dict again with torch.save",
         )
     for pattern, what, remedy in _REFUSED:
         if re.match(pattern, head, re.IGNORECASE):
-            raise _refusal(path, what, remedy)
+            raise cannot_read(path, what, remedy)
     # A Caffe network begins with its name (field 1, text) or a layer (2 or 100); a blob with a side (1, number),
     # its shape (7) or its data (5, 6, 8).
     if head[0] in (0x0A, 0x12) or head.startswith(b"\xa2\x06"):
         return "caffemodel"
     if head[0] in (0x08, 0x3A, 0x2A, 0x32, 0x42):
         return "binaryproto"
-    raise _refusal(
+    raise cannot_read(
         path,
         "its first bytes are those of no known format",
         "give a .caffemodel, .binaryproto, .pth of torch.save or .safetensors; a damaged file must be copied again",
     )
 
 
-def _refusal(path: Path, why: str, remedy: str) -> InputDataError:
+def cannot_read(path: str | os.PathLike[str], why: str, remedy: str) -> InputDataError:
+    """What every reader raises for a weights file that it cannot or will not read."""
     return InputDataError("the weights file cannot be read", path=path, why=why, remedy=remedy)

@@ -35,8 +35,8 @@ class Statistics:
 
 
 def describe(tensor: Tensor) -> Statistics | None:
-    """Statistics of any real tensor, computed in float64 a few megabytes at a time; None for an empty one."""
-    if tensor.numel() == 0:
+    """Statistics of any real tensor, computed in float64 a few megabytes at a time; None for one without values."""
+    if tensor.numel() == 0 or tensor.is_meta:
         return None
     flat = tensor.detach().reshape(-1)
     low, high, total, finite = math.inf, -math.inf, 0.0, 0

@@ -19,26 +19,18 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tubelet.errors import InputDataError
+from tubelet.models.tensors import TYPE_CODES
+from tubelet.reporting.text import clipped
 from tubelet.weights.pickle_look import plain_pickle_error, remedy_for
+from tubelet.weights.signatures import cannot_read
 
 _MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number that begins a file of torch.save before 1.6
 _COUNT_BYTES = 8
 _MAX_DEPTH = 32
 _MAX_ENTRIES = 200_000
 _MAX_NOTES = 100
+_SHOWN = 120  # characters of a text from the file
 _KNOWN_RECORDS = {"data.pkl", "version", "byteorder", ".data/serialization_id", ".format_version", ".storage_alignment"}
-_CODES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
 
 
 def convert(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], None]]:
@@ -61,7 +53,7 @@ def convert(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], None]]:
     tensors, unreadable, names = _collect(path, value, notes)
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if len(tensors) + len(unreadable) > request["max_tensors"] or total > request["max_bytes"]:
-        raise _error(
+        raise cannot_read(
             path,
             f"{len(tensors) + len(unreadable)} tensors of {total} bytes are over the limit",
             "raise the limits if the file is meant to be this large",
@@ -88,7 +80,7 @@ def _load(path: Path) -> tuple[str, Any, list[str]]:
         with path.open("rb") as file:
             value = torch.load(file, map_location="cpu", weights_only=True)
             if left := len(file.read()):
-                raise _error(path, f"{left} bytes follow its last tensor", "copy or download it again")
+                raise cannot_read(path, f"{left} bytes follow its last tensor", "copy or download it again")
         _check_tail(path, value)
         return "torch.save (before 1.6)", value, notes
     except InputDataError:
@@ -99,7 +91,7 @@ def _load(path: Path) -> tuple[str, Any, list[str]]:
         raise
     except Exception as error:
         # What torch raises on a damaged file is of no fixed class: RuntimeError, EOFError, KeyError, struct.error…
-        raise _error(path, _first_line(error), "copy or download it again") from None
+        raise cannot_read(path, _first_line(error), "copy or download it again") from None
 
 
 def _check_archive(path: Path, notes: list[str]) -> list[int]:
@@ -110,19 +102,25 @@ def _check_archive(path: Path, notes: list[str]) -> list[int]:
         root = entries[0].filename.partition("/")[0] if entries else ""
         names = [entry.filename for entry in entries]
         if f"{root}/constants.pkl" in names:
-            raise _error(
+            raise cannot_read(
                 path,
                 "it is a TorchScript archive, which holds code",
                 "load it with torch.jit.load where you trust it, and save its state_dict with torch.save",
             )
         if f"{root}/data.pkl" not in names:
-            raise _error(path, "it is a zip archive but not of torch.save", "unpack it and give the weights file in it")
+            raise cannot_read(
+                path, "it is a zip archive but not of torch.save", "unpack it and give the weights file in it"
+            )
         if len(set(names)) != len(names) or any(not name.startswith(f"{root}/") for name in names):
-            raise _error(path, "its zip archive has a record twice or outside its folder", "copy or download it again")
+            raise cannot_read(
+                path, "its zip archive has a record twice or outside its folder", "copy or download it again"
+            )
         if any(entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1 for entry in entries):
-            raise _error(path, "its zip archive is compressed or encrypted, as torch.save never does", "save it again")
+            raise cannot_read(
+                path, "its zip archive is compressed or encrypted, as torch.save never does", "save it again"
+            )
         if (damaged := archive.testzip()) is not None:
-            raise _error(path, f"the checksum of its record {damaged} is wrong", "copy or download it again")
+            raise cannot_read(path, f"the checksum of its record {damaged} is wrong", "copy or download it again")
         for entry in entries:
             record = entry.filename.removeprefix(f"{root}/")
             if record.startswith("data/"):
@@ -136,7 +134,7 @@ def _check_storages(path: Path, value: Any, sizes: list[int]) -> None:
     """Every storage record must be exactly as long as the pickle says: torch does not look when it maps a file."""
     storages, _ = _storages(path, value)
     if sorted(storages) != sorted(size for size in sizes if size):
-        raise _error(
+        raise cannot_read(
             path,
             f"its {len(sizes)} records do not have the sizes that its {len(storages)} tensors' storages need",
             "copy or download it again",
@@ -159,7 +157,7 @@ def _check_tail(path: Path, value: Any) -> None:
             end_of_pickle, count = file.read(1), int.from_bytes(file.read(_COUNT_BYTES), "little")
             if end_of_pickle == b"." and (count in counts or (none and not count) or not storages):
                 return
-    raise _error(path, "it does not hold all the storages that its tensors need", "copy or download it again")
+    raise cannot_read(path, "it does not hold all the storages that its tensors need", "copy or download it again")
 
 
 def _storages(path: Path, value: Any) -> tuple[list[int], int]:
@@ -196,23 +194,25 @@ def _collect(
     for name, leaf in _walk(path, value):
         if not isinstance(leaf, Tensor):
             shown = repr(leaf) if isinstance(leaf, str | int | float | None) else type(leaf).__name__
-            notes.append(f"{name} = {_short(shown)}")
+            notes.append(f"{name} = {clipped(shown, _SHOWN)}")
             continue
         if name in names or name == "__metadata__":
-            raise _error(path, f"two tensors are called {_short(name)}", "save its state_dict alone, with torch.save")
+            raise cannot_read(
+                path, f"two tensors are called {clipped(name, _SHOWN)}", "save its state_dict alone, with torch.save"
+            )
         names[name] = None
         why = _why_not(leaf)
         if why is None:
             tensors[name] = leaf.detach()
         else:
-            unreadable.append((name, _CODES.get(leaf.dtype, str(leaf.dtype)), list(leaf.shape), why))
+            unreadable.append((name, TYPE_CODES.get(leaf.dtype, str(leaf.dtype)), list(leaf.shape), why))
     return tensors, unreadable, list(names)
 
 
 def _why_not(tensor: Tensor) -> str | None:
     if tensor.layout != torch.strided:
         return f"it is sparse ({tensor.layout})"
-    if tensor.is_quantized or tensor.dtype not in _CODES:
+    if tensor.is_quantized or tensor.dtype not in TYPE_CODES:
         return f"numbers of type {tensor.dtype} are not read"
     if tensor.device.type != "cpu":
         return f"it has no values (device {tensor.device})"
@@ -228,7 +228,9 @@ def _walk(path: Path, value: Any) -> Iterator[tuple[str, Any]]:
         count += 1
         # Containers may hold themselves, or one another many times over: both are cut off here.
         if depth > _MAX_DEPTH or count > _MAX_ENTRIES:
-            raise _error(path, "its containers are nested too deeply or hold too much", "save its state_dict alone")
+            raise cannot_read(
+                path, "its containers are nested too deeply or hold too much", "save its state_dict alone"
+            )
         if isinstance(inside, dict):
             items = [(str(key), item) for key, item in inside.items()]
         elif isinstance(inside, list | tuple):
@@ -242,22 +244,14 @@ def _walk(path: Path, value: Any) -> Iterator[tuple[str, Any]]:
 def _refused(path: Path, message: str) -> InputDataError:
     found = re.search(r"GLOBAL (\S+)", message)
     if found is None:
-        return _error(path, f"its pickle is damaged: {_first_line(message)}", "copy or download it again")
+        return cannot_read(path, f"its pickle is damaged: {_first_line(message)}", "copy or download it again")
     wanted = found.group(1).rstrip(".")
     trusted = "load it once with weights_only=False where that class is installed and torch.save only its state_dict"
-    return _error(
+    return cannot_read(
         path, f"it asks for {wanted}, which is no weights; nothing of it was run", remedy_for([wanted], trusted)
     )
 
 
 def _first_line(message: object) -> str:
     text = str(message).strip() or type(message).__name__
-    return _short(text.splitlines()[0])
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 120 else text[:119] + "…"
-
-
-def _error(path: Path, why: str, remedy: str) -> InputDataError:
-    return InputDataError("the weights file cannot be read", path=path, why=why, remedy=remedy)
+    return clipped(text.splitlines()[0], _SHOWN)

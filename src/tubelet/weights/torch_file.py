@@ -10,6 +10,7 @@ from typing import Any
 
 from tubelet.errors import DecodeWorkerError, InputDataError
 from tubelet.video.guard import GuardedPool
+from tubelet.weights.signatures import cannot_read
 
 _TASK = "tubelet.weights.torch_child:convert"
 _MEMORY_BYTES = 3 << 30  # torch itself and its libraries' private pages
@@ -84,12 +85,7 @@ def convert_torch(
 
 
 def _failed(path: str, how: str) -> InputDataError:
-    return InputDataError(
-        "the weights file cannot be read",
-        path=path,
-        why=f"the process that read it {how}",
-        remedy="copy or download it again",
-    )
+    return cannot_read(path, f"the process that read it {how}", "copy or download it again")
 
 
 def _understood(said: dict[str, Any]) -> TorchFile:

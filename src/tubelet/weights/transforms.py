@@ -1,4 +1,7 @@
-"""The named ways in which a stored tensor becomes a tensor of ours; name maps refer to them by these names."""
+"""The named ways in which a stored tensor becomes a tensor of ours; name maps refer to them by these names.
+
+`cast` is one that nobody has to name: numbers of another width are brought over, and said.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 from collections.abc import Callable
 from math import prod
 
+import torch
 from torch import Tensor
 
 UNCHANGED = "unchanged"
@@ -19,6 +23,39 @@ TRANSPOSED = "transposed "
 """Followed by the axes, as in ``transposed 3,2,0,1``: axis 0 of the result is axis 3 of the stored tensor."""
 
 _Step = Callable[[Tensor, Tensor | None], Tensor]
+
+
+def cast(value: Tensor, dtype: torch.dtype) -> tuple[Tensor, tuple[str, ...]]:
+    """The value in the network's type, and how it was brought there: fractions to fractions, whole to whole numbers.
+
+    Raises
+    ------
+    ValueError
+        Another kind of number, or one that the type cannot hold.
+    """
+    if value.dtype == dtype:
+        return value, ()
+    name = _name(value.dtype)
+    if _kind(value.dtype) != _kind(dtype) or _kind(dtype) == "other":
+        raise ValueError(f"numbers of type {name} do not become {_name(dtype)}")
+    found = value.to(dtype)
+    fraction = dtype.is_floating_point
+    if not value.is_meta:
+        held = found.isfinite() == value.isfinite() if fraction else found.to(value.dtype) == value
+        if not held.all():
+            raise ValueError(f"its numbers do not fit into {_name(dtype)}")
+    word = "widened" if value.dtype.itemsize < dtype.itemsize else "rounded" if fraction else "narrowed"
+    return found, (f"{word} from {name}",)
+
+
+def _kind(dtype: torch.dtype) -> str:
+    if dtype.is_floating_point:
+        return "fraction"
+    return "other" if dtype.is_complex or dtype == torch.bool else "whole"
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def transform(tensor: Tensor, how: tuple[str, ...], companion: Tensor | None = None) -> Tensor:
@@ -46,6 +83,37 @@ def transform(tensor: Tensor, how: tuple[str, ...], companion: Tensor | None = N
         else:
             raise ValueError(f"there is no transformation called {name!r}")
     return tensor.contiguous()
+
+
+def stored_shape(shape: tuple[int, ...], how: tuple[str, ...], sides: int | None = None) -> tuple[int, ...]:
+    """The shape of a stored tensor that `transform` brings to ``shape``: the way back.
+
+    Parameters
+    ----------
+    shape
+        Of the result.
+    how
+        As for `transform`.
+    sides
+        With how many sides the file stores the tensor, ones in front, where the way there takes any number of them.
+
+    Raises
+    ------
+    ValueError
+        A step that has no way back, or not from this shape.
+    """
+    for name in reversed(how):
+        if name == FRAME_AXIS and len(shape) == 5 and shape[2] == 1:
+            shape = (*shape[:2], *shape[3:])
+        elif name == SQUEEZED and len(shape) == 1:
+            shape = (1, *shape)
+        elif name == FLATTENED and len(shape) == 2:
+            shape = (*shape, 1, 1)  # of a 1 × 1 kernel, as all that are flattened here
+        elif name in (TO_MATRIX, TO_VECTOR):
+            shape = (1,) * ((sides or 0) - len(shape)) + shape
+        elif name not in (UNCHANGED, BN_FACTOR):
+            raise ValueError(f"from {shape} there is no way back through {name!r}")
+    return shape
 
 
 def _same(tensor: Tensor, _: Tensor | None) -> Tensor:

@@ -39,6 +39,8 @@ _MODULES = {
     "squeezenet-caffe-decoded": "tubelet.weights.maps.imagenet",
     "squeezenet-torchvision": "tubelet.weights.maps.imagenet",
     "squeezenet1_1-torchvision": "tubelet.weights.maps.imagenet",
+    "tsn-caffe-converted-flow": "tubelet.weights.maps.tsn",
+    "tsn-caffe-converted-rgb": "tubelet.weights.maps.tsn",
     "tsn-caffe-flow": "tubelet.weights.maps.tsn",
     "tsn-caffe-rgb": "tubelet.weights.maps.tsn",
     "tsn-mmaction-resnet-flow": "tubelet.weights.maps.tsn",

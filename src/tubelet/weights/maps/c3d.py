@@ -77,19 +77,19 @@ def _davidea_map(_: VideoModel) -> WeightMap:
 
 
 _MM_RULES = (
-    Rule(rf"(conv\d[ab])\.conv\.{_PART}", r"\1.\2"),
-    Rule(rf"(fc[67])\.{_PART}", r"\1.\2"),
+    Rule(rf"(?:backbone\.)?(conv\d[ab])\.conv\.{_PART}", r"\1.\2"),
+    Rule(rf"(?:backbone\.)?(fc[67])\.{_PART}", r"\1.\2"),
     Rule(rf"cls_head\.fc_cls\.{_PART}", r"fc8.\1"),
     *BESIDES,
 )
 
 
 def _mmaction_map(_: VideoModel) -> WeightMap:
-    return WeightMap(_MM_RULES, prefixes=_MM_PREFIXES)
+    return WeightMap(_MM_RULES, prefixes=PREFIXES)
 
 
 def _trunk_map(_: VideoModel) -> WeightMap:
-    return WeightMap(_MM_RULES, keep=(Keep(r"fc8\..+", NO_CLASSIFIER),), prefixes=_MM_PREFIXES)
+    return WeightMap(_MM_RULES, keep=(Keep(r"fc8\..+", NO_CLASSIFIER),), prefixes=PREFIXES)
 
 
 MAPS = (

@@ -23,6 +23,9 @@ from tubelet.weights.maps.resnet_rules import BOTTLENECK, is_trunk, trunk_rules
 from tubelet.weights.rules import Refuse, Rule
 from tubelet.weights.transforms import FLATTENED, FRAME_AXIS, TO_MATRIX, TO_VECTOR
 
+_TORCHVISION = "torchvision is BSD-3-Clause and says nothing of the weights, trained on ImageNet"
+_BVLC = "released for unrestricted use (BVLC/caffe, readme.md of bvlc_reference_caffenet and of bvlc_alexnet)"
+
 _FIRES = {3: 2, 4: 3, 5: 4, 7: 5, 8: 6, 9: 7, 10: 8, 12: 9}
 """torchvision's position of a fire module in ``features`` → its number."""
 
@@ -104,6 +107,7 @@ def _densenet(number: str) -> NameMap:
         recognizes=recognizes,
         build=fixed(_DENSENET),
         classes=classes_by("classifier.weight"),
+        license=_TORCHVISION,
     )
 
 
@@ -121,6 +125,7 @@ def _resnet(number: str) -> NameMap:
         recognizes=lambda foreign: is_trunk(shapes_of(foreign), "", ".weight", number),
         build=fixed(rules),
         classes=classes_by("fc.weight"),
+        license=_TORCHVISION,
     )
 
 
@@ -142,6 +147,7 @@ MAPS: tuple[NameMap, ...] = (
         recognizes=_is_torchvision_squeezenet,
         build=fixed((*BESIDES, *_SQUEEZENET_TORCHVISION), keep=()),
         classes=classes_by("classifier.1.weight"),
+        license=_TORCHVISION,
     ),
     refusal(
         "squeezenet1_1-torchvision",
@@ -150,6 +156,7 @@ MAPS: tuple[NameMap, ...] = (
         why="SqueezeNet v1.1 is another network: 3×3 kernels in conv1, poolings at other places",
         remedy="give squeezenet1_0",
         recipe="resnet_rgb",
+        license=_TORCHVISION,
     ),
     _resnet("50"),
     _resnet("101"),
@@ -161,6 +168,7 @@ MAPS: tuple[NameMap, ...] = (
         "convolutions where this file's network strides in its 3×3",
         remedy="give ResNet-50 or ResNet-101",
         recipe="resnet_rgb",
+        license=_TORCHVISION,
     ),
     _densenet("121"),
     _densenet("169"),
@@ -173,6 +181,7 @@ MAPS: tuple[NameMap, ...] = (
         recognizes=_is_caffenet,
         build=fixed(_CAFFENET, keep=(), prefixes=()),
         classes=classes_by("fc8[0]", axis=-2),
+        license=_BVLC,
     ),
     refusal(
         "alexnet-torchvision",
@@ -182,6 +191,7 @@ MAPS: tuple[NameMap, ...] = (
         "normalization, 224 pixels",
         remedy="give Caffe's bvlc_reference_caffenet.caffemodel",
         recipe="resnet_rgb",
+        license=_TORCHVISION,
     ),
 )
 """All layouts of this module."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from tubelet.errors import InputDataError
 from tubelet.models.contract import VideoModel
 from tubelet.weights.foreign import ForeignFile
-from tubelet.weights.maps.name_map import NameMap
+from tubelet.weights.maps.name_map import UNSTATED, NameMap
 from tubelet.weights.rules import Keep, Refuse, Rule, WeightMap
 from tubelet.weights.transforms import SQUEEZED
 
@@ -95,7 +95,14 @@ def fixed(
 
 
 def refusal(
-    name: str, title: str, recognizes: Callable[[ForeignFile], bool], *, why: str, remedy: str, recipe: str
+    name: str,
+    title: str,
+    recognizes: Callable[[ForeignFile], bool],
+    *,
+    why: str,
+    remedy: str,
+    recipe: str,
+    license: str = UNSTATED,
 ) -> NameMap:
     """A layout that is known, and that fits no network: whoever asks for its classes or rules is told why.
 
@@ -109,5 +116,12 @@ def refusal(
         raise InputDataError(f"weights of {name} do not fit {model.name}", why=why, remedy=remedy)
 
     return NameMap(
-        name=name, title=title, models=(), recipe=recipe, recognizes=recognizes, build=unbuilt, classes=refused
+        name=name,
+        title=title,
+        models=(),
+        recipe=recipe,
+        recognizes=recognizes,
+        build=unbuilt,
+        classes=refused,
+        license=license,
     )

@@ -10,6 +10,8 @@ from tubelet.models.contract import VideoModel
 from tubelet.weights.foreign import ForeignFile
 from tubelet.weights.rules import WeightMap
 
+UNSTATED = "not stated: none was found where the file is linked"
+
 
 @dataclass(frozen=True)
 class NameMap:
@@ -45,4 +47,4 @@ class NameMap:
     build: Callable[[VideoModel], WeightMap]
     classes: Callable[[ForeignFile], int | None]
     options: Mapping[str, Any] = field(default_factory=dict)
-    license: str = "not stated by its publisher"
+    license: str = UNSTATED

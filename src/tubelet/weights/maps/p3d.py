@@ -35,6 +35,8 @@ from tubelet.weights.transforms import FRAME_AXIS, TO_MATRIX, TO_VECTOR
 _DEPTHS = {"63": (3, 4, 6, 3), "131": (3, 4, 23, 3), "199": (3, 8, 36, 3)}
 _MODALITIES = {"rgb": (3, "p3d_rgb"), "flow": (2, "flow_160")}
 
+_LICENSE = "pseudo-3d-residual-networks is MIT and says nothing of the weights"
+
 _BLOCK = r"([2-5][a-z]\d*)"
 _BRANCH = r"branch(1|2[abc]|2b_t)"
 _CAFFE = (
@@ -44,8 +46,9 @@ _CAFFE = (
     Rule(rf"res(5[a-z]\d*)_{_BRANCH}\[0\]", r"res\1.branch\2.weight", (FRAME_AXIS,)),
     Rule(rf"res{_BLOCK}_{_BRANCH}\[0\]", r"res\1.branch\2.weight"),
     *caffe_norms(rf"bn{_BLOCK}_{_BRANCH}", r"res\1.branch\2_bn"),
-    Rule(r"fc(?:_\w+)?\[0\]", "fc.weight", (TO_MATRIX,)),
-    Rule(r"fc(?:_\w+)?\[1\]", "fc.bias", (TO_VECTOR,)),
+    # The last names are those of networks that were fine-tuned.
+    Rule(r"fc(?:_kinetics|_sports1m|_\w+)?\[0\]", "fc.weight", (TO_MATRIX,)),
+    Rule(r"fc(?:_kinetics|_sports1m|_\w+)?\[1\]", "fc.bias", (TO_VECTOR,)),
 )
 
 _SHORTCUT = {r"downsample\.0": (r"downsample\.1", "branch1")}
@@ -133,6 +136,7 @@ def _caffe(modality: str) -> NameMap:
         build=fixed(_CAFFE, prefixes=()),
         classes=_caffe_classes,
         options={"modality": modality},
+        license=_LICENSE,
     )
 
 
@@ -147,6 +151,7 @@ def _port(modality: str, depth: str) -> NameMap:
         build=_torch_rules,
         classes=_torch_classes,
         options={"modality": modality},
+        license=f"{_LICENSE}; so is pseudo-3d-pytorch",
     )
 
 

@@ -25,6 +25,11 @@ from tubelet.weights.maps.resnet_rules import BOTTLENECK, MM_BOTTLENECK, is_trun
 from tubelet.weights.rules import Refuse, Rule
 from tubelet.weights.transforms import FRAME_AXIS, TO_MATRIX, TO_VECTOR
 
+_ADVICE = "of the weights' use in products the author says to ask for legal advice (its issue 127)"
+_CAFFE_LICENSE = f"temporal-segment-networks is BSD-2-Clause; {_ADVICE}"
+_MM_LICENSE = "mmaction2 is Apache-2.0 and says nothing of the weights"
+
+_BARE = "conv1_7x7_s2.weight"
 _CAFFE_LAYER = r"(conv\d|inception_\d[a-e])/(\w+)"
 _CAFFE = (
     Rule(r"fc-action\[0\]", "fc_action.weight", (TO_MATRIX,)),
@@ -62,7 +67,33 @@ def _caffe(modality: str, recipe: str, files: str) -> NameMap:
         build=fixed(_CAFFE, prefixes=()),
         classes=classes_by("fc-action[0]", axis=-2),
         options={"modality": modality},
+        license=_CAFFE_LICENSE,
     )
+
+
+def _converted(modality: str, recipe: str) -> NameMap:
+    """The Caffe release's layers under torch's names, as its own converter writes them: Caffe's weights and pixels."""
+
+    def recognizes(foreign: ForeignFile) -> bool:
+        shapes = shapes_of(foreign)
+        return is_kernel(shapes, _BARE, channels=CHANNELS[modality], side=7) and "fc_action.weight" in shapes
+
+    return NameMap(
+        name=f"tsn-caffe-converted-{modality}",
+        title=f"Temporal segment networks on BN-Inception, the Caffe release converted for PyTorch, {modality}",
+        models=("tsn_bn_inception",),
+        recipe=recipe,
+        recognizes=recognizes,
+        build=fixed(_torch_rules("", "fc_action")),
+        classes=classes_by("fc_action.weight"),
+        options={"modality": modality},
+        license=_CAFFE_LICENSE,
+    )
+
+
+def _is_image_network(foreign: ForeignFile) -> bool:
+    shapes = shapes_of(foreign)
+    return is_kernel(shapes, _BARE, channels=3, side=7) and "fc_action.weight" not in shapes
 
 
 def _torch(modality: str, recipe: str) -> NameMap:
@@ -127,6 +158,7 @@ def _mmaction(depth: str) -> NameMap:
         recognizes=_is_rgb_trunk("backbone.", ".conv.weight", depth),
         build=fixed(rules),
         classes=classes_by("cls_head.fc_cls.weight"),
+        license=_MM_LICENSE,
     )
 
 
@@ -136,13 +168,15 @@ MAPS: tuple[NameMap, ...] = (
     _caffe("rgb", "tsn_rgb", "…_tsn_rgb_reference_bn_inception.caffemodel"),
     # Warped flow has as many channels, and a network of the same names: the file does not say which it saw.
     _caffe("flow", "flow_224", "…_tsn_flow_reference_bn_inception.caffemodel, also for warped flow"),
+    _converted("rgb", "tsn_rgb"),
+    _converted("flow", "flow_224"),
     NameMap(
         name="bn-inception-torch",
         title="BN-Inception, ImageNet, converted from Caffe for PyTorch (bn_inception-….pth), BGR",
         models=("tsn_bn_inception",),
         # Trained in Caffe, but both code bases that hand it out subtract this recipe's third mean.
         recipe="tsn_rgb_torch",
-        recognizes=_sees("conv1_7x7_s2.weight", 3),
+        recognizes=_is_image_network,
         build=fixed(_torch_rules("", "(?:fc|last_linear)")),
         classes=classes_by("fc.weight", "last_linear.weight"),
         options={"modality": "rgb"},
@@ -169,6 +203,7 @@ MAPS: tuple[NameMap, ...] = (
         why=_SCALED,
         remedy="give the RGB network, or a flow network on BN-Inception",
         recipe="flow_224",
+        license=_MM_LICENSE,
     ),
 )
 """All layouts of this module."""
