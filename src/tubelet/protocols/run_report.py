@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tubelet.protocols.classifier import Classified
 from tubelet.protocols.recognition import Recognition, SeedSummary
 from tubelet.protocols.result import Result
 from tubelet.protocols.rounds import RoundSettings
+from tubelet.protocols.supervision import TransferResult
 from tubelet.provenance import environment
 from tubelet.reporting.bars import Bar, interval_bars
 from tubelet.reporting.class_bars import class_accuracy
@@ -49,6 +51,19 @@ def train_report(folder: Path, training: Manifest, settings: RoundSettings, reco
         for result in recognition.results:
             result_section(page, result, folder / "plots")
     settings_section(page, training, settings)
+    page.set_provenance(environment(settings=settings.to_dict(), dataset=training.to_dict()))
+    return page.save(folder / "report.html")
+
+
+def transfer_report(folder: Path, training: Manifest, settings: RoundSettings, result: TransferResult) -> Path:
+    """``report.html`` and ``plots/`` of a supervision transfer."""
+    page = Page(f"Supervision transfer on {training.name}", f"{settings.model}, taught by an image network, no labels")
+    if result.accuracy is not None and result.interval is not None:
+        ends = f"{percent(result.interval.low)} to {percent(result.interval.high)}, chance 50 %"
+        page.add_numbers((percent(result.accuracy), f"of {result.pairs} held-out pairs told right", ends))
+    page.add_section("Training", "Loss and accuracy are those of pairs of frames and clips, half of which match.")
+    _curves(page, folder)
+    settings_section(page, training, replace(settings, with_svm=False))
     page.set_provenance(environment(settings=settings.to_dict(), dataset=training.to_dict()))
     return page.save(folder / "report.html")
 
@@ -206,7 +221,8 @@ def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) ->
             "recipe": f"{settings.recipe.name}, flip {'on' if settings.recipe.flip else 'off'}"
             + (", clips averaged with their mirror images" if settings.recipe.average_flip else ""),
             "training": f"{config.iterations} steps of {config.batch_size} clips, {config.optimizer}, "
-            f"learning rate {config.learning_rate:g} ({config.schedule}), label smoothing {config.label_smoothing:g}",
+            f"learning rate {config.learning_rate:g} ({config.schedule}), label smoothing {config.label_smoothing:g}"
+            + (f", only {', '.join(config.train_layers)}" if config.train_layers else ""),
             "jitter": ", ".join(f"{key} {value}" for key, value in config.jitter.to_dict().items() if value),
             "descriptor": f"{settings.descriptor_layer}, stride {settings.stride_frames}, mean, L2",
             "SVM": f"linear, squared hinge, C = {settings.svm_c:g}" if settings.with_svm else "none",
