@@ -58,7 +58,7 @@ def decoder() -> Iterator[ClipDecoder]:
 
 
 def request(path: Path, operation: str, **more: Any) -> dict[str, Any]:
-    return {"operation": operation, "path": str(path), "fps": None, "resize_hw": None, "limits": {}, **more}
+    return {"operation": operation, "path": str(path), "fps": None, "size": None, "limits": {}, **more}
 
 
 def test_a_stream_gives_every_frame_and_then_the_verdict(decoder: ClipDecoder, video: Path) -> None:
@@ -86,6 +86,27 @@ def test_frames_are_resized_in_the_child(decoder: ClipDecoder, video: Path) -> N
     # At half size an output pixel is the mean of two by two, of the white column and of its frame's color.
     half = (np.array(color(3)) + 255) / 2
     assert np.abs(frames[3, :, 1] - half).max() <= 1
+
+
+def test_a_shorter_side_keeps_the_aspect_in_the_child(decoder: ClipDecoder, video: Path) -> None:
+    frames, _ = decoder.whole(video, 24)  # of 48 x 64
+    assert frames.shape == (FRAMES, 24, 32, 3)
+    np.testing.assert_array_equal(frames, decoder.whole(video, (24, 32))[0])
+    np.testing.assert_array_equal(decoder.clip(video, [7, 2], 24), frames[[7, 2]])
+
+
+def test_frames_too_long_for_a_shorter_side_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "strip.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 4000, 2, "bgr24"
+        frame = av.VideoFrame.from_ndarray(np.zeros((2, 4000, 3), np.uint8), format="bgr24")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    strip = request(path, "stream", block_frames=32) | {"size": 224}  # 224 x 448,000 would be 300 MB a frame
+    with pytest.raises(RefusedVideoError, match=r"too long to be resized.*recipe of a fixed size"):
+        list(decode_task.decode(strip))
+    assert len(list(decode_task.decode(strip | {"size": [24, 24]}))) == 2
 
 
 def test_fps_and_warnings_cross_the_border(
@@ -163,7 +184,7 @@ def test_the_task_holds_little(video: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(list(decode_task.decode(request(video, "stream", block_frames=32)))) == FRAMES + 1
 
     monkeypatch.setattr(decode_task, "_GROUP_BYTES", 1)  # every frame is a large one
-    resized = request(video, "stream", block_frames=32) | {"resize_hw": [12, 16]}
+    resized = request(video, "stream", block_frames=32) | {"size": [12, 16]}
     alone = [block.copy() for _, block in decode_task.decode(resized) if block is not None]
     monkeypatch.undo()
     ((_, together), _) = decode_task.decode(resized)

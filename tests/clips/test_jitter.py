@@ -13,7 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tubelet.clips.jitter import Draw, Jitter, change_color, sample_box
+from tubelet.clips.drawn import Draw, change_color, sample_box
+from tubelet.clips.jitter import Jitter
 from tubelet.clips.recipe import Recipe
 from tubelet.clips.recipes import get_recipe
 from tubelet.clips.transforms import drawn_input, jittered_input, to_input
@@ -249,7 +250,7 @@ def test_no_jitter_is_the_test_input() -> None:
 
 
 def test_dictionaries() -> None:
-    for jitter in (ALL, Jitter()):
+    for jitter in (ALL, Jitter(), TSN, Jitter(lighting=0.1)):
         assert Jitter.from_dict(json.loads(json.dumps(jitter.to_dict()))) == jitter
     assert Jitter.from_dict({"scale": [0.8, 1.2]}) == Jitter(scale=(0.8, 1.2))
 
@@ -267,8 +268,160 @@ def test_dictionaries() -> None:
         ({"flip_p": float("nan")}, "flip_p = nan"),
         ({"white_balance": 2}, "white_balance = 2"),
         ({"hue": 0.1}, "jitter has no hue"),
+        ({"sizes": [1.0]}, 'set crop = "corners"'),
+        ({"crop": "corners", "sizes": []}, "fractions of the shorter side"),
+        ({"crop": "corners", "sizes": [1, 1.1]}, "fractions of the shorter side"),
+        ({"crop": "corners", "scale": [0.9, 1.1]}, "scale and shift are given"),
+        ({"crop": "corners", "shift": 0.1}, "scale and shift are given"),
+        ({"crop": "corners", "positions": 9}, "choose 5 or 13"),
+        ({"max_distort": -1}, "whole number from 0"),
+        ({"max_distort": 0.5}, "whole number from 0"),
+        ({"lighting": 2}, "lighting = 2"),
     ],
 )
 def test_nonsense(values: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Jitter.from_dict(values)
+
+
+TSN = Jitter("corners", positions=13, sizes=(1, 0.875, 0.75, 0.66))
+
+
+def test_newer_settings_leave_the_first_twelve_numbers_alone() -> None:
+    """What a draw was before there were corners and lighting: runs begun then go on with the same clips."""
+    recipe = get_recipe("res3d")
+    jitter = Jitter("inclusive", scale=(0.5, 2), shift=0.1, brightness=0.2, saturation=0.4, white_balance=0.3)
+    for seed in range(20):
+        y, x, scale, down, across, brightness, _, saturation, flip, *gains = np.random.default_rng(seed).random(12)
+        draw = jitter.draw(recipe, np.random.default_rng(seed))
+        assert draw.offset_yx == (int(17 * y), int(60 * x))
+        assert draw.scale == 0.5 + 1.5 * scale
+        assert draw.shift_yx == pytest.approx((11.2 * (2 * down - 1), 11.2 * (2 * across - 1)))
+        assert (draw.brightness, draw.contrast) == (pytest.approx(0.8 + 0.4 * brightness), 1)
+        assert draw.saturation == pytest.approx(0.6 + 0.8 * saturation)
+        assert draw.flip == (flip < 0.5)
+        assert draw.gains_rgb == pytest.approx([0.7 + 0.6 * gain for gain in gains])
+        assert (draw.box_hw, draw.lighting_rgb) == (None, (0, 0, 0))
+
+
+def test_tsn_draws_every_pair_of_sizes_at_every_place() -> None:
+    recipe = get_recipe("tsn_rgb")
+    rng = np.random.default_rng(0)
+    draws = [TSN.draw(recipe, rng) for _ in range(8000)]
+    boxes = Counter((draw.box_hw, draw.offset_yx) for draw in draws)
+    # A 256-high box has no room above and below: of its 13 places only the columns differ.
+    pairs = Counter(draw.box_hw for draw in draws)
+    assert len(pairs) == 10
+    # Chi square, 9 degrees of freedom: above 27.9 once in a thousand.
+    assert sum((count - 800) ** 2 / 800 for count in pairs.values()) < 27.9
+    places = {offset for box, offset in boxes if box == (224, 224)}
+    assert len(places) == 13
+    counts = [boxes[(224, 224), place] for place in places]
+    expected = pairs[224, 224] / 13
+    assert sum((count - expected) ** 2 / expected for count in counts) < 32.9  # 12 degrees of freedom
+    assert {x for box, (_, x) in boxes if box == (256, 256)} == {0, 21, 42, 63, 84}
+    assert 0.47 < np.mean([draw.flip for draw in draws]) < 0.53
+    assert not any(draw.moves_box or draw.changes_color or draw.adds_light for draw in draws)
+
+
+def test_t3d_draws_five_crops_of_the_crop_size() -> None:
+    jitter = Jitter("corners", positions=5)
+    rng = np.random.default_rng(0)
+    draws = [jitter.draw(get_recipe("t3d_rgb"), rng, (256, 340)) for _ in range(500)]
+    assert {draw.box_hw for draw in draws} == {(224, 224)}
+    assert {draw.offset_yx for draw in draws} == {(0, 0), (0, 116), (32, 0), (32, 116), (16, 58)}
+
+
+def test_p3d_and_two_stream_crop_anywhere_in_the_whole_frame() -> None:
+    rng = np.random.default_rng(0)
+    jitter = Jitter("inclusive")
+    seen = [jitter.draw(get_recipe("p3d_rgb"), rng).offset_yx for _ in range(3000)]
+    assert {y for y, _ in seen} == set(range(182 - 160 + 1))
+    assert {x for _, x in seen} == set(range(242 - 160 + 1))
+    wide = [jitter.draw(get_recipe("two_stream_rgb"), rng, (256, 455)).offset_yx for _ in range(9000)]
+    assert {y for y, _ in wide} == set(range(33))
+    assert {x for _, x in wide} == set(range(455 - 224 + 1))
+    with pytest.raises(UsageError, match="give frame_hw"):
+        jitter.draw(get_recipe("two_stream_rgb"), rng)
+
+
+@pytest.mark.parametrize("channels", [3, 10])
+def test_a_box_of_another_size_is_opencvs_resize_of_the_crop(channels: int) -> None:
+    frames = np.random.default_rng(5).integers(0, 256, (2, 40, 52, channels), dtype=np.uint8)
+    recipe = Recipe("r", (40, 52), (28, 30), "rgb" if channels == 3 else "flow")
+    for box_hw in ((40, 40), (35, 28), (21, 26), (28, 30)):
+        result = drawn_input(frames, recipe, Draw((0, 9), box_hw=box_hw))
+        assert result.shape == (channels, 2, 28, 30)
+        assert result.is_contiguous()
+        for t, c in np.ndindex(2, channels):
+            crop = np.ascontiguousarray(frames[t, : box_hw[0], 9 : 9 + box_hw[1], c])
+            assert np.abs(result[c, t].numpy() - cv2.resize(crop, (30, 28))).max() <= 1
+
+
+def test_the_mean_of_a_resized_box_is_that_of_its_place() -> None:
+    volume = np.random.default_rng(1).uniform(0, 255, (3, 2, 16, 18)).astype(np.float32)
+    recipe = Recipe("v", (16, 18), (10, 12), "bgr", mean_volume=volume)
+    frames = np.zeros((2, 16, 18, 3), np.uint8)
+    result = drawn_input(frames, recipe, Draw((2, 4), flip=True, box_hw=(14, 7)))
+    for c, t in np.ndindex(3, 2):
+        expected = -cv2.resize(np.ascontiguousarray(volume[c, t, 2:16, 4:11]), (12, 10))[:, ::-1]
+        assert np.abs(result[c, t].numpy() - expected).max() < 0.01
+
+
+def test_boxes_leave_no_frame() -> None:
+    frames = noise(1, (40, 52))
+    with pytest.raises(UsageError, match="40x30 pixels are cut out of 40x52"):
+        drawn_input(frames, Recipe("r", (40, 52), (28, 28)), Draw((0, 23), box_hw=(40, 30)))
+
+
+def test_lighting_moves_all_colors_along_imagenets_principal_components() -> None:
+    recipe = Recipe("r", (8, 8), (8, 8))
+    rng = np.random.default_rng(0)
+    jitter = Jitter("none", lighting=0.1, flip_p=0)
+    lights = np.array([jitter.draw(recipe, rng).lighting_rgb for _ in range(20_000)])
+    # fb.resnet.torch, datasets/imagenet.lua, for pixels of 0 to 1: rows are red, green, blue.
+    vectors = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+    spread = 25.5 * np.array([0.2175, 0.0188, 0.0045])
+    assert np.abs(np.cov(lights.T) - (vectors * spread**2) @ vectors.T).max() < 0.7  # of 10
+    assert np.abs(lights.mean(axis=0)).max() < 0.1
+    along = lights @ vectors / spread  # the components are orthogonal to four digits
+    assert np.abs(along.std(axis=0) - 1).max() < 0.03
+    assert (np.abs(along) > 2).mean() == pytest.approx(0.0455, abs=0.005), "normal, not uniform"
+    draw = jitter.draw(recipe, np.random.default_rng(7))
+    clip = noise(3, (8, 8))
+    result = drawn_input(clip, recipe, draw).numpy()
+    expected = clip.transpose(3, 0, 1, 2) + np.array(draw.lighting_rgb).reshape(3, 1, 1, 1)
+    assert np.abs(result - expected).max() < 1e-4, "one light for the clip, and nothing cut off"
+    assert np.abs(draw.lighting_rgb).min() > 0
+
+
+def test_flow_shares_the_geometry_and_has_no_colors() -> None:
+    jitter = Jitter("corners", sizes=(1, 0.875), brightness=0.5, white_balance=0.3, lighting=0.1)
+    rgb, flow = Recipe("r", (40, 52), (28, 28)), Recipe("f", (40, 52), (28, 28), "flow")
+    for seed in range(20):
+        of_rgb = jitter.draw(rgb, np.random.default_rng(seed))
+        of_flow = jitter.draw(flow, np.random.default_rng(seed))
+        assert (of_rgb.offset_yx, of_rgb.box_hw, of_rgb.flip) == (of_flow.offset_yx, of_flow.box_hw, of_flow.flip)
+        assert of_rgb.changes_color
+        assert of_rgb.adds_light
+        assert not of_flow.changes_color
+        assert not of_flow.adds_light
+    fields = np.random.default_rng(1).integers(0, 256, (3, 40, 52, 2), dtype=np.uint8)
+    result = jittered_input(fields, flow, jitter, np.random.default_rng(2))
+    draw = jitter.draw(flow, np.random.default_rng(2))
+    assert torch.equal(result, drawn_input(fields, flow, draw))
+
+
+def test_a_flip_of_levels_after_the_resize_is_255_minus() -> None:
+    fields = np.random.default_rng(1).integers(0, 256, (3, 40, 52, 4), dtype=np.uint8)
+    recipe = Recipe("f", (40, 52), (28, 28), "flow")
+    plain = drawn_input(fields, recipe, Draw((3, 2), box_hw=(35, 40)))
+    mirrored = drawn_input(fields, recipe, Draw((3, 2), flip=True, box_hw=(35, 40)))
+    assert torch.equal(mirrored[0::2], 255 - plain[0::2].flip(-1))
+    assert torch.equal(mirrored[1::2], plain[1::2].flip(-1))
+    # A box between pixels, as small nets are trained with: the same, within float32.
+    moved = Draw((3, 2), scale=1.2, shift_yx=(0.5, 1.5))
+    plain = drawn_input(fields, recipe, moved)
+    mirrored = drawn_input(fields, recipe, Draw((3, 2), scale=1.2, shift_yx=(0.5, 1.5), flip=True))
+    assert torch.equal(mirrored[0::2], 255 - plain[0::2].flip(-1))
+    assert torch.equal(mirrored[1::2], plain[1::2].flip(-1))

@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from tubelet.clips.boxes import center_offset
 from tubelet.clips.recipe import Recipe
 from tubelet.clips.recipes import RECIPES, get_recipe
+from tubelet.clips.resize import resize
 from tubelet.clips.transforms import to_input
 from tubelet.errors import InputDataError, UsageError
 
@@ -39,7 +42,11 @@ def volume_recipe(**changes: Any) -> Recipe:
 
 def test_c3d_sports1m(mean_file: Path) -> None:
     recipe = get_recipe("c3d_sports1m", mean_file)
-    assert (recipe.resize_hw, recipe.crop_hw, recipe.test_offset) == ((128, 171), (112, 112), (8, 29))
+    assert (recipe.resize_hw, recipe.crop_hw, center_offset(recipe.resize_hw, recipe.crop_hw)) == (
+        (128, 171),
+        (112, 112),
+        (8, 29),
+    )
     assert (recipe.color, recipe.scale, recipe.flip, recipe.mean) == ("bgr", 1.0, True, None)
     assert recipe.mean_volume is not None
     assert (recipe.mean_volume == np.load(mean_file)).all()
@@ -56,14 +63,18 @@ def test_c3d_sports1m(mean_file: Path) -> None:
 def test_the_other_published_ones(name: str, mean: tuple[float, ...]) -> None:
     recipe = get_recipe(name)
     assert recipe.name == name
-    assert (recipe.resize_hw, recipe.crop_hw, recipe.test_offset) == ((128, 171), (112, 112), (8, 29))
+    assert (recipe.resize_hw, recipe.crop_hw, center_offset(recipe.resize_hw, recipe.crop_hw)) == (
+        (128, 171),
+        (112, 112),
+        (8, 29),
+    )
     assert (recipe.color, recipe.scale, recipe.flip, recipe.mean) == ("bgr", 1.0, True, mean)
 
 
 def test_c3d_small_keeps_the_whole_frame() -> None:
     recipe = get_recipe("c3d_small")
     assert recipe.resize_hw == recipe.crop_hw == (56, 56)
-    assert recipe.test_offset == (0, 0)
+    assert center_offset(recipe.resize_hw, recipe.crop_hw) == (0, 0)
     assert (recipe.color, recipe.flip) == ("rgb", True)
     assert recipe.mean is not None
     for level, expected in ((0, -1), (127.5, 0), (255, 1)):
@@ -190,7 +201,7 @@ def test_with_height_and_width_nothing_is_cut_off() -> None:
     recipe = get_recipe("c3d_channel_mean")
     whole = recipe.with_side((240, 320))
     assert whole.resize_hw == whole.crop_hw == (240, 320)
-    assert whole.test_offset == (0, 0)
+    assert center_offset(whole.resize_hw, whole.crop_hw) == (0, 0)
     assert (whole.color, whole.mean, whole.name) == (recipe.color, recipe.mean, recipe.name)
     assert whole != recipe
     assert recipe.with_side((112, 112)) != recipe.with_side(112)
@@ -270,7 +281,7 @@ def test_from_dict_wants_the_volume() -> None:
         ({"crop_hw": (4, 4.5)}, "crop_hw"),
         ({"crop_hw": 4}, "crop_hw"),
         ({"crop_hw": (7, 4)}, "crop no more than"),
-        ({"color": "gray"}, "choose rgb or bgr"),
+        ({"color": "gray"}, "choose rgb, bgr or flow"),
         ({"scale": 0}, "positive"),
         ({"scale": float("nan")}, "positive"),
         ({"flip": 1}, "True or False"),
@@ -312,10 +323,74 @@ def test_the_real_mean() -> None:
 
 def test_three_scales_divide_each_channel_by_its_own_deviation() -> None:
     recipe = get_recipe("resnet_rgb").with_side(4)
-    frames = np.full((1, *recipe.resize_hw, 3), (10, 128, 250), dtype=np.uint8)
+    frames = np.full((1, 5, 6, 3), (10, 128, 250), dtype=np.uint8)
     values = to_input(frames, recipe)[:, 0, 0, 0]
     expected = [(10 / 255 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, (250 / 255 - 0.406) / 0.225]
     np.testing.assert_allclose(values.numpy(), expected, rtol=1e-5)
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     with pytest.raises(UsageError, match="positive"):
         Recipe("x", (2, 2), (2, 2), scale=(1.0, 2.0))  # type: ignore[arg-type]
+
+
+def test_frames_that_keep_their_aspect() -> None:
+    recipe = get_recipe("two_stream_rgb")
+    assert (recipe.resize_hw, recipe.resize_short, recipe.size) == (None, 256, 256)
+    assert all(recipe.fits(hw) for hw in ((256, 341), (455, 256), (256, 256)))
+    assert not any(recipe.fits(hw) for hw in ((255, 341), (341, 455), (240, 320)))
+    text = (
+        '{"color":"rgb","crop_hw":[224,224],"flip":true,"mean":[123.68,116.78,103.94],"mean_volume":null,'
+        '"pixel_version":1,"resize_hw":null,"resize_short":256,"scale":1.0}'
+    )
+    assert recipe.hash == hashlib.sha256(text.encode()).hexdigest()
+    assert recipe != replace(recipe, resize_hw=(256, 341), resize_short=None)
+    assert (recipe.with_side(112).resize_short, recipe.with_side(112).crop_hw) == (128, (112, 112))
+    whole = recipe.with_side((240, 320))
+    assert (whole.resize_hw, whole.resize_short, whole.crop_hw) == ((240, 320), None, (240, 320))
+    again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+    assert again == recipe
+    assert again.size == 256
+
+
+def test_frames_of_four_by_three_are_resized_as_before() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (1, 240, 320, 3), dtype=np.uint8)
+    for name in ("two_stream_rgb", "vgg_m_bgr", "resnet_rgb", "t3d_rgb"):
+        recipe = get_recipe(name)
+        fixed = replace(recipe, resize_hw=(256, 341), resize_short=None)
+        assert (resize(frames, recipe.size) == resize(frames, fixed.size)).all()
+        assert torch.equal(to_input(resize(frames, 256), recipe), to_input(resize(frames, (256, 341)), fixed))
+
+
+def test_recipes_saved_before_a_shorter_side_are_read() -> None:
+    older = get_recipe("tsn_rgb").to_dict()
+    del older["resize_short"]
+    assert Recipe.from_dict(older) == get_recipe("tsn_rgb")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"resize_short": None}, "give one of them"),
+        ({"resize_hw": (8, 8)}, "give one of them"),
+        ({"resize_short": 0}, "resize_short"),
+        ({"resize_short": 2.5}, "resize_short"),
+        ({"resize_short": 3}, "crop no more than"),
+        ({"mean": None, "mean_volume": np.zeros((3, 2, 8, 8))}, "resizes to 8 and has a mean volume"),
+    ],
+)
+def test_shorter_sides_that_do_not_fit(changes: dict[str, Any], says: str) -> None:
+    values = {"name": "s", "resize_hw": None, "crop_hw": (4, 4), "mean": (1, 2, 3), "resize_short": 8}
+    with pytest.raises(UsageError, match=says):
+        Recipe(**{**values, **changes})
+
+
+def test_clips_of_any_shape_become_one_shape() -> None:
+    recipe = get_recipe("resnet_rgb").with_side(8)  # shorter side 9
+    for source in ((30, 53), (53, 30), (40, 40)):
+        frames = np.random.default_rng(0).integers(0, 256, (2, *source, 3), dtype=np.uint8)
+        resized = resize(frames, recipe.size)
+        assert min(resized.shape[1:3]) == 9
+        y, x = center_offset(resized.shape[1:3], (8, 8))
+        expected = (resized[:, y : y + 8, x : x + 8] / 255 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+        np.testing.assert_allclose(to_input(resized, recipe), expected.transpose(3, 0, 1, 2), atol=1e-5)
+        with pytest.raises(UsageError, match="crops out of a shorter side of 9"):
+            to_input(frames, recipe)

@@ -143,7 +143,7 @@ def test_a_plain_jittered_clip_is_an_exact_crop(jitter: Jitter) -> None:
 @pytest.mark.parametrize(
     ("shape", "options", "says"),
     [
-        ((16, 112, 112, 3), {}, "call resize(frames, recipe.resize_hw) first"),
+        ((16, 112, 112, 3), {}, "call resize(frames, recipe.size) first"),
         ((17, 128, 171, 3), {}, "17 frames"),
         ((16, 128, 171, 4), {}, "(T, H, W, 3)"),
         ((16, 128, 171, 3), {"offset_yx": (17, 0)}, "from (0, 0) to (16, 59)"),

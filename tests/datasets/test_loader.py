@@ -190,3 +190,69 @@ def test_the_test_input_of_segments_is_one_with_the_centers(decoded: DecodedVide
     assert inputs.shape == (1, 3, 3, 16, 16)
     assert frame_numbers(inputs[0]) == [5, 16, 27]  # 33 starts: (i + 1/2) * 11
     assert indices.frames.shape == (3, 1)
+
+
+def test_class_uniform_batches(decoded: DecodedVideos) -> None:
+    three = decoded.manifest.select(keep=[0, 1, 2])  # two videos of a, one of b
+    uneven = DecodedVideos(three, RECIPE, decoded.lengths[:3], [], [], decoded.decoder, [0] * 3, decoded.kept)
+    clips = clips_of(uneven, batch_size=4, class_uniform=True)
+    seen = []
+    for step in range(10):
+        batch = clips.batch(step)
+        assert sorted(batch.targets.tolist()) == [0, 0, 1, 1]
+        seen += batch.videos
+    assert [seen.count(video) for video in range(3)] == [10, 10, 20]
+    again = list(clips_of(uneven, batch_size=4, class_uniform=True).batches(3, 6, ahead=2))
+    assert all(torch.equal(batch.clips, clips.batch(3 + k).clips) for k, batch in enumerate(again))
+    starts = {frame_numbers(clip)[0] for step in range(10) for clip in clips.batch(step).clips}
+    assert len(starts) > 8, "a video that comes again gives another clip"
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Videos of three shapes, gray levels rising from left to right."""
+    folder = tmp_path_factory.mktemp("shapes")
+    for name, (height, width) in {"a/wide": (24, 40), "a/tall": (40, 24), "b/square": (32, 32)}.items():
+        ramp = np.broadcast_to(np.linspace(20, 220, width)[:, None], (10, height, width, 3)).astype(np.uint8)
+        encode(folder / f"{name}.mp4", ramp, fps=25, codec="libx264", options={"qp": "0"})
+    return folder
+
+
+def test_videos_of_different_shapes_keep_their_aspect(shapes: Path, decoder: ClipDecoder) -> None:
+    recipe = get_recipe("resnet_rgb").with_side(14)  # shorter side 16
+    for cache in (1 << 20, 0):
+        videos = decode_videos(open_dataset("folder", shapes), recipe, decoder, cache_bytes=cache)
+        sizes = {
+            Path(item.path).stem: videos.frames(k, np.array([0])).shape[1:3]
+            for k, item in enumerate(videos.manifest.items)
+        }
+        assert sizes == {"wide": (16, 27), "tall": (27, 16), "square": (16, 16)}
+        for jitter in (Jitter("inclusive"), Jitter("corners", positions=5), Jitter("corners", sizes=(1, 0.75))):
+            clips = TrainingClips(videos, jitter, clip_length=4, batch_size=6, seed=1)
+            assert clips.batch(0).clips.shape == (6, 3, 4, 14, 14)
+        for video in range(3):
+            ten, _ = plain_clips(videos, video, Sampling("non_overlapping", 4), views="ten")
+            assert ten.shape == (20, 3, 4, 14, 14)  # two clips
+            one, _ = plain_clips(videos, video, Sampling("non_overlapping", 4))
+            for clip in range(2):  # of ten views the fifth is the center, the tenth its mirror image
+                assert torch.equal(ten[10 * clip + 4], one[clip])
+                assert torch.equal(ten[10 * clip + 9], one[clip].flip(-1))
+
+
+def test_snippets_of_a_video_share_their_draw(shapes: Path, decoder: ClipDecoder) -> None:
+    recipe = get_recipe("resnet_rgb").with_side(14)
+    videos = decode_videos(open_dataset("folder", shapes), recipe, decoder)
+    jitter = Jitter("corners", sizes=(1, 0.875, 0.75), lighting=0.1)
+    clips = TrainingClips(videos, jitter, clip_length=1, batch_size=3, seed=1, segments=3)
+    for step in range(5):
+        batch = clips.batch(step).clips  # the videos stand still, so equal draws give equal pixels
+        assert torch.equal(batch, batch[:, :, :1].expand_as(batch))
+    assert not torch.equal(clips.batch(0).clips, clips.batch(1).clips)
+
+
+def test_released_rules_are_one_input_and_their_tests_are_several(decoded: DecodedVideos) -> None:
+    one, _ = plain_clips(decoded, 1, Sampling("tsn_caffe", 1, n_clips=3))
+    assert frame_numbers(one[0]) == [5, 16, 27]  # segments of 11 frames: (11 - 1 + 1) // 2
+    several, _ = plain_clips(decoded, 1, Sampling("tsn_caffe_test", 1, n_clips=3), views="five")
+    assert several.shape == (15, 3, 1, 16, 16)
+    assert [frame_numbers(several[5 * k])[0] for k in range(3)] == [0, 16, 32]

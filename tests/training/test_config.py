@@ -78,3 +78,43 @@ def test_toml_reads_back(
 def test_none_is_left_out(tmp_path: Path) -> None:
     save_toml(tmp_path / "a.toml", {"a": None, "b": 1})
     assert tomllib.loads((tmp_path / "a.toml").read_text()) == {"b": 1}
+
+
+PUBLISHED = {
+    "TSN": """crop = "corners"\npositions = 13\nsizes = [1, 0.875, 0.75, 0.66]\nmax_distort = 1\n""",
+    "Two-Stream": """crop = "inclusive"\nlighting = 0.1\n""",
+    "T3D": """crop = "corners"\npositions = 5\n""",
+    "P3D": """crop = "inclusive"\n""",
+}
+
+
+@pytest.mark.parametrize("paper", PUBLISHED)
+def test_published_augmentation_is_a_table(paper: str, tmp_path: Path) -> None:
+    text = f"batch_size = 256\nclass_uniform = true\n[jitter]\n{PUBLISHED[paper]}"
+    config = TrainConfig(**tomllib.loads(text))
+    assert config.class_uniform
+    assert (
+        config.jitter
+        == {
+            "TSN": Jitter("corners", positions=13, sizes=(1.0, 0.875, 0.75, 0.66), max_distort=1),
+            "Two-Stream": Jitter("inclusive", lighting=0.1),
+            "T3D": Jitter("corners", positions=5),
+            "P3D": Jitter("inclusive"),
+        }[paper]
+    )
+    save_toml(tmp_path / "config.toml", config.model_dump(mode="json"))
+    assert TrainConfig(**tomllib.loads((tmp_path / "config.toml").read_text())) == config
+
+
+@pytest.mark.parametrize(
+    ("jitter", "says"),
+    [
+        ({"crop": "corner"}, r"jitter\.crop"),
+        ({"crop": "corners", "positions": 9}, r"jitter\.positions"),
+        ({"crop": "corners", "sizes": [1.5]}, "fractions of the shorter side"),
+        ({"hue": 0.1}, r"jitter\.hue"),
+    ],
+)
+def test_unfit_jitter_is_named(jitter: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        TrainConfig().changed(jitter=jitter)

@@ -213,7 +213,7 @@ def _check_network(path: Path) -> tuple[bool, str]:
     model = create_model("c3d_small", num_classes=10, seed=0).eval()
     described = Extractor(model, layers=("fc6",)).describe(path)
     recipe = get_recipe(model.input.recipe)
-    frames = torch.from_numpy(resize(Video(path, cache=False).frames(range(8, 24)), recipe.resize_hw))
+    frames = torch.from_numpy(resize(Video(path, cache=False).frames(range(8, 24)), recipe.size))
     exact = create_model("c3d_small", num_classes=10, seed=0).eval().double()
     with torch.inference_mode():
         wanted = exact.features(to_input(frames, recipe).double()[None], ("fc6",))["fc6"][0]

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tubelet.clips.ahead import run_ahead
+from tubelet.clips.boxes import Size
 from tubelet.errors import DecodeWorkerError, TubeletError
 from tubelet.video.guard import GuardedPool, Message
 from tubelet.video.limits import Limits
@@ -121,7 +122,7 @@ class ClipDecoder:
     def stream(
         self,
         path: str | os.PathLike[str],
-        resize_hw: tuple[int, int] | None,
+        size: Size | None,
         fps: float | None = None,
         block_frames: int = 32,
     ) -> Generator[FrameBlock | DecodeReport, None, None]:
@@ -131,8 +132,9 @@ class ClipDecoder:
         ----------
         path, fps
             As in `measure`.
-        resize_hw
-            Height and width of the frames, in pixels; None leaves them in full size.
+        size
+            What frames are resized to: height and width in pixels, or the shorter side of frames that keep their
+            aspect ratio; None leaves them in full size. All frames of a video have one size.
         block_frames
             Frames of a block; large frames come in shorter blocks (at most 16 MB, at least one frame).
 
@@ -148,14 +150,14 @@ class ClipDecoder:
         VideoError
             As in `measure`; after the blocks decoded so far, if it is the decoder that fails.
         """
-        yield from self._stream(self._pool, path, resize_hw, fps, block_frames)
+        yield from self._stream(self._pool, path, size, fps, block_frames)
 
     def whole(
-        self, path: str | os.PathLike[str], resize_hw: tuple[int, int] | None, fps: float | None = None
+        self, path: str | os.PathLike[str], size: Size | None, fps: float | None = None
     ) -> tuple[Images, DecodeReport]:
         """All frames of a (short) video at once: ``(T, h, w, 3)`` uint8 RGB, and the verdict; as `stream`."""
         blocks: list[Images] = []
-        for item in self._stream(self._pool, path, resize_hw, fps, 32):
+        for item in self._stream(self._pool, path, size, fps, 32):
             if isinstance(item, DecodeReport):
                 return blocks[0] if len(blocks) == 1 else np.concatenate(blocks), item
             blocks.append(item.images)
@@ -165,14 +167,14 @@ class ClipDecoder:
         self,
         path: str | os.PathLike[str],
         indices: Sequence[int] | npt.NDArray[np.integer[Any]],
-        resize_hw: tuple[int, int] | None,
+        size: Size | None,
         fps: float | None = None,
     ) -> Images:
         """Single frames of a video.
 
         Parameters
         ----------
-        path, resize_hw, fps
+        path, size, fps
             As in `stream`.
         indices
             Frame numbers in any order; repeats are allowed.
@@ -190,7 +192,7 @@ class ClipDecoder:
             As in `measure`.
         """
         numbers = [int(index) for index in indices]
-        request = self._request("clip", path, fps, resize_hw, indices=numbers)
+        request = self._request("clip", path, fps, size, indices=numbers)
         messages = list(self._pool.run(request))
         if len(messages) != 1 or messages[0].array is None:
             raise _incomplete(path)
@@ -199,7 +201,7 @@ class ClipDecoder:
     def prefetch(
         self,
         paths: Sequence[str | os.PathLike[str]],
-        resize_hw: tuple[int, int] | None,
+        size: Size | None,
         max_ahead_blocks: int = 16,
         *,
         fps: float | None = None,
@@ -211,7 +213,7 @@ class ClipDecoder:
         ----------
         paths
             Videos, in the order wanted.
-        resize_hw, fps, block_frames
+        size, fps, block_frames
             As in `stream`, for all videos.
         max_ahead_blocks
             Most items that wait to be taken, over all videos.
@@ -230,7 +232,7 @@ class ClipDecoder:
         pool = self._take_pool()
 
         def open_stream(path: str | os.PathLike[str]) -> Generator[FrameBlock | DecodeReport, None, None]:
-            return self._stream(pool, path, resize_hw, fps, block_frames)
+            return self._stream(pool, path, size, fps, block_frames)
 
         try:
             yield from run_ahead(
@@ -261,7 +263,7 @@ class ClipDecoder:
         operation: str,
         path: str | os.PathLike[str],
         fps: float | None,
-        resize_hw: tuple[int, int] | None,
+        size: Size | None,
         **more: Any,
     ) -> dict[str, Any]:
         return {
@@ -269,7 +271,7 @@ class ClipDecoder:
             # A child stays in the folder in which it was started; the parent may move on.
             "path": os.path.abspath(os.fsdecode(path)),
             "fps": fps,
-            "resize_hw": None if resize_hw is None else list(resize_hw),
+            "size": list(size) if isinstance(size, tuple) else size,
             "limits": asdict(self.limits),
             **more,
         }
@@ -278,11 +280,11 @@ class ClipDecoder:
         self,
         pool: GuardedPool,
         path: str | os.PathLike[str],
-        resize_hw: tuple[int, int] | None,
+        size: Size | None,
         fps: float | None,
         block_frames: int,
     ) -> Generator[FrameBlock | DecodeReport, None, None]:
-        request = self._request("stream", path, fps, resize_hw, block_frames=block_frames)
+        request = self._request("stream", path, fps, size, block_frames=block_frames)
         last: list[Message] = []
         with closing(pool.run(request)) as messages:
             for message in messages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +11,8 @@ import av.logging
 import numpy as np
 import numpy.typing as npt
 
-from tubelet.errors import UsageError
+from tubelet.clips.boxes import size_after
+from tubelet.errors import RefusedVideoError, UsageError
 from tubelet.video.container import open_container
 from tubelet.video.limits import Limits
 from tubelet.video.reader import Video
@@ -31,7 +33,7 @@ def decode(request: dict[str, Any]) -> Iterator[Item]:
     Parameters
     ----------
     request
-        ``operation`` (``"stream"``, ``"clip"`` or ``"measure"``), ``path``, ``fps``, ``resize_hw``,
+        ``operation`` (``"stream"``, ``"clip"`` or ``"measure"``), ``path``, ``fps``, ``size``,
         ``limits``, and ``block_frames`` (stream), ``indices`` (clip) or ``full`` (measure).
 
     Yields
@@ -42,15 +44,15 @@ def decode(request: dict[str, Any]) -> Iterator[Item]:
         fields of DecodeReport}`` without an array.
     """
     av.logging.set_level(None)  # damaged files make FFmpeg talk without end; the report says what is wrong
-    size = None if request["resize_hw"] is None else tuple(request["resize_hw"])
     limits = Limits(**request["limits"])
+    scale = _scaler(request["size"], request["path"], limits)
     # One pass from the first frame to the last needs no frame table, so none is looked up or kept.
     with Video(request["path"], fps=request["fps"], limits=limits, cache=request["operation"] != "stream") as video:
         match request["operation"]:
             case "stream":
-                yield from _stream(video, _scaler(size), request["block_frames"])
+                yield from _stream(video, scale, request["block_frames"])
             case "clip":
-                yield {}, _clip(video, _scaler(size), np.asarray(request["indices"], np.int64))
+                yield {}, _clip(video, scale, np.asarray(request["indices"], np.int64))
             case "measure":
                 yield _verdict(video.check() if request["full"] else _table_only(video, limits)), None
             case other:
@@ -109,13 +111,26 @@ def _clip(video: Video, scale: Callable[[Images], Images], indices: npt.NDArray[
     return np.concatenate(parts)[place]
 
 
-def _scaler(size_hw: tuple[int, int] | None) -> Callable[[Images], Images]:
+def _scaler(size: int | list[int] | None, path: str, limits: Limits) -> Callable[[Images], Images]:
     """The resize, or nothing; only the former imports torch, most of a child's memory and start."""
-    if size_hw is None:
+    if size is None:
         return lambda frames: frames
     from tubelet.clips.resize import resize
 
-    return lambda frames: resize(frames, size_hw)
+    wanted = size if isinstance(size, int) else (size[0], size[1])
+
+    def scale(frames: Images) -> Images:
+        height, width = frames.shape[1:3]
+        if math.prod(size_after(wanted, (height, width))) > limits.max_pixels:
+            raise RefusedVideoError(
+                f"frames of {width}x{height} pixels are too long to be resized",
+                path=path,
+                why=f"their shorter side becomes {wanted} and they would have more than {limits.max_pixels} pixels",
+                remedy="use a recipe of a fixed size, or raise the limit max_pixels",
+            )
+        return resize(frames, wanted)
+
+    return scale
 
 
 def _table_only(video: Video, limits: Limits) -> DecodeReport:

@@ -91,9 +91,9 @@ def dense(
         No frames at all, or a video shorter than a clip under ``refuse``.
     """
     stride_frames = at_least_one("stride_frames", stride_frames)
-    last = _last_start(n_frames, clip_length, step_frames)
+    last = last_start(n_frames, clip_length, step_frames)
     starts = np.arange(0, max(last, 0) + 1, stride_frames, dtype=np.int64)
-    return _clips(starts, n_frames, clip_length, step_frames, short)
+    return clips_at(starts, n_frames, clip_length, step_frames, short)
 
 
 def non_overlapping(
@@ -118,13 +118,13 @@ def uniform(
     as in :func:`dense`.
     """
     n_clips = at_least_one("n_clips", n_clips)
-    last = max(_last_start(n_frames, clip_length, step_frames), 0)
+    last = max(last_start(n_frames, clip_length, step_frames), 0)
     if n_clips == 1:
         starts = np.array([last // 2], dtype=np.int64)
     else:
         gaps = n_clips - 1
         starts = (2 * last * np.arange(n_clips, dtype=np.int64) + gaps) // (2 * gaps)
-    return _clips(starts, n_frames, clip_length, step_frames, short)
+    return clips_at(starts, n_frames, clip_length, step_frames, short)
 
 
 def random_clips(
@@ -143,9 +143,9 @@ def random_clips(
     only source of chance.
     """
     n_clips = at_least_one("n_clips", n_clips)
-    last = max(_last_start(n_frames, clip_length, step_frames), 0)
+    last = max(last_start(n_frames, clip_length, step_frames), 0)
     starts = rng.integers(0, last + 1, size=n_clips, dtype=np.int64)
-    return _clips(starts, n_frames, clip_length, step_frames, short)
+    return clips_at(starts, n_frames, clip_length, step_frames, short)
 
 
 def segments(
@@ -175,7 +175,7 @@ def segments(
         ``frames`` is ``(n_segments, snippet_length)``. Other parameters and errors as in :func:`dense`.
     """
     n_segments = at_least_one("n_segments", n_segments)
-    positions = max(_last_start(n_frames, snippet_length, step_frames), 0) + 1
+    positions = max(last_start(n_frames, snippet_length, step_frames), 0) + 1
     order = np.arange(n_segments, dtype=np.int64)
     if rng is None:
         starts = (2 * order + 1) * positions // (2 * n_segments)
@@ -183,7 +183,7 @@ def segments(
         starts = order * duration + rng.integers(0, duration, size=n_segments, dtype=np.int64)
     else:
         starts = np.sort(rng.integers(0, positions, size=n_segments, dtype=np.int64))
-    return _clips(starts, n_frames, snippet_length, step_frames, short)
+    return clips_at(starts, n_frames, snippet_length, step_frames, short)
 
 
 def at_least_one(name: str, value: int) -> int:
@@ -224,7 +224,7 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise UsageError(f"{name} is {value!r}", remedy=f"choose one of {', '.join(allowed)}")
 
 
-def _last_start(n_frames: int, clip_length: int, step_frames: int) -> int:
+def last_start(n_frames: int, clip_length: int, step_frames: int) -> int:
     """The last start at which a whole clip fits; below 0 in a short video."""
     span = span_frames(at_least_one("clip_length", clip_length), at_least_one("step_frames", step_frames))
     if n_frames < 1:
@@ -232,7 +232,8 @@ def _last_start(n_frames: int, clip_length: int, step_frames: int) -> int:
     return n_frames - span
 
 
-def _clips(starts: Indices, n_frames: int, clip_length: int, step_frames: int, short: ShortVideo) -> ClipIndices:
+def clips_at(starts: Indices, n_frames: int, clip_length: int, step_frames: int, short: ShortVideo) -> ClipIndices:
+    """The clips that begin at ``starts``; under ``short`` where the video is shorter than a clip."""
     one_of("short", short, get_args(ShortVideo))
     offsets = np.arange(clip_length, dtype=np.int64) * step_frames
     is_short = n_frames <= int(offsets[-1])

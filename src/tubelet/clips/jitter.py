@@ -1,27 +1,29 @@
-"""Random crops, boxes and colors for training: settings, one draw a clip, and what the draw does to pixels.
+"""Random crops, boxes and colors for training: the settings, and one draw a clip.
 
 The draw is separate from the pixels so that it can be tested, written down and repeated: everything that
-chance decides about a clip is in a :class:`Draw`.
+chance decides about a clip is in a :class:`~tubelet.clips.drawn.Draw`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
+from tubelet.clips.boxes import Positions, box_sizes, center_offset, grid_offsets
+from tubelet.clips.drawn import Draw
 from tubelet.clips.recipe import Recipe
 from tubelet.errors import UsageError
 
-Crop = Literal["published", "inclusive", "none"]
+Crop = Literal["published", "inclusive", "corners", "none"]
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green, blue
+# Principal components of ImageNet's RGB values, a column each, and their strengths for pixels of 0 to 1. Krizhevsky
+# et al. (2012, section 4.1) print none; these are fb.resnet.torch's (datasets/imagenet.lua), which others use too.
+_PRINCIPAL = np.array([(-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203)])
+_STRENGTHS = np.array((0.2175, 0.0188, 0.0045))
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,15 @@ class Jitter:
     crop
         Where the crop box lies before anything else: ``published`` draws the offset as C3D v1.0 does,
         ``rand % (H - h)``, which never gives the last offset; ``inclusive`` as C3D v1.1 does, the last
-        included; ``none`` takes the central test crop.
+        included, and as Two-Stream and P3D do, anywhere in the whole frame; ``corners`` takes one of a few fixed
+        places, as TSN and T3D do; ``none`` takes the central test crop.
+    positions
+        With ``corners``: 5 (the corners and the center) or 13 (the middles of the sides and of the quarters too).
+    sizes
+        With ``corners``: None cuts boxes of the crop size. TSN's are fractions of the frame's shorter side; height
+        and width are drawn as a pair and the box resized to the crop size, bilinear. See `boxes.box_sizes`.
+    max_distort
+        With ``sizes``: how many places apart in that list a box's height and width may be; 0 keeps it square.
     scale
         ``(low, high)`` or None: the side of the box is multiplied by a factor drawn uniformly from there and
         the box resampled to the crop size, bilinear. Below 1 zooms in. A box may leave the frame; what lies
@@ -47,8 +57,23 @@ class Jitter:
     white_balance
         A strength likewise; red, green and blue are multiplied by a factor each, drawn uniformly from ``1 - s``
         to ``1 + s``, as if the camera had been set to another light.
+    lighting
+        AlexNet's color change (Krizhevsky et al. 2012, section 4.1), that of Two-Stream: along each principal
+        component of ImageNet's colors the whole clip moves by the component's strength times a normal number of
+        this standard deviation; 0.1 as published, which is 5.5 gray levels along the first. Added last and not cut
+        to 0-255, as there.
     flip_p
         Probability of mirroring the clip; only where ``recipe.flip`` allows it.
+
+    Colors do not change where the recipe is of flow, which has none.
+
+    As published:
+
+    - C3D: the default.
+    - Two-Stream: ``crop="inclusive"``, for RGB ``lighting=0.1`` too (section 5). P3D: ``crop="inclusive"``.
+    - TSN: ``crop="corners", positions=13, sizes=(1, 0.875, 0.75, 0.66)``, for flow and RGB differences without 0.66
+      in both releases; the ECCV text (section 3.2) has four sizes for flow too, and 5 positions.
+    - T3D: ``crop="corners", positions=5``.
 
     Raises
     ------
@@ -64,6 +89,10 @@ class Jitter:
     saturation: float = 0.0
     white_balance: float = 0.0
     flip_p: float = 0.5
+    positions: Positions = 13
+    sizes: tuple[float, ...] | None = None
+    max_distort: int = 1
+    lighting: float = 0.0
 
     def __post_init__(self) -> None:
         if self.crop not in get_args(Crop):
@@ -72,14 +101,32 @@ class Jitter:
             if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] < math.inf:
                 raise UsageError(f"jitter has the scale {self.scale!r}", remedy="give (low, high) with 0 < low <= high")
             object.__setattr__(self, "scale", (float(self.scale[0]), float(self.scale[1])))
-        for name in ("shift", "brightness", "contrast", "saturation", "white_balance", "flip_p"):
+        if self.sizes is not None:
+            if not self.sizes or not all(0 < size <= 1 for size in self.sizes):
+                raise UsageError(
+                    f"jitter has the sizes {self.sizes!r}", remedy="give fractions of the shorter side, above 0 up to 1"
+                )
+            object.__setattr__(self, "sizes", tuple(map(float, self.sizes)))
+            if self.crop != "corners":
+                raise UsageError(f"jitter has sizes and the crop {self.crop!r}", remedy='set crop = "corners"')
+        if self.crop == "corners" and (self.scale is not None or self.shift):
+            raise UsageError(
+                "jitter moves boxes that lie in corners",
+                why="scale and shift are given",
+                remedy="leave them out, or choose another crop",
+            )
+        if self.positions not in get_args(Positions):
+            raise UsageError(f"jitter has {self.positions!r} positions", remedy="choose 5 or 13")
+        if isinstance(self.max_distort, bool) or not isinstance(self.max_distort, int) or self.max_distort < 0:
+            raise UsageError(f"jitter has max_distort = {self.max_distort!r}", remedy="give a whole number from 0")
+        for name in ("shift", "brightness", "contrast", "saturation", "white_balance", "lighting", "flip_p"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise UsageError(f"jitter has {name} = {value!r}", remedy="give a number from 0 to 1")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         values = asdict(self)
-        return {**values, "scale": None if self.scale is None else list(self.scale)}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Jitter:
@@ -89,138 +136,78 @@ class Jitter:
                 f"jitter has no {', '.join(unknown)}",
                 remedy=f"its fields are {', '.join(cls.__dataclass_fields__)}",
             )
-        scale = values.get("scale")
-        return cls(**{**values, "scale": None if scale is None else tuple(scale)})
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return cls(**fields)
 
-    def draw(self, recipe: Recipe, rng: np.random.Generator) -> Draw:
-        """Decide about one clip. Always takes the same twelve numbers from ``rng``, whatever the settings.
+    def draw(self, recipe: Recipe, rng: np.random.Generator, frame_hw: tuple[int, int] | None = None) -> Draw:
+        """Decide about one clip. Always takes the same 17 numbers from ``rng``, whatever the settings.
 
         So two settings that differ in one respect see the same chance in all others.
+
+        Parameters
+        ----------
+        recipe
+            Says the crop size, and whether clips may be mirrored and have colors.
+        rng
+            The only source of chance.
+        frame_hw
+            Height and width of the resized frames; None where the recipe resizes all to one size.
+
+        Raises
+        ------
+        UsageError
+            No ``frame_hw``, and the recipe keeps the aspect ratio.
         """
         y, x, scale, shift_y, shift_x, brightness, contrast, saturation, flip, *gains = rng.random(12).tolist()
-        red, green, blue = (1 + self.white_balance * (2 * gain - 1) for gain in gains)
+        # Newer numbers come last, so that older settings draw what they always drew.
+        size, position = rng.random(2).tolist()
+        along = rng.standard_normal(3)
+        if frame_hw is None:
+            if recipe.resize_hw is None:
+                raise UsageError(f"recipe {recipe.name} gives frames of any shape", remedy="give frame_hw")
+            frame_hw = recipe.resize_hw
+        box_hw = None
+        if self.crop == "corners":
+            box_hw = recipe.crop_hw
+            if self.sizes is not None:
+                box_hw = _one(box_sizes(frame_hw, recipe.crop_hw, self.sizes, self.max_distort), size)
+            offset_yx = _one(grid_offsets(frame_hw, box_hw, self.positions), position)
+        else:
+            offset_yx = self._offset(frame_hw, recipe.crop_hw, y, x)
         (crop_height, crop_width), low, high = recipe.crop_hw, 1.0, 1.0
         if self.scale is not None:
             low, high = self.scale
-        return Draw(
-            offset_yx=self._offset(recipe, y, x),
+        geometry = Draw(
+            offset_yx=offset_yx,
             scale=low + (high - low) * scale,
             shift_yx=(
                 self.shift * crop_height * (2 * shift_y - 1),
                 self.shift * crop_width * (2 * shift_x - 1),
             ),
+            flip=recipe.flip and flip < self.flip_p,
+            box_hw=box_hw,
+        )
+        if recipe.color == "flow":
+            return geometry
+        red, green, blue = (1 + self.white_balance * (2 * gain - 1) for gain in gains)
+        lights = 255 * _PRINCIPAL @ (self.lighting * along * _STRENGTHS)
+        return replace(
+            geometry,
             brightness=1 + self.brightness * (2 * brightness - 1),
             contrast=1 + self.contrast * (2 * contrast - 1),
             saturation=1 + self.saturation * (2 * saturation - 1),
             gains_rgb=(red, green, blue),
-            flip=recipe.flip and flip < self.flip_p,
+            lighting_rgb=tuple(lights.tolist()) if self.lighting else (0.0, 0.0, 0.0),
         )
 
-    def _offset(self, recipe: Recipe, y: float, x: float) -> tuple[int, int]:
+    def _offset(self, frame_hw: tuple[int, int], crop_hw: tuple[int, int], y: float, x: float) -> tuple[int, int]:
         if self.crop == "none":
-            return recipe.test_offset
-        (height, width), (crop_height, crop_width) = recipe.resize_hw, recipe.crop_hw
+            return center_offset(frame_hw, crop_hw)
+        (height, width), (crop_height, crop_width) = frame_hw, crop_hw
         last = 0 if self.crop == "published" else 1
         # Where the crop fills the frame there is one offset, and the original's rand % 0 would be undefined.
         return int(y * max(height - crop_height + last, 1)), int(x * max(width - crop_width + last, 1))
 
 
-@dataclass(frozen=True)
-class Draw:
-    """What chance decided about one clip, the same for all its frames.
-
-    Attributes
-    ----------
-    offset_yx
-        Corner of the crop box, in pixels.
-    scale
-        Factor on the sides of the box, about its center.
-    shift_yx
-        Movement of the box, in pixels.
-    brightness, contrast, saturation
-        Factors; 1 leaves the pixels alone.
-    gains_rgb
-        Factors of red, green and blue.
-    flip
-        Whether the clip is mirrored.
-    """
-
-    offset_yx: tuple[int, int]
-    scale: float = 1.0
-    shift_yx: tuple[float, float] = (0.0, 0.0)
-    brightness: float = 1.0
-    contrast: float = 1.0
-    saturation: float = 1.0
-    gains_rgb: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    flip: bool = False
-
-    @property
-    def moves_box(self) -> bool:
-        """Whether the box differs from a plain crop, so that pixels must be resampled."""
-        return self.scale != 1.0 or self.shift_yx != (0.0, 0.0)
-
-    @property
-    def changes_color(self) -> bool:
-        """Whether any color factor differs from 1."""
-        return (self.brightness, self.contrast, self.saturation, *self.gains_rgb) != (1.0,) * 6
-
-
-def sample_box(planes: Tensor, draw: Draw, crop_hw: tuple[int, int]) -> Tensor:
-    """Cut the drawn box out of every plane and resample it to the crop size in one affine bilinear step.
-
-    Output pixel ``(i, j)`` reads the frame at ``center + (i + 1/2 - h/2, j + 1/2 - w/2) * scale - 1/2``,
-    where ``center`` is the middle of the crop box plus the shift; places outside the frame read its edge.
-
-    Parameters
-    ----------
-    planes
-        ``(C, T, H, W)`` float32, contiguous.
-    draw
-        The box.
-    crop_hw
-        Size of the result.
-
-    Returns
-    -------
-    Tensor
-        ``(C, T, h, w)`` float32.
-    """
-    channels, frames, height, width = planes.shape
-    ys = _normalized(draw.offset_yx[0], crop_hw[0], draw.shift_yx[0], draw.scale, height)
-    xs = _normalized(draw.offset_yx[1], crop_hw[1], draw.shift_yx[1], draw.scale, width)
-    grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), dim=-1)[None]
-    # All frames and channels share the box: as channels of one image they share the work of finding it.
-    image = planes.reshape(1, channels * frames, height, width)
-    boxes = F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    return boxes.view(channels, frames, *crop_hw)
-
-
-def _normalized(offset: int, crop: int, shift: float, scale: float, full: int) -> Tensor:
-    """Where each output pixel reads, in ``grid_sample``'s units: -1 and 1 are the frame's outer edges."""
-    steps = torch.arange(crop, dtype=torch.float64) + 0.5 - crop / 2
-    return ((offset + crop / 2 + shift + steps * scale) * (2 / full) - 1).float()
-
-
-def change_color(planes: Tensor, draw: Draw) -> Tensor:
-    """Apply brightness, contrast, saturation and white balance, in this order, as one 3x3 matrix and an offset.
-
-    Parameters
-    ----------
-    planes
-        ``(3, T, h, w)`` float32, RGB, 0 to 255.
-    draw
-        The factors.
-
-    Returns
-    -------
-    Tensor
-        Same shape, cut to 0-255.
-    """
-    luma = planes.new_tensor(_LUMA)
-    flat = planes.reshape(3, -1)
-    clip_gray = float(luma @ flat.mean(dim=1)) * draw.brightness
-    gain = draw.brightness * draw.contrast
-    matrix = gain * (draw.saturation * torch.eye(3) + (1 - draw.saturation) * luma.expand(3, 3))
-    offset = (1 - draw.contrast) * clip_gray
-    gains = planes.new_tensor(draw.gains_rgb).view(3, 1)
-    return torch.addmm(gains * offset, gains * matrix, flat).clamp_(0, 255).view(planes.shape)
+def _one(choices: Sequence[tuple[int, int]], chance: float) -> tuple[int, int]:
+    return choices[int(chance * len(choices))]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, SupportsFloat, get_args
 
 from tubelet.artifacts import write_json
+from tubelet.clips.boxes import Size, size_after
 from tubelet.clips.mean_volume import (
     MeanVolume,
     as_mean_volume,
@@ -26,7 +27,7 @@ from tubelet.clips.mean_volume import (
 from tubelet.errors import InputDataError, UsageError
 from tubelet.provenance import hash_json
 
-Color = Literal["rgb", "bgr"]
+Color = Literal["rgb", "bgr", "flow"]
 
 RECIPE_FILE = "preprocessor_config.json"
 MEAN_VOLUME_FILE = "mean_volume.npy"
@@ -39,9 +40,9 @@ PIXEL_VERSION = 1
 class Recipe:
     """Resize, crop, color order, mean and scale: ``out = (pixel - mean) * scale``.
 
-    In this order: the frame is resized to ``resize_hw`` whatever its aspect, cropped, its channels put in the
-    order of ``color``, the mean subtracted (of a volume: the part under the crop), scaled, and last of all
-    mirrored where that is asked for.
+    In this order: the frame is resized to ``resize_hw`` whatever its aspect, or to a shorter side of
+    ``resize_short``, cropped, its channels put in the order of ``color``, the mean subtracted (of a volume: the part
+    under the crop), scaled, and last of all mirrored where that is asked for.
 
     Two recipes are equal when they do the same to pixels; the name is a label and takes no part.
 
@@ -50,9 +51,11 @@ class Recipe:
     name
         What it is called, such as ``c3d_sports1m``.
     resize_hw, crop_hw
-        Height and width in pixels.
+        Height and width in pixels. ``resize_hw`` is None where ``resize_short`` is given.
     color
-        ``rgb`` or ``bgr``: the order of the channels that the network sees.
+        ``rgb`` or ``bgr``: the order of the channels that the network sees. ``flow``: channels are displacements,
+        x and y in turns (x1, y1, x2, y2, …); mirroring turns every x around, colors do not vary, and the mean is
+        the affair of the stack.
     mean
         Three gray levels (0 to 255) in the order of ``color``, or None.
     mean_volume
@@ -65,6 +68,9 @@ class Recipe:
     average_flip
         Whether every clip is described, and classified, by the mean of itself and its mirror image. Off in the
         published recipes; only where ``flip`` holds.
+    resize_short
+        Length in pixels that the shorter side is resized to, the longer one in proportion (`boxes.size_after`); or
+        None. Frames of videos of different shapes then have different sizes, and so the same crop.
 
     Raises
     ------
@@ -73,7 +79,7 @@ class Recipe:
     """
 
     name: str
-    resize_hw: tuple[int, int]
+    resize_hw: tuple[int, int] | None
     crop_hw: tuple[int, int]
     color: Color = "rgb"
     mean: tuple[float, float, float] | None = None
@@ -81,16 +87,28 @@ class Recipe:
     scale: float | tuple[float, float, float] = 1.0
     flip: bool = True
     average_flip: bool = False
+    resize_short: int | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__  # the way for a frozen dataclass to tidy its own values
-        set_(self, "resize_hw", _size("resize_hw", self.resize_hw))
+        if (self.resize_hw is None) == (self.resize_short is None):
+            raise _misfit(
+                f"has resize_hw = {self.resize_hw!r} and resize_short = {self.resize_short!r}",
+                "give one of them and None for the other",
+            )
+        if self.resize_hw is not None:
+            set_(self, "resize_hw", _size("resize_hw", self.resize_hw))
+        if self.resize_short is not None:
+            set_(self, "resize_short", _size("resize_short", (self.resize_short, self.resize_short))[0])
         set_(self, "crop_hw", _size("crop_hw", self.crop_hw))
         set_(self, "scale", _scale(self.scale))
-        if any(crop > full for crop, full in zip(self.crop_hw, self.resize_hw, strict=True)):
-            raise _misfit(f"crops {self.crop_hw} out of {self.resize_hw}", "crop no more than resize_hw")
+        least = (self.size, self.size) if isinstance(self.size, int) else self.size
+        if any(crop > full for crop, full in zip(self.crop_hw, least, strict=True)):
+            raise _misfit(f"crops {self.crop_hw} out of {least}", "crop no more than resize_hw or resize_short")
         if self.color not in get_args(Color):
-            raise _misfit(f"has the color {self.color!r}", "choose rgb or bgr")
+            raise _misfit(f"has the color {self.color!r}", "choose rgb, bgr or flow")
+        if self.color == "flow" and (self.mean is not None or self.mean_volume is not None):
+            raise _misfit("of flow has a mean", "leave it out: the mean of flow belongs to the stack")
         if not all(math.isfinite(factor) and factor > 0 for factor in _factors(self.scale)):
             raise _misfit(f"has the scale {self.scale}", "give a positive number, or three")
         for name in ("flip", "average_flip"):
@@ -107,28 +125,34 @@ class Recipe:
             set_(self, "mean_volume", volume)
             if volume.shape[2:] != self.resize_hw:
                 raise _misfit(
-                    f"resizes to {self.resize_hw} and has a mean volume of {volume.shape}",
+                    f"resizes to {self.size} and has a mean volume of {volume.shape}",
                     "give a volume of (3, T, height, width) for that height and width",
                 )
 
     @property
-    def test_offset(self) -> tuple[int, int]:
-        """Top-left corner ``(y, x)`` of the central test crop: (8, 29) for 112 out of 128 x 171."""
-        (height, width), (crop_height, crop_width) = self.resize_hw, self.crop_hw
-        return (height - crop_height) // 2, (width - crop_width) // 2
+    def size(self) -> Size:
+        """What :func:`tubelet.clips.resize.resize` and decoders take: ``resize_hw`` or ``resize_short``."""
+        size = self.resize_short if self.resize_hw is None else self.resize_hw
+        assert size is not None  # one of the two is always given
+        return size
+
+    def fits(self, frame_hw: tuple[int, int]) -> bool:
+        """Whether frames of a height and width are as this recipe resizes them."""
+        return size_after(self.size, frame_hw) == frame_hw
 
     @cached_property
     def hash(self) -> str:
         """Hexadecimal SHA-256 of the values as canonical JSON.
 
-        All but the name; the mean volume by its bytes; ``average_flip`` only where it is set. Canonical is: keys
-        sorted, no spaces, floats in their shortest form that reads back the same. So it is the same in every
-        process and version of Python.
+        All but the name; the mean volume by its bytes; ``average_flip`` and ``resize_short`` only where they are
+        set. Canonical is: keys sorted, no spaces, floats in their shortest form that reads back the same. So it is
+        the same in every process and version of Python.
         """
         values = self.to_dict()
         del values["name"]
-        if not self.average_flip:
-            del values["average_flip"]  # recipes from before it existed keep their hash
+        for newer in ("average_flip", "resize_short"):  # recipes from before they existed keep their hash
+            if not values[newer]:
+                del values[newer]
         return hash_json({"pixel_version": PIXEL_VERSION, **values})
 
     def __eq__(self, other: object) -> bool:
@@ -148,8 +172,9 @@ class Recipe:
     def with_side(self, side: int | tuple[int, int]) -> Recipe:
         """The same recipe for a square input of ``side`` pixels: resize and crop in the same proportion.
 
-        For example 128 x 171 cropped to 112 becomes 64 x 86 (half pixels rounded up) cropped to 56. A pair (height,
-        width) resizes to just that size and cuts nothing off.
+        For example 128 x 171 cropped to 112 becomes 64 x 86 (half pixels rounded up) cropped to 56, and a shorter
+        side of 256 cropped to 224 one of 128 cropped to 112. A pair (height, width) resizes to just that size and
+        cuts nothing off.
 
         Raises
         ------
@@ -163,17 +188,23 @@ class Recipe:
             raise _misfit(f"crops {self.crop_hw}, not a square", "make a Recipe with the sizes you need")
         if side == crop_height:
             return self
-        height, width = ((2 * full * side + crop_height) // (2 * crop_height) for full in self.resize_hw)
-        return self._scaled((height, width), (side, side))
 
-    def _scaled(self, resize_hw: tuple[int, int], crop_hw: tuple[int, int]) -> Recipe:
-        if self.mean_volume is not None and resize_hw != self.resize_hw:
+        def scaled(full: int) -> int:
+            return (2 * full * side + crop_height) // (2 * crop_height)
+
+        size = self.size
+        return self._scaled(scaled(size) if isinstance(size, int) else (scaled(size[0]), scaled(size[1])), (side, side))
+
+    def _scaled(self, size: Size, crop_hw: tuple[int, int]) -> Recipe:
+        if self.mean_volume is not None and size != self.size:
             raise UsageError(
                 f"recipe {self.name} cannot be scaled to {' x '.join(map(str, crop_hw))} pixels",
-                why=f"its mean volume fits frames of {self.resize_hw[0]}x{self.resize_hw[1]} only",
+                why=f"its mean volume fits frames of {self.mean_volume.shape[2]}x{self.mean_volume.shape[3]} only",
                 remedy="use c3d_channel_mean, which subtracts one level per channel",
             )
-        return replace(self, resize_hw=resize_hw, crop_hw=crop_hw)
+        if isinstance(size, int):
+            return replace(self, resize_short=size, crop_hw=crop_hw)
+        return replace(self, resize_hw=size, resize_short=None, crop_hw=crop_hw)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; a mean volume appears as its shape and SHA-256 (see :meth:`save`)."""
@@ -182,7 +213,7 @@ class Recipe:
             volume = {"shape": list(self.mean_volume.shape), "sha256": mean_volume_sha256(self.mean_volume)}
         return {
             "name": self.name,
-            "resize_hw": list(self.resize_hw),
+            "resize_hw": None if self.resize_hw is None else list(self.resize_hw),
             "crop_hw": list(self.crop_hw),
             "color": self.color,
             "mean": None if self.mean is None else list(self.mean),
@@ -190,6 +221,7 @@ class Recipe:
             "scale": list(self.scale) if isinstance(self.scale, tuple) else self.scale,
             "flip": self.flip,
             "average_flip": self.average_flip,
+            "resize_short": self.resize_short,
         }
 
     @classmethod
@@ -202,7 +234,7 @@ class Recipe:
             Missing, unknown or impossible values, or another volume than the one described.
         """
         fields = set(cls.__dataclass_fields__)
-        values = {"average_flip": False, **values}
+        values = {"average_flip": False, "resize_short": None, **values}
         if fields != set(values):
             raise _misfit(f"has the fields {', '.join(sorted(values))}", f"the fields are {', '.join(sorted(fields))}")
         described = values["mean_volume"]

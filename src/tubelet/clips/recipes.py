@@ -29,17 +29,17 @@ RECIPES: Mapping[str, str] = {
     "(104, 117, 123)",
     "lrcn_rgb": "LRCN: 320 x 240 cropped to 227, BGR 0-255 minus (103.939, 116.779, 128.68), the third as released "
     "(sequence_input_layer.py)",
-    "two_stream_rgb": "Two-Stream's spatial net: shorter side 256 (frames of 4:3) cropped to 224, RGB 0-255 minus "
+    "two_stream_rgb": "Two-Stream's spatial net: shorter side 256 cropped to 224, RGB 0-255 minus "
     "(123.68, 116.78, 103.94)",
-    "vgg_m_bgr": "approximation for VGG_CNN_M_2048.caffemodel: shorter side 256 (frames of 4:3) cropped to 224, BGR "
+    "vgg_m_bgr": "approximation for VGG_CNN_M_2048.caffemodel: shorter side 256 cropped to 224, BGR "
     "0-255 minus channel means (103.939, 116.779, 123.68) in place of its mean image",
     "tsn_rgb": "TSN with BN-Inception: 340 x 256 cropped to 224, BGR 0-255 minus (104, 117, 123) (Caffe release)",
     "tsn_rgb_torch": "TSN's PyTorch release: as tsn_rgb with its third mean of 128, which those weights saw",
     "tsn_rgb_difference": "TSN's RGB differences: as tsn_rgb without a mean, which differences cancel",
-    "resnet_rgb": "ImageNet ResNet and DenseNet: shorter side 256 (frames of 4:3) cropped to 224, RGB in [0, 1] minus "
+    "resnet_rgb": "ImageNet ResNet and DenseNet: shorter side 256 cropped to 224, RGB in [0, 1] minus "
     "(0.485, 0.456, 0.406) over (0.229, 0.224, 0.225)",
     "p3d_rgb": "P3D: 242 x 182 cropped to 160, BGR 0-255 minus (104, 117, 123) (Qiu et al. 2017, released prototxts)",
-    "t3d_rgb": "T3D: shorter side 256 (frames of 4:3) cropped to 224, RGB 0-255 minus (123.68, 116.78, 103.94)",
+    "t3d_rgb": "T3D: shorter side 256 cropped to 224, RGB 0-255 minus (123.68, 116.78, 103.94)",
     "flow_224": "stacks of optical flow: 340 x 256 cropped to 224; means belong to the stack",
     "flow_160": "P3D's optical flow: 242 x 182 cropped to 160; means belong to the stack",
 }
@@ -62,23 +62,24 @@ _VALUES = {
     "deepvideo": Recipe("", (200, 200), (170, 170), "rgb", (117.0, 117.0, 117.0)),
     "caffenet": Recipe("", (256, 256), (227, 227), "bgr", _IMAGENET_BGR),
     "lrcn_rgb": Recipe("", (240, 320), (227, 227), "bgr", (103.939, 116.779, 128.68)),
-    "two_stream_rgb": Recipe("", (256, 341), (224, 224), "rgb", (123.68, 116.78, 103.94)),
-    "vgg_m_bgr": Recipe("", (256, 341), (224, 224), "bgr", (103.939, 116.779, 123.68)),
+    "two_stream_rgb": Recipe("", None, (224, 224), "rgb", (123.68, 116.78, 103.94), resize_short=256),
+    "vgg_m_bgr": Recipe("", None, (224, 224), "bgr", (103.939, 116.779, 123.68), resize_short=256),
     "tsn_rgb": Recipe("", (256, 340), (224, 224), "bgr", _IMAGENET_BGR),
     "tsn_rgb_torch": Recipe("", (256, 340), (224, 224), "bgr", (104.0, 117.0, 128.0)),
     "tsn_rgb_difference": Recipe("", (256, 340), (224, 224), "bgr"),
     "resnet_rgb": Recipe(
         "",
-        (256, 341),
+        None,
         (224, 224),
         "rgb",
         (123.675, 116.28, 103.53),
         scale=(1 / 58.395, 1 / 57.12, 1 / 57.375),
+        resize_short=256,
     ),
     "p3d_rgb": Recipe("", (182, 242), (160, 160), "bgr", _IMAGENET_BGR),
-    "t3d_rgb": Recipe("", (256, 341), (224, 224), "rgb", (123.68, 116.78, 103.94)),
-    "flow_224": Recipe("", (256, 340), (224, 224)),
-    "flow_160": Recipe("", (182, 242), (160, 160)),
+    "t3d_rgb": Recipe("", None, (224, 224), "rgb", (123.68, 116.78, 103.94), resize_short=256),
+    "flow_224": Recipe("", (256, 340), (224, 224), "flow"),
+    "flow_160": Recipe("", (182, 242), (160, 160), "flow"),
 }
 
 

@@ -14,18 +14,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tubelet.clips.boxes import Size, size_after
 from tubelet.errors import UsageError
 
 Frames = Tensor | npt.NDArray[np.uint8]
+Fields = Tensor | npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 Field = TypeVar("Field", np.uint8, np.float32)
 
 
 @overload
-def resize(frames: Tensor, size_hw: tuple[int, int]) -> Tensor: ...
+def resize(frames: Tensor, size: Size) -> Tensor: ...
 @overload
-def resize(frames: npt.NDArray[np.uint8], size_hw: tuple[int, int]) -> npt.NDArray[np.uint8]: ...
-def resize(frames: Frames, size_hw: tuple[int, int]) -> Frames:
-    """Scale frames to a size, ignoring the aspect ratio.
+def resize(frames: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]: ...
+def resize(frames: Frames, size: Size) -> Frames:
+    """Scale frames to a height and width whatever their aspect ratio, or to a shorter side, keeping it.
 
     Output pixel ``i`` of ``n`` reads the source at ``(i + 0.5) * N / n - 0.5``, clamped to the frame, and
     blends the two nearest pixels along each axis. This is OpenCV's ``INTER_LINEAR`` (the original C3D code's
@@ -38,8 +40,8 @@ def resize(frames: Frames, size_hw: tuple[int, int]) -> Frames:
         ``(T, H, W, 3)`` uint8 array or CPU tensor, RGB or BGR alike, in any memory layout, read-only
         included. Contiguous frames are read where they are; others are copied one frame at a time. No float
         copy is made.
-    size_hw
-        Height and width wanted, in pixels.
+    size
+        Height and width wanted, in pixels, or the shorter side (see ``boxes.size_after``).
 
     Returns
     -------
@@ -53,7 +55,7 @@ def resize(frames: Frames, size_hw: tuple[int, int]) -> Frames:
         Frames of another shape, type or device, or a size below one pixel.
     """
     check_frames(frames)
-    height, width = _checked_size(size_hw)
+    height, width = size_after(size, (frames.shape[1], frames.shape[2]))
     if tuple(frames.shape[1:3]) == (height, width):
         return frames
     if isinstance(frames, np.ndarray):
@@ -89,13 +91,13 @@ def resize_field(field: npt.NDArray[Field], size_hw: tuple[int, int]) -> npt.NDA
             why="it must be (T, H, W, C), float32 or uint8",
             remedy="put the channels last",
         )
-    height, width = _checked_size(size_hw)
+    height, width = size_after(size_hw, (field.shape[1], field.shape[2]))
     if field.shape[1:3] == (height, width):
         return field
     return _resize_array(field, height, width)
 
 
-def check_frames(frames: Frames) -> None:
+def check_frames(frames: Fields) -> None:
     """Refuse anything but ``(T, H, W, 3)`` uint8 frames of at least one pixel, in ordinary memory."""
     shape = tuple(frames.shape)
     if len(shape) != 4 or shape[3] != 3 or min(shape[1:3]) < 1:
@@ -108,6 +110,28 @@ def check_frames(frames: Frames) -> None:
             why="pixels are uint8, 0 to 255",
             remedy="pass the frames as they were decoded",
         )
+    _check_memory(frames)
+
+
+def check_flow(fields: Fields) -> None:
+    """Refuse anything but ``(T, H, W, 2L)`` uint8 levels or float32 vectors, in ordinary memory."""
+    shape = tuple(fields.shape)
+    if len(shape) != 4 or shape[3] % 2 or min(shape[1:]) < 1:
+        raise UsageError(
+            f"flow has the shape {shape}",
+            why="it must be (T, H, W, 2L): x and y in turns",
+            remedy="pass flow to a recipe of flow, frames to one of rgb or bgr",
+        )
+    if fields.dtype not in (torch.uint8, np.uint8, torch.float32, np.float32):
+        raise UsageError(
+            f"flow has the type {fields.dtype}",
+            why="it is uint8 levels, or float32 in pixels",
+            remedy="pass the levels as they were stored",
+        )
+    _check_memory(fields)
+
+
+def _check_memory(frames: Fields) -> None:
     if isinstance(frames, Tensor) and frames.device.type != "cpu":
         raise UsageError(
             f"frames are on {frames.device}",
@@ -136,16 +160,6 @@ class _Writeable:
         interface = dict(array.__array_interface__)
         interface["data"] = (interface["data"][0], False)
         self.__array_interface__ = interface
-
-
-def _checked_size(size_hw: tuple[int, int]) -> tuple[int, int]:
-    height, width = size_hw
-    if height < 1 or width < 1:
-        raise UsageError(
-            f"cannot resize to {height}x{width} pixels (height x width)",
-            remedy="give a height and a width of at least 1",
-        )
-    return height, width
 
 
 def _resize_array(frames: npt.NDArray[Field], height: int, width: int) -> npt.NDArray[Field]:

@@ -24,6 +24,7 @@ from tubelet.clips.indices import (
     uniform,
 )
 from tubelet.clips.stream import DenseStream, StreamedClip
+from tubelet.clips.tsn_indices import caffe_segments, caffe_test, torch_segments, torch_test
 from tubelet.errors import UsageError
 from tubelet.provenance import hash_json
 
@@ -42,8 +43,20 @@ __all__ = [
     "uniform",
 ]
 
-Policy = Literal["dense", "non_overlapping", "uniform", "random", "segments"]
+Policy = Literal[
+    "dense",
+    "non_overlapping",
+    "uniform",
+    "random",
+    "segments",
+    "tsn_torch",
+    "tsn_torch_test",
+    "tsn_caffe",
+    "tsn_caffe_test",
+]
 
+_SEGMENTS = {"segments": segments, "tsn_torch": torch_segments, "tsn_caffe": caffe_segments}
+_TESTS = {"tsn_torch_test": torch_test, "tsn_caffe_test": caffe_test}
 _STARTS_BY_STRIDE = ("dense", "non_overlapping")
 
 
@@ -54,9 +67,11 @@ class Sampling:
     Attributes
     ----------
     policy
-        ``dense``, ``non_overlapping``, ``uniform``, ``random`` or ``segments``.
+        ``dense``, ``non_overlapping``, ``uniform`` (Two-Stream's 25 frames at equal spacing), ``random``,
+        ``segments``, or one of TSN's released codes: ``tsn_torch`` and ``tsn_caffe`` for training and validation,
+        ``tsn_torch_test`` and ``tsn_caffe_test`` for its 25 snippets (see `tsn_indices`).
     clip_length
-        Frames in a clip (the snippet length of ``segments``).
+        Frames in a clip (the snippet length of segments).
     stride_frames
         Frames between the starts of clips; for ``dense`` only (8 unless told).
     step_frames
@@ -64,7 +79,7 @@ class Sampling:
     short
         What happens to a video shorter than a clip: ``loop``, ``repeat-last`` or ``refuse``.
     n_clips
-        Clips (segments) a video; for ``uniform``, ``random`` and ``segments``, which need it.
+        Clips (segments) a video; for all but ``dense`` and ``non_overlapping``, and needed there.
 
     Raises
     ------
@@ -95,13 +110,18 @@ class Sampling:
             verb = "has no" if self.policy in _STARTS_BY_STRIDE else "needs"
             raise UsageError(
                 f"{self.policy} sampling {verb} n_clips",
-                remedy="give n_clips with uniform, random or segments sampling, and only there",
+                remedy="give n_clips with any sampling but dense and non_overlapping, and only there",
             )
 
     @property
     def span_frames(self) -> int:
         """Frames of the video that a clip spans."""
         return span_frames(self.clip_length, self.step_frames)
+
+    @property
+    def one_input(self) -> bool:
+        """Whether the snippets of a video are one network input, one after the other, and not an input each."""
+        return self.policy in _SEGMENTS
 
     def indices(self, n_frames: int, rng: np.random.Generator | None = None) -> ClipIndices:
         """The clips of a video with ``n_frames`` frames.
@@ -111,8 +131,8 @@ class Sampling:
         n_frames
             Frames in the video.
         rng
-            Needed by ``random``; makes ``segments`` draw as in training instead of taking segment centers;
-            not used by the others.
+            Needed by ``random``; makes ``segments``, ``tsn_torch`` and ``tsn_caffe`` draw as in training instead of
+            taking segment centers; not used by the others.
 
         Raises
         ------
@@ -127,10 +147,12 @@ class Sampling:
             return dense(n_frames, length, stride, step_frames=self.step_frames, short=self.short)
         if self.policy == "non_overlapping":
             return non_overlapping(n_frames, length, step_frames=self.step_frames, short=self.short)
+        if (segmented := _SEGMENTS.get(self.policy)) is not None:
+            return segmented(n_frames, n_clips, length, rng, step_frames=self.step_frames, short=self.short)
+        if (tested := _TESTS.get(self.policy)) is not None:
+            return tested(n_frames, n_clips, length, step_frames=self.step_frames, short=self.short)
         if self.policy == "uniform":
             return uniform(n_frames, length, n_clips, step_frames=self.step_frames, short=self.short)
-        if self.policy == "segments":
-            return segments(n_frames, n_clips, length, rng, step_frames=self.step_frames, short=self.short)
         if rng is None:
             raise UsageError("random sampling needs a random generator", remedy="pass rng=")
         return random_clips(n_frames, length, n_clips, rng, step_frames=self.step_frames, short=self.short)

@@ -7,17 +7,20 @@ Nothing outside ``tubelet.clips`` touches pixels: decoders call :func:`resize`, 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from tubelet.clips.jitter import Draw, Jitter, change_color, sample_box
+from tubelet.clips.boxes import center_offset
+from tubelet.clips.drawn import Draw, change_color, cut_box
+from tubelet.clips.jitter import Jitter
 from tubelet.clips.recipe import Recipe
-from tubelet.clips.resize import Frames, as_tensor, check_frames, resize
+from tubelet.clips.resize import Fields, as_tensor, check_flow, check_frames, resize
 from tubelet.errors import UsageError
 
 __all__ = ["Jitter", "drawn_input", "jittered_input", "resize", "to_input"]
 
 
-def to_input(frames: Frames, recipe: Recipe, *, offset_yx: tuple[int, int] | None = None, flip: bool = False) -> Tensor:
+def to_input(frames: Fields, recipe: Recipe, *, offset_yx: tuple[int, int] | None = None, flip: bool = False) -> Tensor:
     """Crop, order the channels, subtract the mean, scale and (last) mirror a clip.
 
     The faithful order of C3D v1.0 (``image_io.cpp``), ``(y, x)`` being the corner of the crop:
@@ -27,31 +30,34 @@ def to_input(frames: Frames, recipe: Recipe, *, offset_yx: tuple[int, int] | Non
     Parameters
     ----------
     frames
-        ``(T, H, W, 3)`` uint8 RGB, ``(H, W) = recipe.resize_hw``. Read-only is fine.
+        ``(T, H, W, 3)`` uint8 RGB as ``recipe.size`` resizes them. For a recipe of flow ``(T, H, W, 2L)``: T stacks
+        of L fields (or fields one by one, L = 1), x and y in turns, as uint8 levels or, in pixels, as float32.
+        Read-only is fine.
     recipe
         What to do. If it has a mean volume, ``T`` may not exceed the volume's; a shorter clip uses its first
         frames.
     offset_yx
-        Corner of the crop in pixels; ``None`` is the central test crop, ``recipe.test_offset``.
+        Corner of the crop in pixels; ``None`` is the central test crop, ``boxes.center_offset``.
     flip
-        Mirror the result from left to right.
+        Mirror the result from left to right. Of flow every x is turned around too: ``255 - level``, or ``-x``.
 
     Returns
     -------
     Tensor
-        ``(3, T, h, w)`` float32, contiguous, ``(h, w) = recipe.crop_hw``, channels in ``recipe.color`` order.
-        Stack clips to get the ``(N, C, T, H, W)`` of the networks.
+        ``(3, T, h, w)`` float32, contiguous, ``(h, w) = recipe.crop_hw``, channels in ``recipe.color`` order; of
+        flow ``(2L, T, h, w)``, channels in the order given. Stack clips to get the ``(N, C, T, H, W)`` of the networks.
 
     Raises
     ------
     UsageError
         Frames of another shape, size or type; more frames than the mean volume has; a crop outside the frame.
     """
-    offset = recipe.test_offset if offset_yx is None else offset_yx
-    return drawn_input(frames, recipe, Draw(offset, flip=flip))
+    if offset_yx is None:
+        offset_yx = center_offset((frames.shape[1], frames.shape[2]), recipe.crop_hw)
+    return drawn_input(frames, recipe, Draw(offset_yx, flip=flip))
 
 
-def jittered_input(frames: Frames, recipe: Recipe, jitter: Jitter, rng: np.random.Generator) -> Tensor:
+def jittered_input(frames: Fields, recipe: Recipe, jitter: Jitter, rng: np.random.Generator) -> Tensor:
     """A training clip: one draw of box, colors and mirroring for all its frames, then as :func:`to_input`.
 
     A plain crop without color changes has exactly the pixels of ``to_input`` at the drawn offset.
@@ -63,48 +69,43 @@ def jittered_input(frames: Frames, recipe: Recipe, jitter: Jitter, rng: np.rando
     jitter
         How much chance may do.
     rng
-        The only source of chance; twelve numbers are taken from it.
+        The only source of chance; as many numbers are taken from it as :meth:`Jitter.draw` says.
 
     Returns
     -------
     Tensor
-        ``(3, T, h, w)`` float32, contiguous.
+        As of :func:`to_input`.
 
     Raises
     ------
     UsageError
         As :func:`to_input`.
     """
-    return drawn_input(frames, recipe, jitter.draw(recipe, rng))
+    _check(frames, recipe)
+    return drawn_input(frames, recipe, jitter.draw(recipe, rng, (frames.shape[1], frames.shape[2])))
 
 
-def drawn_input(frames: Frames, recipe: Recipe, draw: Draw) -> Tensor:
-    """A clip as a given draw makes it: box, colors (cut to 0-255), mean, scale, mirror, in this order.
+def drawn_input(frames: Fields, recipe: Recipe, draw: Draw) -> Tensor:
+    """A clip as a given draw makes it: box, colors (cut to 0-255), light, mean, scale, mirror, in this order.
 
     A mean volume goes through the same box as the pixels, so that each pixel loses the mean of its own place.
-    Parameters, result and errors are those of :func:`to_input`.
+    Parameters, result and errors are those of :func:`to_input`; a draw that changes the colors of flow is an error.
     """
-    pixels = _checked(frames, recipe, draw)
-    (y, x), (height, width) = draw.offset_yx, recipe.crop_hw
-    volume = None
-    if recipe.mean_volume is not None:
-        volume = as_tensor(recipe.mean_volume)[:, : len(pixels)]
-    if draw.moves_box:
-        # Uint8 first, then float: interleaved to planar is cheaper on bytes.
-        planes = sample_box(pixels.permute(3, 0, 1, 2).contiguous().float(), draw, recipe.crop_hw)
-        if volume is not None:
-            volume = sample_box(volume.contiguous(), draw, recipe.crop_hw)
-    else:
-        crop = pixels[:, y : y + height, x : x + width]
-        planes = crop.permute(3, 0, 1, 2).contiguous().float()
-        if volume is not None:
-            volume = volume[:, :, y : y + height, x : x + width]
+    _check(frames, recipe)
+    _check_draw(frames, recipe, draw)
+    pixels = as_tensor(frames) if isinstance(frames, np.ndarray) else frames
+    planes = cut_box(pixels, draw, recipe.crop_hw)
     if draw.changes_color:
         planes = change_color(planes, draw)
+    if draw.adds_light:
+        planes.add_(planes.new_tensor(draw.lighting_rgb).view(3, 1, 1, 1))
     if recipe.color == "bgr":
         planes = planes.flip(0)
-    if volume is not None:
-        planes.sub_(volume)
+    elif recipe.color == "flow" and draw.flip:
+        planes[::2] = (255 if pixels.dtype == torch.uint8 else 0) - planes[::2]
+    if recipe.mean_volume is not None:
+        volume = as_tensor(recipe.mean_volume)[:, : len(pixels)]
+        planes.sub_(cut_box(volume.permute(1, 2, 3, 0), draw, recipe.crop_hw))
     elif recipe.mean is not None:
         planes.sub_(planes.new_tensor(recipe.mean).view(3, 1, 1, 1))
     if isinstance(recipe.scale, tuple):
@@ -114,14 +115,20 @@ def drawn_input(frames: Frames, recipe: Recipe, draw: Draw) -> Tensor:
     return planes.flip(-1) if draw.flip else planes
 
 
-def _checked(frames: Frames, recipe: Recipe, draw: Draw) -> Tensor:
-    check_frames(frames)
-    height, width = recipe.resize_hw
-    if tuple(frames.shape[1:3]) != (height, width):
+def _check(frames: Fields, recipe: Recipe) -> None:
+    """Refuse frames that the recipe is not made for."""
+    if recipe.color == "flow":
+        check_flow(frames)
+    else:
+        check_frames(frames)
+    frame_hw = (frames.shape[1], frames.shape[2])
+    if not recipe.fits(frame_hw):
+        size = recipe.size
+        wanted = f"a shorter side of {size}" if isinstance(size, int) else f"{size[0]}x{size[1]}"
         raise UsageError(
-            f"frames are {frames.shape[1]}x{frames.shape[2]} pixels (height x width)",
-            why=f"recipe {recipe.name} crops out of {height}x{width}",
-            remedy="call resize(frames, recipe.resize_hw) first",
+            f"frames are {frame_hw[0]}x{frame_hw[1]} pixels (height x width)",
+            why=f"recipe {recipe.name} crops out of {wanted}",
+            remedy="call resize(frames, recipe.size) first",
         )
     if recipe.mean_volume is not None and len(frames) > recipe.mean_volume.shape[1]:
         raise UsageError(
@@ -129,11 +136,17 @@ def _checked(frames: Frames, recipe: Recipe, draw: Draw) -> Tensor:
             why=f"the mean volume of recipe {recipe.name} has {recipe.mean_volume.shape[1]}",
             remedy="use shorter clips, or the recipe c3d_channel_mean, which suits any length",
         )
-    (y, x), (crop_height, crop_width) = draw.offset_yx, recipe.crop_hw
-    if not (0 <= y <= height - crop_height and 0 <= x <= width - crop_width):
+
+
+def _check_draw(frames: Fields, recipe: Recipe, draw: Draw) -> None:
+    """Refuse a box outside the frame, and colors where there are none."""
+    (y, x), (box_height, box_width) = draw.offset_yx, draw.box_hw or recipe.crop_hw
+    height, width = frames.shape[1:3]
+    if not (0 <= y <= height - box_height and 0 <= x <= width - box_width):
         raise UsageError(
             f"the crop at {draw.offset_yx} leaves the frame",
-            why=f"{crop_height}x{crop_width} pixels are cut out of {height}x{width}",
-            remedy=f"give an offset from (0, 0) to {(height - crop_height, width - crop_width)}",
+            why=f"{box_height}x{box_width} pixels are cut out of {height}x{width}",
+            remedy=f"give an offset from (0, 0) to {(height - box_height, width - box_width)}",
         )
-    return as_tensor(frames) if isinstance(frames, np.ndarray) else frames
+    if recipe.color == "flow" and (draw.changes_color or draw.adds_light):
+        raise UsageError("flow has no colors to change", remedy="leave the draw's color factors at 1")

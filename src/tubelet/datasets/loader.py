@@ -20,8 +20,10 @@ from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.jitter import Jitter
 from tubelet.clips.recipe import Recipe
 from tubelet.clips.sampling import ClipIndices, Policy, Sampling
-from tubelet.clips.transforms import jittered_input, to_input
+from tubelet.clips.transforms import jittered_input
+from tubelet.clips.views import Views, view_inputs
 from tubelet.datasets.manifest import Manifest
+from tubelet.datasets.order import ClassUniform, Order, Shuffled
 from tubelet.errors import InputDataError, TubeletError, UsageError, VideoError
 from tubelet.provenance import derive_seed
 from tubelet.video.report import DecodeReport
@@ -90,7 +92,7 @@ class DecodedVideos:
         item = self.manifest.items[video]
         path = self.manifest.file(item)
         shifted = indices + self.offsets[video]
-        return self.decoder.clip(path, shifted, self.recipe.resize_hw, fps=self.manifest.fps)
+        return self.decoder.clip(path, shifted, self.recipe.size, fps=self.manifest.fps)
 
 
 def decode_videos(
@@ -163,7 +165,7 @@ def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, 
     offset, length = 0, 0
     # Where the frames cannot be kept the video is decoded all the same, to the smallest size: a damaged file
     # must be known before hours of training, not after.
-    size = recipe.resize_hw if keep else (1, 1)
+    size = recipe.size if keep else (1, 1)
     for part in decoder.stream(manifest.file(item), size, fps=manifest.fps):
         if isinstance(part, DecodeReport):
             problem = "" if part.status == "ok" else "; ".join(part.problems)
@@ -205,6 +207,8 @@ class TrainingClips:
     segments
         Above 1: an input is one snippet of ``clip_length`` frames from each of so many equal parts of the video,
         one after the other (temporal segment networks), with one draw of jitter for all.
+    class_uniform
+        Whether every class comes equally often, however many videos it has, instead of every video.
     """
 
     def __init__(
@@ -218,6 +222,7 @@ class TrainingClips:
         seed: int,
         every_clip: bool = False,
         segments: int = 1,
+        class_uniform: bool = False,
     ) -> None:
         self.videos = videos
         self.jitter = jitter
@@ -237,6 +242,11 @@ class TrainingClips:
             ]
         else:
             self._samples = [(video, None) for video in range(len(videos.lengths))]
+        self._order: Order = (
+            ClassUniform([int(self._targets[video]) for video, _ in self._samples], seed)
+            if class_uniform
+            else Shuffled(len(self._samples), seed)
+        )
 
     def __len__(self) -> int:
         """Clips in one epoch."""
@@ -270,23 +280,13 @@ class TrainingClips:
                 yield queue.popleft().result()
 
     def _draw(self, position: int) -> tuple[int, Tensor]:
-        epoch, place = divmod(position, len(self._samples))
-        sample = int(self._order(epoch)[place])
+        epoch, sample = self._order(position)
         video, clip = self._samples[sample]
         rng = np.random.default_rng(derive_seed(self.seed, "clip", epoch, sample))
         if clip is None:
             clip = self._random.indices(self.videos.lengths[video], rng).frames.reshape(-1)
         frames = self.videos.frames(video, clip)
         return video, jittered_input(frames, self.videos.recipe, self.jitter, rng)
-
-    def _order(self, epoch: int) -> NDArray[np.int64]:
-        cached: dict[int, NDArray[np.int64]] = self.__dict__.setdefault("_orders", {})
-        order = cached.get(epoch)
-        if order is None:
-            rng = np.random.default_rng(derive_seed(self.seed, "order", epoch))
-            order = cached[epoch] = rng.permutation(len(self._samples))
-            cached.pop(epoch - 2, None)
-        return order
 
 
 def input_sampling(policy: Policy, clip_length: int, *, step_frames: int, segments: int) -> Sampling:
@@ -297,13 +297,14 @@ def input_sampling(policy: Policy, clip_length: int, *, step_frames: int, segmen
 
 
 def plain_clips(
-    videos: DecodedVideos, video: int, sampling: Sampling, limit: int | None = None
+    videos: DecodedVideos, video: int, sampling: Sampling, limit: int | None = None, views: Views = "center"
 ) -> tuple[Tensor, ClipIndices]:
-    """Test-time inputs of one video: (n, C, T, H, W) float32 at the recipe's test crop, and their indices.
+    """Test-time inputs of one video: (n V, C, T, H, W) float32, and the indices of its n clips.
 
-    Under ``segments`` the snippets are one input, one after the other.
+    The V views of a clip are neighbors, so that scores become ``scores.view(n, V, -1).mean(1)``. Where snippets are
+    one input (``Sampling.one_input``), they come one after the other in time and n is 1.
     """
     indices = sampling.indices(videos.lengths[video])
-    frames = indices.frames.reshape(1, -1) if sampling.policy == "segments" else indices.frames
+    frames = indices.frames.reshape(1, -1) if sampling.one_input else indices.frames
     rows: Sequence[NDArray[np.int64]] = list(frames[:limit])
-    return torch.stack([to_input(videos.frames(video, row), videos.recipe) for row in rows]), indices
+    return torch.cat([view_inputs(videos.frames(video, row), videos.recipe, views) for row in rows]), indices

@@ -237,7 +237,7 @@ class Extractor:
         current: VideoRequest | None = None
         stream = self._decoder.prefetch(
             [request.path for request in requests],
-            self.recipe.resize_hw,
+            self.recipe.size,
             max_ahead_blocks=_BLOCKS_AHEAD + _BLOCKS_PER_WORKER * (self.workers - 1),
             fps=rates.pop(),
         )

@@ -40,6 +40,7 @@ class TrainConfig(BaseModel):
     clips: Literal["random", "non_overlapping"] = Field(
         "random", description="one random clip per video and epoch, or every non-overlapping clip (paper 3.1)"
     )
+    class_uniform: bool = Field(False, description="every class equally often, whatever its size (Two-Stream, 5)")
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     jitter: Jitter = Jitter(crop="none")
     seed: int = Field(0, ge=0)

@@ -108,6 +108,7 @@ def train(
         seed=config.seed,
         every_clip=config.clips == "non_overlapping",
         segments=model.input.segments,
+        class_uniform=config.class_uniform,
     )
     first = 0
     checkpoint = latest_checkpoint(folder / "checkpoints")
