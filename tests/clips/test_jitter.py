@@ -349,7 +349,7 @@ def test_p3d_and_two_stream_crop_anywhere_in_the_whole_frame() -> None:
 def test_a_box_of_another_size_is_opencvs_resize_of_the_crop(channels: int) -> None:
     frames = np.random.default_rng(5).integers(0, 256, (2, 40, 52, channels), dtype=np.uint8)
     recipe = Recipe("r", (40, 52), (28, 30), "rgb" if channels == 3 else "flow")
-    for box_hw in ((40, 40), (35, 28), (21, 26), (28, 30)):
+    for box_hw in ((40, 40), (35, 28), (21, 26), (28, 30), (28, 40)):
         result = drawn_input(frames, recipe, Draw((0, 9), box_hw=box_hw))
         assert result.shape == (channels, 2, 28, 30)
         assert result.is_contiguous()
