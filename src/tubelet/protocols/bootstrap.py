@@ -1,4 +1,7 @@
-"""How far a measured mean could have come out otherwise: bootstrap over videos, or over groups of videos."""
+"""How far a measured mean could have come out otherwise: bootstrap over videos, or over groups of videos.
+
+The mean is that over all videos, or, where class indices are given, the mean over classes of each class's mean.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ DRAWS = 2000
 MIN_GROUPS = 10
 _BLOCK = 1 << 22  # draws × units held at once
 
+FloatArray = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -25,7 +30,7 @@ class Interval:
     level
         Confidence, 0.95 unless asked otherwise.
     method
-        ``"percentile bootstrap"``, or ``"exact binomial"`` where every unit came out the same.
+        ``"percentile bootstrap"``, or ``"exact binomial"`` where every video came out the same.
     unit
         What was resampled: ``"video"`` or ``"group"``.
     n_units
@@ -47,10 +52,28 @@ class Interval:
         return asdict(self)
 
 
+def class_mean(values: ArrayLike, classes: NDArray[np.int64]) -> float:
+    """The mean over classes of each class's mean value; classes without videos do not count.
+
+    TSN's metric, where ``values`` say whether each video was recognized (``mean_class_accuracy`` of its code).
+
+    Parameters
+    ----------
+    values
+        ``(n,)``, n at least 1.
+    classes
+        ``(n,)`` class indices.
+    """
+    counts = np.bincount(classes)
+    sums = np.bincount(classes, np.asarray(values, dtype=np.float64))
+    return float((sums[counts > 0] / counts[counts > 0]).mean())
+
+
 def bootstrap_interval(
     values: ArrayLike,
     groups: Sequence[str] | None = None,
     *,
+    classes: NDArray[np.int64] | None = None,
     draws: int = DRAWS,
     level: float = 0.95,
     seed: int = 0,
@@ -67,6 +90,9 @@ def bootstrap_interval(
         ``(n,)``, e.g. 1 where the prediction is right and 0 where it is wrong.
     groups
         Group of each video, or None.
+    classes
+        ``(n,)`` class index of each video: then the interval is that of :func:`class_mean`. In each resample only
+        the classes that were drawn count.
     draws
         Number of resamples.
     level
@@ -80,39 +106,122 @@ def bootstrap_interval(
         Where all values are 1, or all 0, resampling cannot vary; the exact binomial (Clopper-Pearson) end is
         given instead, and ``method`` says so.
     """
+    observed = _checked(values, groups, classes, level)
+    if np.all(observed == 1.0) or np.all(observed == 0.0):
+        reach, unit, n_units = _exact_reach(observed, groups, classes, level)
+        low, high = (reach, 1.0) if observed[0] == 1.0 else (0.0, 1.0 - reach)
+        return Interval(low, high, level, "exact binomial", unit, n_units, 0)
+    return _percentile(observed, groups, classes, draws, level, seed)
+
+
+def paired_interval(
+    first: ArrayLike,
+    second: ArrayLike,
+    groups: Sequence[str] | None = None,
+    *,
+    classes: NDArray[np.int64] | None = None,
+    draws: int = DRAWS,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Interval of the difference, ``second`` minus ``first``, of two systems' means on the same videos.
+
+    Each resample draws the same videos (or groups) for both, so what is hard for both cancels. An interval that
+    does not hold 0 is a difference that these videos show.
+
+    Parameters
+    ----------
+    first, second
+        ``(n,)`` each between 0 and 1: what the systems got for the same n videos, in the same order.
+    groups, classes, draws, level, seed
+        As in :func:`bootstrap_interval`.
+
+    Returns
+    -------
+    Interval
+        In ``[-1, 1]``. Where the systems differ equally on every video (not at all, as a rule), the exact binomial
+        bound: a share p of like videos can go unseen in n with probability ``(1 - p)^n``.
+    """
+    ours, theirs = _checked(second, groups, classes, level), _checked(first, groups, classes, level)
+    if ours.shape != theirs.shape:
+        raise ValueError(f"{len(theirs)} values cannot be paired with {len(ours)}")
+    if min(ours.min(), theirs.min()) < 0.0 or max(ours.max(), theirs.max()) > 1.0:
+        raise ValueError("paired values must lie between 0 and 1")
+    difference = ours - theirs
+    if np.all(difference == difference[0]):
+        reach, unit, n_units = _exact_reach(difference, groups, classes, level)
+        middle, margin = reach * float(difference[0]), 1.0 - reach
+        low, high = max(-1.0, middle - margin), min(1.0, middle + margin)
+        return Interval(low, high, level, "exact binomial", unit, n_units, 0)
+    return _percentile(difference, groups, classes, draws, level, seed)
+
+
+def _checked(
+    values: ArrayLike, groups: Sequence[str] | None, classes: NDArray[np.int64] | None, level: float
+) -> FloatArray:
     observed = np.asarray(values, dtype=np.float64)
     if observed.ndim != 1 or len(observed) == 0:
         raise ValueError(f"an interval needs (n,) values with n > 0, not shape {observed.shape}")
     if groups is not None and len(groups) != len(observed):
         raise ValueError(f"{len(observed)} values but {len(groups)} groups")
+    if classes is not None and np.shape(classes) != observed.shape:
+        raise ValueError(f"{len(observed)} values but classes of shape {np.shape(classes)}")
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must lie between 0 and 1, not {level}")
-    sums, counts, unit = _units(observed, groups)
-    tail = (1.0 - level) / 2.0
-    if np.all(observed == 1.0) or np.all(observed == 0.0):
-        # P(all n right) = p^n: the p at which that still has probability `tail`.
-        reach = float(tail ** (1.0 / len(sums)))
-        low, high = (reach, 1.0) if observed[0] == 1.0 else (0.0, 1.0 - reach)
-        return Interval(low, high, level, "exact binomial", unit, len(sums), 0)
-    means = _resampled_means(sums, counts, draws, seed)
-    low, high = np.quantile(means, [tail, 1.0 - tail])
-    return Interval(float(low), float(high), level, "percentile bootstrap", unit, len(sums), draws)
+    return observed
 
 
-def _units(
-    values: NDArray[np.float64], groups: Sequence[str] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+def _unit_of(n: int, groups: Sequence[str] | None) -> tuple[NDArray[np.int64], str, int]:
+    """Unit of each video, what a unit is, and how many there are."""
     if groups is not None:
         names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
         if len(names) >= MIN_GROUPS:
-            sums = np.bincount(index, values).astype(np.float64)
-            return sums, np.bincount(index).astype(np.float64), "group"
-    return values, np.ones(len(values)), "video"
+            return index.astype(np.int64), "group", len(names)
+    return np.arange(n, dtype=np.int64), "video", n
 
 
-def _resampled_means(
-    sums: NDArray[np.float64], counts: NDArray[np.float64], draws: int, seed: int
-) -> NDArray[np.float64]:
+def _exact_reach(
+    values: FloatArray, groups: Sequence[str] | None, classes: NDArray[np.int64] | None, level: float
+) -> tuple[float, str, int]:
+    """The least mean of chances under which units that all came out alike still do so with probability ``tail``."""
+    _, unit, n_units = _unit_of(len(values), groups)
+    tail = (1.0 - level) / 2.0
+    if classes is None or unit == "group":
+        return float(tail ** (1.0 / n_units)), unit, n_units  # p^n = tail
+    # Least mean of p_k with sum n_k log p_k = log(tail). Lagrange: p_k = min(1, m n_k), and m by bisection.
+    counts = np.bincount(classes)
+    counts = counts[counts > 0].astype(np.float64)
+    low, high = 0.0, 1.0 / float(counts.min())
+    for _ in range(200):
+        middle = (low + high) / 2.0
+        if middle > 0.0 and float((counts * np.log(np.minimum(1.0, middle * counts))).sum()) >= np.log(tail):
+            high = middle
+        else:
+            low = middle
+    return float(np.minimum(1.0, high * counts).mean()), unit, n_units
+
+
+def _percentile(
+    values: FloatArray,
+    groups: Sequence[str] | None,
+    classes: NDArray[np.int64] | None,
+    draws: int,
+    level: float,
+    seed: int,
+) -> Interval:
+    index, unit, n_units = _unit_of(len(values), groups)
+    column = np.zeros(len(values), dtype=np.int64) if classes is None else np.unique(classes, return_inverse=True)[1]
+    k = int(column.max()) + 1
+    cell = index * k + column
+    sums = np.bincount(cell, values, minlength=n_units * k).reshape(n_units, k).astype(np.float64)
+    counts = np.bincount(cell, minlength=n_units * k).reshape(n_units, k).astype(np.float64)
+    tail = (1.0 - level) / 2.0
+    low, high = np.quantile(_resampled_means(sums, counts, draws, seed), [tail, 1.0 - tail])
+    return Interval(float(low), float(high), level, "percentile bootstrap", unit, n_units, draws)
+
+
+def _resampled_means(sums: FloatArray, counts: FloatArray, draws: int, seed: int) -> FloatArray:
+    """``(draws,)``: of the columns' means, the mean over those columns that were drawn."""
     rng = np.random.default_rng(seed)
     n = len(sums)
     step = max(1, _BLOCK // n)
@@ -120,5 +229,8 @@ def _resampled_means(
     for start in range(0, draws, step):
         block = min(step, draws - start)
         times_drawn = rng.multinomial(n, np.full(n, 1.0 / n), size=block).astype(np.float64)
-        means[start : start + block] = (times_drawn @ sums) / (times_drawn @ counts)
+        drawn = times_drawn @ counts
+        seen = drawn > 0
+        shares = np.divide(times_drawn @ sums, drawn, out=np.zeros_like(drawn), where=seen)
+        means[start : start + block] = shares.sum(axis=1) / seen.sum(axis=1)
     return means
