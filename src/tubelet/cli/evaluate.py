@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tubelet.cli import fuse
 from tubelet.cli.options import (
     AnnotationsOption,
     DataOption,
@@ -31,8 +32,16 @@ if TYPE_CHECKING:
     from tubelet.protocols.recognition import Recognition
 
 
+app = typer.Typer(
+    help="Train and test as a protocol says, test a trained model, or fuse the scores of several; with intervals.",
+    short_help="Train and test by a protocol, or fuse streams.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
 def evaluate(
-    protocol: Annotated[str, typer.Argument(help="weizmann (leave one actor out), ucf101, or folder.")],
+    ctx: typer.Context,
     data: DataOption,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/evaluate/<protocol>")
@@ -77,7 +86,7 @@ def evaluate(
     from tubelet.protocols.run_report import evaluation_report
     from tubelet.training.run_folder import RunFolder
 
-    kind = one_of(protocol, ("weizmann", "ucf101", "folder"), "the protocol")
+    kind = str(ctx.info_name)
     wanted = parse_seeds(seeds)
     manifest = open_labeled(
         kind, data, split=split, fps=fps, label_column=label_column, annotations=annotations, limit=limit
@@ -157,6 +166,15 @@ def evaluate(
     if failed:
         say(f"{len(failed)} videos could not be read, see failed.jsonl below {root}")
         raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+for _kind, _what in (
+    ("weizmann", "Weizmann, leaving one actor out."),
+    ("ucf101", "UCF101 on an official split."),
+    ("folder", "One's own labeled videos."),
+):
+    app.command(_kind, short_help=_what)(evaluate)
+app.command("fuse", cls=fuse.FuseCommand, short_help="Fuse the score files of several streams.")(fuse.fuse)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

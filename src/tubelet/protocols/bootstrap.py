@@ -5,8 +5,9 @@ The mean is that over all videos, or, where class indices are given, the mean ov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 DRAWS = 2000
 MIN_GROUPS = 10
 _BLOCK = 1 << 22  # draws × units held at once
+_KEPT = 1 << 25  # draws × units remembered, of two bytes each
 
 FloatArray = NDArray[np.float64]
 
@@ -222,15 +224,26 @@ def _percentile(
 
 def _resampled_means(sums: FloatArray, counts: FloatArray, draws: int, seed: int) -> FloatArray:
     """``(draws,)``: of the columns' means, the mean over those columns that were drawn."""
-    rng = np.random.default_rng(seed)
     n = len(sums)
-    step = max(1, _BLOCK // n)
-    means = np.empty(draws)
-    for start in range(0, draws, step):
-        block = min(step, draws - start)
-        times_drawn = rng.multinomial(n, np.full(n, 1.0 / n), size=block).astype(np.float64)
-        drawn = times_drawn @ counts
+    means = []
+    for times_drawn in _kept_blocks(n, draws, seed) if n * draws <= _KEPT else _blocks(n, draws, seed):
+        wide = times_drawn.astype(np.float64)
+        drawn = wide @ counts
         seen = drawn > 0
-        shares = np.divide(times_drawn @ sums, drawn, out=np.zeros_like(drawn), where=seen)
-        means[start : start + block] = shares.sum(axis=1) / seen.sum(axis=1)
-    return means
+        shares = np.divide(wide @ sums, drawn, out=np.zeros_like(drawn), where=seen)
+        means.append(shares.sum(axis=1) / seen.sum(axis=1))
+    return np.concatenate(means)
+
+
+def _blocks(n: int, draws: int, seed: int) -> Iterator[NDArray[np.uint16]]:
+    """How often each of n units is in each resample, (draws, n) in all, a block of rows at a time."""
+    rng = np.random.default_rng(seed)
+    step = max(1, _BLOCK // n)
+    for start in range(0, draws, step):
+        yield rng.multinomial(n, np.full(n, 1.0 / n), size=min(step, draws - start)).astype(np.uint16)
+
+
+@lru_cache(maxsize=1)
+def _kept_blocks(n: int, draws: int, seed: int) -> tuple[NDArray[np.uint16], ...]:
+    """The same, remembered: a table of figures takes its intervals from the same resamples, and they are the cost."""
+    return tuple(_blocks(n, draws, seed))
