@@ -190,3 +190,23 @@ def test_equal_systems_may_still_differ_elsewhere() -> None:
     assert found.method == "exact binomial"
     won = paired_interval([0, 0, 0, 0], [1, 1, 1, 1])
     assert (won.low, won.high) == (pytest.approx(2 * 0.025 ** (1 / 4) - 1), 1.0)
+
+
+def test_classes_that_are_all_right_or_all_wrong_leave_no_interval_of_no_width() -> None:
+    # Class 0 all right, class 1 all wrong, 6 videos each: either may have been otherwise with p^6 = 2.5 %.
+    values, classes = np.repeat([1.0, 0.0], 6), np.repeat([0, 1], 6)
+    found = bootstrap_interval(values, classes=classes)
+    reach = 0.025 ** (1 / 6)
+    assert (found.low, found.high) == (pytest.approx(reach / 2), pytest.approx(1 - reach / 2))
+    assert found.method == "exact binomial"
+    assert bootstrap_interval(values).method == "percentile bootstrap", "over videos it varies"
+    # The same two systems differ on all of class 1 and nowhere else.
+    gained = paired_interval(values, np.ones(12), classes=classes)
+    least = optimize.minimize(
+        lambda p: p[0] * 1 + p[1] * 2,  # differences 0 and 1, above the worst, which is -1
+        [0.9, 0.9],
+        bounds=[(1e-6, 1.0)] * 2,
+        constraints={"type": "ineq", "fun": lambda p: 6 * np.log(p).sum() - np.log(0.025)},
+    )
+    assert gained.low == pytest.approx(least.fun / 2 - 1, abs=1e-5)
+    assert gained.high == pytest.approx(1 - reach / 2), "only class 0 could have gained more"

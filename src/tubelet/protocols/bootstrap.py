@@ -105,14 +105,12 @@ def bootstrap_interval(
     Returns
     -------
     Interval
-        Where all values are 1, or all 0, resampling cannot vary; the exact binomial (Clopper-Pearson) end is
-        given instead, and ``method`` says so.
+        Where all values (of each class) are 1, or all 0, resampling cannot vary; the exact binomial (Clopper-Pearson)
+        end is given instead, and ``method`` says so.
     """
     observed = _checked(values, groups, classes, level)
-    if np.all(observed == 1.0) or np.all(observed == 0.0):
-        reach, unit, n_units = _exact_reach(observed, groups, classes, level)
-        low, high = (reach, 1.0) if observed[0] == 1.0 else (0.0, 1.0 - reach)
-        return Interval(low, high, level, "exact binomial", unit, n_units, 0)
+    if np.isin(observed, (0.0, 1.0)).all() and _cannot_vary(observed, classes):
+        return _exact(observed, 0.0, groups, classes, level)
     return _percentile(observed, groups, classes, draws, level, seed)
 
 
@@ -141,8 +139,8 @@ def paired_interval(
     Returns
     -------
     Interval
-        In ``[-1, 1]``. Where the systems differ equally on every video (not at all, as a rule), the exact binomial
-        bound: a share p of like videos can go unseen in n with probability ``(1 - p)^n``.
+        In ``[-1, 1]``. Where the systems differ equally on every video (of each class; not at all, as a rule), the
+        exact binomial bound: other videos, a share p of all, go unseen in n with probability ``(1 - p)^n``.
     """
     ours, theirs = _checked(second, groups, classes, level), _checked(first, groups, classes, level)
     if ours.shape != theirs.shape:
@@ -150,11 +148,8 @@ def paired_interval(
     if min(ours.min(), theirs.min()) < 0.0 or max(ours.max(), theirs.max()) > 1.0:
         raise ValueError("paired values must lie between 0 and 1")
     difference = ours - theirs
-    if np.all(difference == difference[0]):
-        reach, unit, n_units = _exact_reach(difference, groups, classes, level)
-        middle, margin = reach * float(difference[0]), 1.0 - reach
-        low, high = max(-1.0, middle - margin), min(1.0, middle + margin)
-        return Interval(low, high, level, "exact binomial", unit, n_units, 0)
+    if _cannot_vary(difference, classes):
+        return _exact(difference, -1.0, groups, classes, level)
     return _percentile(difference, groups, classes, draws, level, seed)
 
 
@@ -182,25 +177,54 @@ def _unit_of(n: int, groups: Sequence[str] | None) -> tuple[NDArray[np.int64], s
     return np.arange(n, dtype=np.int64), "video", n
 
 
-def _exact_reach(
-    values: FloatArray, groups: Sequence[str] | None, classes: NDArray[np.int64] | None, level: float
-) -> tuple[float, str, int]:
-    """The least mean of chances under which units that all came out alike still do so with probability ``tail``."""
+def _cannot_vary(values: FloatArray, classes: NDArray[np.int64] | None) -> bool:
+    """Whether all videos (of each class) have the same value."""
+    if classes is None:
+        return bool(np.all(values == values[0]))
+    return all(np.ptp(values[classes == name]) == 0.0 for name in np.unique(classes))
+
+
+def _exact(
+    values: FloatArray,
+    least: float,
+    groups: Sequence[str] | None,
+    classes: NDArray[np.int64] | None,
+    level: float,
+) -> Interval:
+    """Ends at which what came out alike everywhere (in each class) still does so with probability ``tail``.
+
+    A class's videos have its value with chance p_k, else the worst there is: ``least`` for the low end, 1 for the high.
+    """
     _, unit, n_units = _unit_of(len(values), groups)
     tail = (1.0 - level) / 2.0
     if classes is None or unit == "group":
-        return float(tail ** (1.0 / n_units)), unit, n_units  # p^n = tail
-    # Least mean of p_k with sum n_k log p_k = log(tail). Lagrange: p_k = min(1, m n_k), and m by bisection.
-    counts = np.bincount(classes)
-    counts = counts[counts > 0].astype(np.float64)
-    low, high = 0.0, 1.0 / float(counts.min())
+        chance = tail ** (1.0 / n_units)  # p^n = tail
+        middle = float(values[0]) if classes is None else class_mean(values, classes)
+        low, high = least + chance * (middle - least), 1.0 - chance * (1.0 - middle)
+    else:
+        names, counts = np.unique(classes, return_counts=True)
+        each = np.array([values[classes == name][0] for name in names])
+        low = least + _least_sum(each - least, counts, tail) / len(names)
+        high = 1.0 - _least_sum(1.0 - each, counts, tail) / len(names)
+    return Interval(float(low), float(high), level, "exact binomial", unit, n_units, 0)
+
+
+def _least_sum(weights: FloatArray, counts: NDArray[np.int64], tail: float) -> float:
+    """The least ``sum(w_k p_k)`` of chances with ``sum(n_k log p_k) = log(tail)``.
+
+    By Lagrange p_k = min(1, m n_k / w_k); m by bisection. Where w_k is 0 p_k does not matter and stays 1.
+    """
+    w, n = weights[weights > 0], counts[weights > 0].astype(np.float64)
+    if not len(w):
+        return 0.0
+    low, high = 0.0, float((w / n).max())
     for _ in range(200):
         middle = (low + high) / 2.0
-        if middle > 0.0 and float((counts * np.log(np.minimum(1.0, middle * counts))).sum()) >= np.log(tail):
+        if middle > 0.0 and float((n * np.log(np.minimum(1.0, middle * n / w))).sum()) >= np.log(tail):
             high = middle
         else:
             low = middle
-    return float(np.minimum(1.0, high * counts).mean()), unit, n_units
+    return float((w * np.minimum(1.0, high * n / w)).sum())
 
 
 def _percentile(

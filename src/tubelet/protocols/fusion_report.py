@@ -59,7 +59,7 @@ def write_fusion(folder: Path, fusion: Fusion, provenance: Mapping[str, Any]) ->
         result_section(page, result, folder / "plots")
     for note in fusion.notes:
         page.add_text(f"Note: {note}.")
-    page.add_section("Settings").add_facts(fusion.settings)
+    page.add_section("Settings").add_facts({name: value for name, value in fusion.settings.items() if value})
     page.set_provenance(provenance)
     return page.save(folder / "report.html")
 
@@ -72,7 +72,7 @@ def _class_figure(page: Page, first: Result, second: Result, plots: Path) -> Non
         [row.n for row in first.per_class],
         first.classes,
         title=title,
-        caption=f"{title}: share of each class's videos, in points.",
+        caption="Share of each class's videos, in points; right: how many of them each recognizes.",
     )
     page.add_figure(kept(figure, plots / f"classes_{plain_name(title)}.png"))
 
