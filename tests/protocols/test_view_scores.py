@@ -171,6 +171,16 @@ def test_what_cannot_be_scored_is_refused(clips: VideoModel) -> None:
         ViewScorer(bare, views_by_name("1x1"), device="cpu").view_scores(decoded(8), 0, "a.avi")
 
 
+def test_crops_that_coincide_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    whole = Recipe("whole", (32, 32), (32, 32))
+    made = create_model("c3d_depth3", 3, seed=0, width=0.0625, side=32, clip_length=8)
+    made.recipe = whole
+    ViewScorer(made, views_by_name("1x2"), device="cpu")
+    assert caplog.text == ""
+    ViewScorer(made, views_by_name("1x10"), device="cpu")
+    assert "recipe whole cuts nothing off, so the crops of the views 1x10 lie at the same place" in caplog.text
+
+
 def test_views_have_names() -> None:
     assert views_by_name("25x10") is PRESETS["25x10"][0]
     assert views_by_name("10x3") == TestViews("10x3", "uniform", 10, "three")

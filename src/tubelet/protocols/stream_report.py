@@ -50,7 +50,7 @@ def write_stream(folder: Path, file: ScoreFile, result: Result, views: TestViews
             "weights": str(file.settings.get("weights_sha256"))[:12],
             "recipe": file.settings["recipe"]["name"],
             "views": str(views),
-            "views of a video": f"{file.view_counts.min()} to {file.view_counts.max()}",
+            "views of a video": " to ".join(map(str, sorted({file.view_counts.min(), file.view_counts.max()}))),
             "precision": file.settings.get("precision"),
         }
     )

@@ -6,6 +6,7 @@ One video at a time: its frames are decoded once, its views are cut in chunks th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from tubelet.descriptors.network import ClipNetwork, PrecisionName
 from tubelet.errors import NumericalError, UsageError
 from tubelet.models.contract import VideoModel
 from tubelet.protocols.views import TestViews
+
+_log = logging.getLogger(__name__)
 
 _SNIPPET_SCORES = "segment_scores"  # of temporal segment networks: a snippet's scores before any consensus
 _FRAMES_AT_ONCE = 512  # resized frames of a video that is not kept in memory; 134 MB of 256 x 340
@@ -105,6 +108,11 @@ class ViewScorer:
                 why=f"recipe {model.recipe.name} says that a mirrored clip has another label",
                 remedy="use NxM with M = 1, 3 or 5 crops, such as 25x5",
             )
+        if views.crops_per_clip > 2 and model.recipe.size == model.recipe.crop_hw:
+            _log.warning(
+                "recipe %s cuts nothing off, so the crops of the views %s lie at the same place; NxM with M = 1 or 2 "
+                "gives the same scores for less", model.recipe.name, views.name
+            )  # fmt: skip
         self.model, self.views, self.recipe = model, views, model.recipe
         self._layer = _SNIPPET_SCORES if _SNIPPET_SCORES in model.layer_names else model.head_name
         self._network = ClipNetwork(
