@@ -123,7 +123,7 @@ def decode_videos(
         upcoming = iter(range(len(manifest)))
         while True:
             while len(waiting) < 2 * workers and (following := next(upcoming, None)) is not None:
-                waiting.append((following, threads.submit(_read, manifest, following, recipe, decoder, room > 0)))
+                waiting.append((following, threads.submit(_read, manifest, following, recipe, decoder, room)))
             if not waiting:
                 break
             index, future = waiting.popleft()
@@ -138,7 +138,7 @@ def decode_videos(
                 if read.frames is not None and read.frames.nbytes <= room:
                     found.kept[len(readable)] = read.frames
                     room -= read.frames.nbytes
-                elif read.frames is not None:
+                else:
                     room = 0
                 readable.append(index)
                 found.lengths.append(read.length)
@@ -160,7 +160,25 @@ class _Read:
     problem: str
 
 
-def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, keep: bool) -> _Read:
+def open_video(
+    manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, *, cache_bytes: int
+) -> DecodedVideos:
+    """One item of a manifest, read once and kept where it fits, as `decode_videos` does with all of them.
+
+    Raises
+    ------
+    VideoError
+        It cannot be read.
+    """
+    read = _read(manifest, index, recipe, decoder, cache_bytes)
+    partial = [(manifest.items[index].path, read.problem)] if read.problem else []
+    kept = {} if read.frames is None else {0: read.frames}
+    one = manifest.select(keep=[index])
+    return DecodedVideos(one, recipe, [read.length], [], partial, decoder, [read.offset], kept)
+
+
+def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, room: int) -> _Read:
+    """Decode a video; its frames are dropped as soon as they take more than ``room`` bytes."""
     item = manifest.items[index]
     start_s = 0.0 if item.start_s is None else item.start_s
     end_s = np.inf if item.end_s is None else item.end_s
@@ -168,6 +186,7 @@ def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, 
     offset, length = 0, 0
     # Where the frames cannot be kept the video is decoded all the same, to the smallest size: a damaged file
     # must be known before hours of training, not after.
+    keep, held = room > 0, 0
     size = recipe.size if keep else (1, 1)
     for part in decoder.stream(manifest.file(item), size, fps=manifest.fps):
         if isinstance(part, DecodeReport):
@@ -186,6 +205,10 @@ def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, 
             length += int(inside.sum())
             if keep:
                 blocks.append(part.images[inside])
+                held += blocks[-1].nbytes
+                if held > room:
+                    keep = False
+                    blocks.clear()
     raise AssertionError("a stream ends with its report")
 
 
