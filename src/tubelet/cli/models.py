@@ -128,9 +128,7 @@ def _print_one(info: ModelInfo) -> None:
 
 
 def _input(info: ModelInfo) -> str:
-    clip = info.input
-    height, width = clip.height_width
-    return f"{clip.channels}×{clip.clip_length}×{height}×{width} {clip.modality}"
+    return f"{times(info.input.shape)} {info.input.modality}"
 
 
 def _field(info: ModelInfo) -> str:
