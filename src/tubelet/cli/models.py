@@ -97,7 +97,7 @@ def _print_one(info: ModelInfo) -> None:
     paper = info.paper
     console.print(f"{paper.authors} ({paper.year}). {paper.title}, {paper.section}. {paper.url}", highlight=False)
     if info.source.reconstruction:
-        console.print("[bold]reconstruction[/]: the sources leave something open", highlight=False)
+        console.print("[bold]reconstruction[/] from the sources below, with the choices below", highlight=False)
     if info.source.origin:
         console.print(f"source:  {info.source.origin}", highlight=False)
     for choice in info.source.choices:
@@ -143,7 +143,8 @@ def markdown_page(found: list[ModelInfo]) -> str:
         f"Written by `tubelet models --markdown`, at {found[0].num_classes} classes. All but the last two columns",
         "is computed from the network itself. Activations are what all layers give out for one input, in float32; *one",
         "value sees* is the receptive field of the last feature map in frames × rows × columns. *Reconstruction* marks",
-        "networks whose sources leave something open: `tubelet models NAME` lists what was chosen.",
+        "networks built from sources that leave something open, or that give no exact count to prove them by: `tubelet",
+        "models NAME` lists the sources and what was chosen.",
         "",
         "| model | parameters | GMACs | activations | input | one value sees | the paper prints | source |",
         "| --- | ---: | ---: | ---: | --- | --- | --- | --- |",
