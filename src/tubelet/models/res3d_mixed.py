@@ -54,7 +54,7 @@ _PRINTED = {
     "rmc4_18": ("32 M", "14.5 G"),
     "rmc5_18": ("27.9 M", "15.4 G"),
 }
-_REVERSED = "stages x to 5 are 3-D and those before 2-D; what the authors print is rounded, so it shows the counts to a tenth only"
+_REVERSED = "stages x to 5 are 3-D and those before 2-D; the authors print no exact count, only these rounded figures"
 _R2D_BLOCKS = {"r2d_18": (2, 2, 2, 2), "r2d_34": (3, 4, 6, 3)}
 
 
