@@ -12,6 +12,15 @@ from tubelet.reporting.text import times
 if TYPE_CHECKING:
     from tubelet.models.registry import ModelInfo
 
+# A pair of networks takes two inputs and gives no classes, so it is no row among the others.
+_PAIR = (
+    "T3D's supervision transfer (Diba 2017, figure 2) is a pair of these networks and so no row of the table: a frozen",
+    "image network, a student such as `t3d_121` (student_fc 896 → 1024: 918,528 parameters), and a head 2048 → 512 → 128",
+    "→ 2 (1,049,088 + 65,664 + 258) that tells whether frames and clip belong together. `tubelet train",
+    "experiments/t3d_transfer.toml --teacher DIR` trains it. A reconstruction: the sources do not say, so there is ReLU",
+    "behind fc1 and fc2, none behind teacher_fc and student_fc, no dropout, and the teacher's features come first.",
+)
+
 
 def models(
     name: Annotated[
@@ -85,6 +94,8 @@ def _print_list(found: list[ModelInfo]) -> None:
     )
     if any(info.source.reconstruction for info in found):
         note += "\n* a reconstruction: tubelet models NAME says what was chosen."
+    if any(info.name.startswith("t3d") for info in found):
+        note += "\nT3D's supervision transfer is a pair of networks: tubelet train --teacher, see docs/models.md."
     Console(stderr=True).print(note, highlight=False)
 
 
@@ -163,7 +174,7 @@ def markdown_page(found: list[ModelInfo]) -> str:
             + (" (reconstruction)" if info.source.reconstruction else ""),
         )
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_PAIR]) + "\n"
 
 
 def _cited(info: ModelInfo) -> str:
