@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 # A pair of networks takes two inputs and gives no classes, so it is no row among the others.
 _PAIR = (
-    "T3D's supervision transfer (Diba 2017, figure 2) is a pair of these networks and so no row of the table: a frozen",
-    "image network, a student such as `t3d_121` (student_fc 896 → 1024: 918,528 parameters), and a head 2048 → 512 → 128",
-    "→ 2 (1,049,088 + 65,664 + 258) that tells whether frames and clip belong together. `tubelet train",
-    "experiments/t3d_transfer.toml --teacher DIR` trains it. A reconstruction: the sources do not say, so there is ReLU",
-    "behind fc1 and fc2, none behind teacher_fc and student_fc, no dropout, and the teacher's features come first.",
+    "T3D's supervision transfer (Diba 2017, figure 2) is a pair of these networks and so no row of the table: a",
+    "frozen image network, a student such as `t3d_121` (student_fc 896 → 1024: 918,528 parameters), and a head",
+    "2048 → 512 → 128 → 2 (1,049,088 + 65,664 + 258) that tells whether frames and clip belong together. `tubelet",
+    "train experiments/t3d_transfer.toml --teacher DIR` trains it. A reconstruction: the sources do not say, so",
+    "there is ReLU behind fc1 and fc2, none behind teacher_fc and student_fc, no dropout, and the teacher's",
+    "features come first.",
 )
 
 
