@@ -107,6 +107,7 @@ def test_the_paper_prints_fewer_multiply_adds_than_its_table_takes() -> None:
         ("rmc4_18", "45", (8, 8, 8, 4, 2)),
         ("rmc5_18", "5", (8, 8, 8, 8, 4)),
         ("r2plus1d_18", "12345", (8, 8, 4, 2, 1)),
+        ("r2plus1d_34", "12345", (8, 8, 4, 2, 1)),
     ],
 )
 def test_kernels_and_frames_of_each_stage(name: str, deep: str, frames: tuple[int, ...]) -> None:

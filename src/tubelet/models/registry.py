@@ -55,6 +55,7 @@ _BUILDERS = {
     "r2d_18": "tubelet.models.res3d_mixed:r2d",
     "r2d_34": "tubelet.models.res3d_mixed:r2d",
     "r2plus1d_18": "tubelet.models.r2plus1d:r2plus1d",
+    "r2plus1d_34": "tubelet.models.r2plus1d:r2plus1d",
     "res3d_18": "tubelet.models.res3d:res3d",
     "res3d_34": "tubelet.models.res3d:res3d",
     "rmc2_18": "tubelet.models.res3d_mixed:mixed",
