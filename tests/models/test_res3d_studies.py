@@ -73,12 +73,13 @@ def test_every_depth_is_the_simplified_network(name: str) -> None:
     assert last == (1, 512, 1, 7, 7)
 
 
-def test_only_the_26_layers_are_a_reconstruction() -> None:
+def test_which_are_reconstructions() -> None:
     family = [name for name in list_models() if name.startswith(("sr", "res3d", "mc", "rmc", "r2"))]
-    assert len(family) == 18
+    assert len(family) == 19
     sources = {name: build_meta(name, 101, {}).source for name in family}
-    assert [name for name, source in sources.items() if source.reconstruction] == ["sr26"]
+    assert [name for name, source in sources.items() if source.reconstruction] == ["r2plus1d_34", "sr26"]
     assert "2, 3, 4, 3" in sources["sr26"].choices[0]
+    assert "use_pool1" in sources["r2plus1d_34"].choices[0]
     assert all(source.origin for source in sources.values())
     assert sources["res3d_18"].printed == {"parameters": "33.2 M", "multiply-adds": "19.3 G"}
     assert sources["sr18"].printed == {"multiply-adds": "10.3 G"}

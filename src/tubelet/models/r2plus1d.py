@@ -49,8 +49,8 @@ _STEM = 45
 BLOCKS = {"r2plus1d_18": (2, 2, 2, 2), "r2plus1d_34": (3, 4, 6, 3)}
 
 _WITHOUT_POOLING = (
-    "conv1 is not followed by max-pooling, as in the 2018 paper; VMZ has a variant with it (use_pool1), whose tensors are "
-    "the same"
+    "conv1 is not followed by max-pooling, as in the 2018 paper; VMZ has a variant with it (use_pool1), whose tensors "
+    "are the same"
 )
 
 _SOURCES = {
