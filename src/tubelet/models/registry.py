@@ -72,6 +72,7 @@ _BUILDERS = {
     "t3d_169": "tubelet.models.t3d:t3d",
     "tsn_bn_inception": "tubelet.models.tsn:tsn_bn_inception",
     "tsn_resnet101": "tubelet.models.tsn:tsn_resnet",
+    "tsn_resnet152": "tubelet.models.tsn:tsn_resnet",
     "tsn_resnet50": "tubelet.models.tsn:tsn_resnet",
     "two_stream_spatial": "tubelet.models.two_stream:two_stream_spatial",
     "two_stream_temporal": "tubelet.models.two_stream:two_stream_temporal",
