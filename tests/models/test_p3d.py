@@ -11,8 +11,9 @@ from suites.cases import CASES
 from tubelet.errors import UsageError
 from tubelet.models import create_model, model_info
 from tubelet.models.contract import VideoModel
-from tubelet.models.p3d import PseudoBottleneck, block_names
+from tubelet.models.p3d import PseudoBottleneck
 from tubelet.models.registry import build_meta
+from tubelet.models.resnet import block_names
 
 NETS = ("p3d_63", "p3d_131", "p3d_199")
 SMALL: dict[str, Any] = {"width": 0.125, "side": 40, "depths": (1, 1, 1, 1)}

@@ -75,12 +75,13 @@ def test_every_depth_is_the_simplified_network(name: str) -> None:
 
 def test_what_nobody_counted_is_a_reconstruction() -> None:
     family = [name for name in list_models() if name.startswith(("sr", "res3d", "mc", "rmc", "r2"))]
-    assert len(family) == 18
+    assert len(family) == 19
     sources = {name: build_meta(name, 101, {}).source for name in family}
     assert [name for name, source in sources.items() if source.reconstruction] == [
-        "rmc2_18", "rmc3_18", "rmc4_18", "rmc5_18", "sr26",
+        "r2plus1d_34", "rmc2_18", "rmc3_18", "rmc4_18", "rmc5_18", "sr26",
     ]  # fmt: skip
     assert "2, 3, 4, 3" in sources["sr26"].choices[0]
+    assert "use_pool1" in sources["r2plus1d_34"].choices[0]
     assert all(source.origin for source in sources.values())
     assert sources["res3d_18"].printed == {"parameters": "33.2 M", "multiply-adds": "19.3 G"}
     assert sources["sr18"].printed == {"multiply-adds": "10.3 G"}
@@ -109,6 +110,7 @@ def test_the_paper_prints_fewer_multiply_adds_than_its_table_takes() -> None:
         ("rmc4_18", "45", (8, 8, 8, 4, 2)),
         ("rmc5_18", "5", (8, 8, 8, 8, 4)),
         ("r2plus1d_18", "12345", (8, 8, 4, 2, 1)),
+        ("r2plus1d_34", "12345", (8, 8, 4, 2, 1)),
     ],
 )
 def test_kernels_and_frames_of_each_stage(name: str, deep: str, frames: tuple[int, ...]) -> None:

@@ -245,6 +245,7 @@ ORIGINALS = (
     Original("squeezenet-torchvision", "squeezenet", torchvision_squeezenet, SMALL),
     Original("resnet50-torchvision", "tsn_resnet50", resnet, SMALL),
     Original("resnet101-torchvision", "tsn_resnet101", resnet, SMALL, nested=True),
+    Original("resnet152-torchvision", "tsn_resnet152", resnet, SMALL),
     Original("densenet121-torchvision", "densenet_121", dotted_densenet, {"growth": 2, "stem": 8}, variant="dotted"),
     Original("densenet121-torchvision", "densenet_121", densenet, {"growth": 2, "stem": 8}),
     Original("densenet169-torchvision", "densenet_169", densenet, {"growth": 2, "stem": 8}, nested=True),
@@ -291,15 +292,6 @@ STRANGERS: dict[str, dict[str, Tensor]] = {
         ("features.3.weight", (4, 4, 5, 5)),
         ("features.10.weight", (4, 4, 3, 3)),
         ("classifier.6.weight", (7, 4)),
-    ),
-    "resnet152-torchvision": _other(
-        ("conv1.weight", (4, 3, 7, 7)),
-        *(
-            (f"layer{stage}.{i}.conv3.weight", (4, 4, 1, 1))
-            for stage, blocks in enumerate((3, 8, 36, 3), 1)
-            for i in range(blocks)
-        ),
-        ("fc.weight", (7, 4)),
     ),
     "p3d-torch-qiu": _other(
         ("conv1.weight", (4, 3, 4, 7, 7)),

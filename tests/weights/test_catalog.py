@@ -66,6 +66,11 @@ def as_file(shapes: Mapping[str, tuple[int, ...]], path: Path = Path("made"), sh
             {"stem.3.weight": (64, 45, 3, 1, 1), "layer2.0.conv2.0.0.weight": (230, 128, 1, 3, 3)},
         ),
         (
+            "r2plus1d.kinetics_vmz_34",
+            {"layer2.0.conv2.0.0.weight": (288, 128, 1, 3, 3), "layer4.2.conv2.0.3.weight": (512, 1152, 3, 1, 1)},
+        ),
+        ("r2plus1d.ig65m_vmz_34_32_frames", {"layer3.0.conv2.0.1.running_var": (576,), "fc.weight": (487, 512)}),
+        (
             "two_stream.vgg_m_imagenet",
             {"conv2[0]": (256, 96, 5, 5), "fc6[0]": (1, 1, 4096, 18432), "fc8[1]": (1, 1, 1, 1000)},
         ),
@@ -209,7 +214,7 @@ def test_the_released_c3d_is_the_one_from_scratch() -> None:
 def test_entries_are_found() -> None:
     assert find_files("c3d.ucf101") == [ALL["c3d.ucf101"]]
     assert {each.family for each in find_files("p3d")} == {"p3d"}
-    assert [each.name for each in find_files("*vmz*")] == ["r2plus1d.kinetics_vmz_34"]
+    assert [each.name for each in find_files("*vmz_34")] == ["r2plus1d.kinetics_vmz_34", "r2plus1d.ig65m_vmz_34"]
     for wrong, hint in (("c3d.ucf11", "'c3d.ucf101'"), ("imagnet", "'imagenet'"), ("zzzz", "the families are: c3d, ")):
         with pytest.raises(UsageError, match=hint):
             find_files(wrong)

@@ -235,6 +235,16 @@ def test_p3d_from_tsn_says_where_the_strides_are() -> None:
         assert says in report.notes
 
 
+def test_p3d_199_takes_every_block_of_resnet_152() -> None:
+    resnet = counted(create_model("tsn_resnet152", 5, width=1 / 16, side=64))
+    model = create_model("p3d_199", 5, width=1 / 16, side=40)
+    start_from(model, resnet)
+    state, given = model.state_dict(), resnet.state_dict()
+    for ours, theirs in (("res3b7", "res3h"), ("res4a", "res4a"), ("res4b35", "res4b35"), ("res5c", "res5c")):
+        for branch in ("branch2a", "branch2b", "branch2c"):
+            assert torch.equal(state[f"{ours}.{branch}.weight"], given[f"{theirs}.{branch}.weight"])
+
+
 # ---------------------------------------------------------------------- other forms, and refusals
 
 

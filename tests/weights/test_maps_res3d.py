@@ -1,4 +1,4 @@
-"""Layouts of residual networks: Caffe's Res3D and torchvision's three, every tensor in its place, bit for bit."""
+"""Layouts of residual networks: Caffe's, torchvision's three and VMZ's, every tensor in its place, bit for bit."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def norm(name: str, channels: int) -> Shapes:
     return {f"{name}.{part}": (channels,) for part in STATISTICS}
 
 
-def blocks() -> list[tuple[int, int, int, int]]:
+def blocks(depths: tuple[int, ...] = (2, 2, 2, 2)) -> list[tuple[int, int, int, int]]:
     """(stage, index, channels that enter, channels that leave)."""
-    return [(s, i, CHANNELS[s if i else s - 1], CHANNELS[s]) for s in (2, 3, 4, 5) for i in (0, 1)]
+    return [(s, i, CHANNELS[s if i else s - 1], CHANNELS[s]) for s, n in enumerate(depths, 2) for i in range(n)]
 
 
 # ------------------------------------------------------------------ Caffe
@@ -133,8 +133,10 @@ def test_a_lost_layer_is_named(tmp_path: Path, lost: str, why: str) -> None:
 # ------------------------------------------------------------------ torchvision
 
 
-def torchvision(kind: str, vmz: bool = False) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """torchvision's name → (Tubelet's name, shape), as its classes put them together."""
+def torchvision(
+    kind: str, vmz: bool = False, depths: tuple[int, ...] = (2, 2, 2, 2)
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """torchvision's name → (Tubelet's name, shape), as its classes put them together, or VMZ's convolutions in them."""
     found: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     def conv(theirs: str, ours: str, *shape: int) -> None:
@@ -153,8 +155,8 @@ def torchvision(kind: str, vmz: bool = False) -> dict[str, tuple[str, tuple[int,
     else:
         conv("stem.0", "conv1", 4, 3, 3, 7, 7)
         bn("stem.1", "conv1_bn", 4)
-    for stage, i, entering, out in blocks():
-        theirs, ours = f"layer{stage - 1}.{i}", f"res{stage}{'ab'[i]}"
+    for stage, i, entering, out in blocks(depths):
+        theirs, ours = f"layer{stage - 1}.{i}", f"res{stage}{'abcdef'[i]}"
         depth = 3 if kind == "r3d" or stage == 2 else 1
         for place, inside, branch in ((1, entering, "branch2a"), (2, out, "branch2b")):
             if kind == "r2plus1d":
@@ -183,24 +185,39 @@ def stored(path: Path, weights: dict[str, Tensor]) -> ForeignFile:
 
 
 NETWORKS = {"r3d": "res3d_18", "mc3": "mc3_18", "r2plus1d": "r2plus1d_18"}
+DEPTHS_34 = (3, 4, 6, 3)
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_torchvision(tmp_path: Path, kind: str) -> None:
-    names = torchvision(kind)
+def check(foreign: ForeignFile, names: dict[str, tuple[str, tuple[int, ...]]], layout: str, network: str) -> set[float]:
+    """Every tensor of ``torch_weights(names)`` comes to its place; the network's epsilons."""
     weights = torch_weights(names)
-    foreign = stored(tmp_path / "w", weights)
-    assert [each.name for each in matching_maps(foreign)] == [f"{kind}-torchvision"]
-    known = get_map(f"{kind}-torchvision")
-    assert known.models == (NETWORKS[kind],)
+    assert [each.name for each in matching_maps(foreign)] == [layout]
+    known = get_map(layout)
+    assert known.models == (network,)
     assert known.classes(foreign) == CLASSES
-    model = create_model(NETWORKS[kind], CLASSES, width=WIDTH, **known.options)
+    model = create_model(network, CLASSES, width=WIDTH, **known.options)
     report = apply_map(foreign, model, known.build(model))
     assert {line.outcome for line in report.source_tensors} == {"used"}
     state = model.state_dict()
     assert set(state) == {ours for ours, _ in names.values()}
     assert all(torch.equal(state[ours], weights[theirs]) for theirs, (ours, _) in names.items())
-    assert {m.eps for m in model.modules() if isinstance(m, torch.nn.BatchNorm3d)} == {1e-5}  # torch's default
+    return {m.eps for m in model.modules() if isinstance(m, torch.nn.BatchNorm3d)}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_torchvision(tmp_path: Path, kind: str) -> None:
+    names = torchvision(kind)
+    foreign = stored(tmp_path / "w", torch_weights(names))
+    assert check(foreign, names, f"{kind}-torchvision", NETWORKS[kind]) == {1e-5}  # torch's default
+
+
+def test_vmz(tmp_path: Path) -> None:
+    names = torchvision("r2plus1d", vmz=True, depths=DEPTHS_34)
+    foreign = stored(tmp_path / "w", torch_weights(names))
+    assert check(foreign, names, "r2plus1d34-vmz", "r2plus1d_34") == {1e-3}  # m.eps in VMZ's builder
+    model = create_model("r2plus1d_34", CLASSES, width=WIDTH, shared_middle=True)
+    with pytest.raises(InputDataError, match=r"layer2\.0\.conv2\.0\.0\.weight is refused: its shape is"):
+        apply_map(foreign, model, get_map("r2plus1d34-vmz").build(model))
 
 
 @pytest.mark.parametrize(("kind", "parameters"), [("r3d", 33_371_472), ("mc3", 11_695_440), ("r2plus1d", 31_505_325)])

@@ -46,7 +46,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle, islice
-from string import ascii_lowercase
 from typing import Any, Literal, cast
 
 import torch
@@ -57,6 +56,7 @@ from tubelet.models.contract import VideoModel, Weighted
 from tubelet.models.initialization import gaussian, xavier
 from tubelet.models.layers import CaffePool, Conv3d, MaxPool3d, relu
 from tubelet.models.options import boolean, fraction, positive_float, positive_int, scaled, suggestion
+from tubelet.models.resnet import block_names
 from tubelet.models.spec import InputSpec, Paper, Source
 
 PAPER = Paper(
@@ -243,24 +243,6 @@ class P3D(VideoModel):
             gaussian(layer, 0.001, 0.0, generator)
         else:
             xavier(layer, 0.0, generator)
-
-
-def block_names(depths: Sequence[int], *, numbered: bool) -> list[str]:
-    """Names of all blocks as Caffe's residual networks have them.
-
-    Parameters
-    ----------
-    depths
-        Blocks in stages 2 to 5.
-    numbered
-        Whether the blocks of stages 3 and 4 are a, b1, b2, … (ResNet-101 and -152) or a, b, c, … (ResNet-50). Where
-        letters run out, numbers serve.
-    """
-    names = []
-    for stage, count in enumerate(depths, 2):
-        numbers = (numbered and stage in (3, 4)) or count > len(ascii_lowercase)
-        names += [f"res{stage}{'a' if i == 0 else f'b{i}' if numbers else ascii_lowercase[i]}" for i in range(count)]
-    return names
 
 
 def p3d(

@@ -18,8 +18,14 @@ conv4_x    256           460, 576; 576, 576
 conv5_x    512           921, 1152; 1152, 1152
 ========== ============= ===========================================================
 
-In all 33,217,452 parameters at 101 classes, 33,370,839 at 400, and 20.748 billion multiply-adds on 8 frames of
-112 × 112 pixels.
+=========== ============= =============================== =====================================
+network     blocks        parameters at 101, 400 classes  multiply-adds (10⁹), 8 frames of 112²
+=========== ============= =============================== =====================================
+r2plus1d_18 2, 2, 2, 2    33,217,452, 33,370,839          20.748
+r2plus1d_34 3, 4, 6, 3    63,543,788, 63,697,175          38.089
+=========== ============= =============================== =====================================
+
+Stages of r2plus1d_34 go on with blocks like their second. It is what VMZ's PyTorch files hold, epsilon and all.
 
 torchvision's port gives both convolutions of a block the channels of its first (230, 230 where the table has 230, 288)
 and normalizes with 1e-5: ``shared_middle=True, epsilon=1e-5``, 31,505,325 parameters at 400 classes.
@@ -40,6 +46,27 @@ from tubelet.models.res3d_mixed import PAPER, VMZ_EPSILON
 from tubelet.models.spec import Source
 
 _STEM = 45
+BLOCKS = {"r2plus1d_18": (2, 2, 2, 2), "r2plus1d_34": (3, 4, 6, 3)}
+
+_WITHOUT_POOLING = (
+    "conv1 is not followed by max-pooling, as in the 2018 paper; VMZ has a variant with it (use_pool1), whose tensors "
+    "are the same"
+)
+
+_SOURCES = {
+    "r2plus1d_18": Source(
+        origin="facebookresearch/VMZ: r3d_model.py, video_model.py; figures at 400 classes: tutorials/models.md",
+        printed={"parameters": "33.3 M", "multiply-adds": "20.7 G"},
+    ),
+    "r2plus1d_34": Source(
+        reconstruction=True,
+        origin="facebookresearch/VMZ: pt/vmz/models/r2plus1d.py and utils.py, which its PyTorch files were made for",
+        choices=(
+            _WITHOUT_POOLING,
+            "running statistics follow with a momentum of 0.1, as in all networks here; VMZ's code sets 0.9",
+        ),
+    ),
+}
 
 
 class FactoredConv(nn.Module):
@@ -94,7 +121,7 @@ def r2plus1d(
     epsilon: float = VMZ_EPSILON,
     shared_middle: bool = False,
 ) -> VideoModel:
-    """R(2+1)D-18; options as for `Res3D`. Channels between factors follow from those around them.
+    """R(2+1)D-18 or -34 by its name; options as for `Res3D`. Channels between factors follow from those around them.
 
     With ``shared_middle`` a block's second convolution has as many between its factors as the first (torchvision).
     """
@@ -102,17 +129,14 @@ def r2plus1d(
     epsilon, shared_middle = positive_float("epsilon", epsilon), boolean("shared_middle", shared_middle)
     net = Res3D(
         name,
-        (2, 2, 2, 2),
+        BLOCKS[name],
         conv=partial(factored, stem=scaled(_STEM, positive_float("width", width))),
         epsilon=epsilon,
         num_classes=num_classes,
         **shape,
         options={**shape, "epsilon": epsilon, "shared_middle": shared_middle},
         paper=PAPER,
-        source=Source(
-            origin="facebookresearch/VMZ: r3d_model.py, video_model.py; figures at 400 classes: tutorials/models.md",
-            printed={"parameters": "33.3 M", "multiply-adds": "20.7 G"},
-        ),
+        source=_SOURCES[name],
     )
     if shared_middle:
         _share_middle(net, epsilon)

@@ -1,21 +1,21 @@
-"""2-D residual networks over frames: ResNet-50 and -101 (He et al. 2016, arXiv 1512.03385, table 1).
+"""2-D residual networks over frames: ResNet-50, -101 and -152 (He et al. 2016, arXiv 1512.03385, table 1).
 
-======== ====================================== ================ ===================
-stage    operation on each frame                output at 224    blocks (50; 101)
-======== ====================================== ================ ===================
+======== ====================================== ================ =====================
+stage    operation on each frame                output at 224    blocks (50; 101; 152)
+======== ====================================== ================ =====================
 conv1    7×7, 64, stride 2                      64 × 112 × 112
 pool1    max 3×3, stride 2, padded by 1         64 × 56 × 56
-conv2_x  1×1, 64; 3×3, 64; 1×1, 256             256 × 56 × 56    3; 3
-conv3_x  1×1, 128; 3×3, 128; 1×1, 512           512 × 28 × 28    4; 4
-conv4_x  1×1, 256; 3×3, 256; 1×1, 1024          1024 × 14 × 14   6; 23
-conv5_x  1×1, 512; 3×3, 512; 1×1, 2048          2048 × 7 × 7     3; 3
-======== ====================================== ================ ===================
+conv2_x  1×1, 64; 3×3, 64; 1×1, 256             256 × 56 × 56    3; 3; 3
+conv3_x  1×1, 128; 3×3, 128; 1×1, 512           512 × 28 × 28    4; 4; 8
+conv4_x  1×1, 256; 3×3, 256; 1×1, 1024          1024 × 14 × 14   6; 23; 36
+conv5_x  1×1, 512; 3×3, 512; 1×1, 2048          2048 × 7 × 7     3; 3; 3
+======== ====================================== ================ =====================
 
-Blocks are named res2a, res2b, …, with the branches branch2a, branch2b, branch2c and, in the first block of a stage,
-branch1: the 1×1 projection of the shortcut. Convolutions have no bias; batch normalization follows each. The first
-block of stages 3, 4 and 5 halves rows and columns **in its 3×3 convolution**, as torchvision does, whose ImageNet
-weights the video networks of `tubelet.models.tsn` start from; He et al. have that stride in the 1×1 before it. The
-trunks have 23,508,032 and 42,500,160 parameters (RGB).
+Blocks are named res2a, res2b, … (res4a, res4b1, … where there are more than 26), with the branches branch2a, branch2b,
+branch2c and, in the first block of a stage, branch1: the 1×1 projection of the shortcut. Convolutions have no bias;
+batch normalization follows each. The first block of stages 3, 4 and 5 halves rows and columns **in its 3×3
+convolution**, as torchvision does, whose ImageNet weights the video networks of `tubelet.models.tsn` start from; He et
+al. have that stride in the 1×1 before it. The trunks have 23,508,032, 42,500,160 and 58,143,808 parameters (RGB).
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from tubelet.models.initialization import he
 from tubelet.models.layers import Conv3d, relu
 from tubelet.models.options import positive_int, scaled
 
-DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+"""Blocks in stages 2 to 5 by the network's number."""
 
 
 def stage_blocks(option: str, value: object) -> tuple[int, int, int, int]:
@@ -42,15 +43,31 @@ def stage_blocks(option: str, value: object) -> tuple[int, int, int, int]:
     Raises
     ------
     UsageError
-        If it is not four whole numbers from 1 to 26 (blocks have a letter each).
+        If it is not four whole numbers from 1.
     """
     counts = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
     if len(counts) != 4:
         raise UsageError(f"{option}={value!r} is not four numbers of blocks", remedy="ResNet-50 has 3, 4, 6, 3")
     two, three, four, five = (positive_int(option, count) for count in counts)
-    if max(two, three, four, five) > len(ascii_lowercase):
-        raise UsageError(f"{option}={value!r} has more than 26 blocks in a stage", remedy="each has a letter as name")
     return two, three, four, five
+
+
+def block_names(depths: Sequence[int], *, numbered: bool = False) -> list[str]:
+    """Names of all blocks as Caffe's residual networks have them.
+
+    Parameters
+    ----------
+    depths
+        Blocks in stages 2 to 5.
+    numbered
+        Whether the blocks of stages 3 and 4 are a, b1, b2, … (ResNet-101 and -152) or a, b, c, … (ResNet-50). Where
+        letters run out, numbers serve.
+    """
+    names = []
+    for stage, count in enumerate(depths, 2):
+        numbers = (numbered and stage in (3, 4)) or count > len(ascii_lowercase)
+        names += [f"res{stage}{'a' if i == 0 else f'b{i}' if numbers else ascii_lowercase[i]}" for i in range(count)]
+    return names
 
 
 class Bottleneck(nn.Module):
@@ -106,7 +123,7 @@ class ResNet:
     @property
     def block_names(self) -> tuple[str, ...]:
         """res2a, res2b, …"""
-        return tuple(f"res{stage}{ascii_lowercase[i]}" for stage, n in enumerate(self.blocks, 2) for i in range(n))
+        return tuple(block_names(self.blocks))
 
     @property
     def layer_names(self) -> tuple[str, ...]:

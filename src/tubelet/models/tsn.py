@@ -32,6 +32,7 @@ tsn_bn_inception 101     10,373,765 10,395,717 10,411,397
 tsn_bn_inception 51      10,322,515 10,344,467
 tsn_resnet50     101     23,714,981 23,736,933 23,752,613
 tsn_resnet101    101     42,707,109 42,729,061 42,744,741
+tsn_resnet152    101     58,350,757 58,372,709 58,388,389
 ================ ======= ========== ========== ==========
 """
 
@@ -271,7 +272,7 @@ def tsn_resnet(
     side: int = 224,
     blocks: Sequence[int] | None = None,
 ) -> VideoModel:
-    """TSN on ResNet-50 or -101 by its name, as the PyTorch codes have it; options as for `tsn_bn_inception`.
+    """TSN on ResNet-50, -101 or -152 by its name, as the PyTorch codes have it; options as for `tsn_bn_inception`.
 
     Frames are preprocessed as torchvision's ImageNet weights want them; differences and flow as for BN-Inception.
 

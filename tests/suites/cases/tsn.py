@@ -203,4 +203,13 @@ CASES = {
         may_be_negative=frozenset({"segment_scores"}),
         unseen=_UNSEEN,
     ),
+    "tsn_resnet152": Case(
+        small={**_SMALL, "side": 40, "blocks": [1, 2, 3, 1]},
+        # torchvision's 60,192,808 with 1000 classes; each takes 2048 weights and a bias.
+        counts=(Count(60_192_808, classes=1000), Count(60_192_808 - 899 * 2049)),
+        cost=_resnet_cost,
+        forward=forward,
+        may_be_negative=frozenset({"segment_scores"}),
+        unseen=_UNSEEN,
+    ),
 }

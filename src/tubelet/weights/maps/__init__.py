@@ -31,6 +31,7 @@ _MODULES = {
     "p3d63-torch-qzhao-flow": "tubelet.weights.maps.p3d",
     "p3d63-torch-qzhao-rgb": "tubelet.weights.maps.p3d",
     "r2plus1d-torchvision": "tubelet.weights.maps.res3d",
+    "r2plus1d34-vmz": "tubelet.weights.maps.res3d",
     "r3d-torchvision": "tubelet.weights.maps.res3d",
     "res3d-caffe": "tubelet.weights.maps.res3d",
     "resnet101-torchvision": "tubelet.weights.maps.imagenet",

@@ -160,16 +160,7 @@ MAPS: tuple[NameMap, ...] = (
     ),
     _resnet("50"),
     _resnet("101"),
-    refusal(
-        "resnet152-torchvision",
-        "ResNet-152 of torchvision, ImageNet",
-        lambda foreign: is_trunk(shapes_of(foreign), "", ".weight", "152"),
-        why="there is no network on ResNet-152 with all blocks over frames, and P3D-199 strides in its 1×1 "
-        "convolutions where this file's network strides in its 3×3",
-        remedy="give ResNet-50 or ResNet-101",
-        recipe="resnet_rgb",
-        license=_TORCHVISION,
-    ),
+    _resnet("152"),
     _densenet("121"),
     _densenet("169"),
     NameMap(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tubelet.models.contract import VideoModel
-from tubelet.models.p3d import block_names
+from tubelet.models.resnet import block_names
 from tubelet.weights.foreign import ForeignFile
 from tubelet.weights.maps.layout import (
     BESIDES,

@@ -1,4 +1,4 @@
-"""Public weights of residual 3-D networks: Res3D's Caffe release, and torchvision's R3D, MC3 and R(2+1)D.
+"""Public weights of residual 3-D networks: Caffe's Res3D, torchvision's R3D, MC3 and R(2+1)D, VMZ's R(2+1)D-34.
 
 ==================== ============ ====================================== ===========================================
 layout               network      convolutions of a block                what differs from the network's defaults
@@ -7,6 +7,7 @@ res3d-caffe          res3d_18     res2a_branch2a, _branch2b, _branch1    a proje
 r3d-torchvision      res3d_18     layer1.0.conv1.0, .conv2.0, downsample clips of 16 frames
 mc3-torchvision      mc3_18       the same                               the same, and a norm's epsilon of 1e-5
 r2plus1d-torchvision r2plus1d_18  layer1.0.conv1.0.0, .conv1.0.3, …      the same, and fewer channels between factors
+r2plus1d34-vmz       r2plus1d_34  the same                               nothing: 8 frames, VMZ's channels and epsilon
 ==================== ============ ====================================== ===========================================
 
 In Caffe a norm is two layers, bn2a_branch2a (mean, variance, factor) and scale2a_branch2a (gamma, beta), at conv1
@@ -15,15 +16,16 @@ between the factors once for a block, ⌊27·C·C' / (9·C + 3·C')⌋ from C th
 convolutions of stages 3 to 5 have 288, 576, 1152 in VMZ.
 
 Sources: facebook/C3D v1.1 ``train_resnet18_r2.prototxt`` and ``c3d_resnet18_ucf101_feature_extraction.prototxt``;
-torchvision ``models/video/resnet.py``. VMZ's own PyTorch files have torchvision's names and VMZ's channels and epsilon;
-those published are of 34 and 152 layers, so there is no layout for them here.
+torchvision ``models/video/resnet.py``; VMZ ``pt/vmz/models/r2plus1d.py`` and ``utils.py``. VMZ's PyTorch files have
+torchvision's names and its own channels and epsilon; those of 152 layers, in bottlenecks, fit no network here.
 """
 
 from __future__ import annotations
 
 from tubelet.models.contract import VideoModel
+from tubelet.models.r2plus1d import BLOCKS as R2PLUS1D_BLOCKS
 from tubelet.weights.foreign import ForeignFile
-from tubelet.weights.maps.layout import BESIDES, PREFIXES, UNCOUNTED, classes_by, shapes_of
+from tubelet.weights.maps.layout import BESIDES, PREFIXES, UNCOUNTED, classes_by, counts, shapes_of
 from tubelet.weights.maps.name_map import NameMap
 from tubelet.weights.rules import Rule, WeightMap
 from tubelet.weights.transforms import BN_FACTOR, TO_MATRIX, TO_VECTOR
@@ -41,13 +43,16 @@ def _caffe_like(foreign: ForeignFile) -> bool:
 
 
 def _torchvision_kind(foreign: ForeignFile) -> str | None:
-    """Which of torchvision's three networks a file holds, by its names and its kernels."""
+    """Which network with torchvision's names a file holds, by these and its kernels."""
     shapes = shapes_of(foreign, PREFIXES)
     if len(shapes.get("stem.0.weight", ())) != 5:
         return None
     first, second = (shapes.get(f"layer2.0.conv{i}.0.0.weight", ()) for i in (1, 2))
     if len(first) == 5 == len(second):
-        return "r2plus1d" if first[0] == second[0] else None  # else the channels of VMZ, and its epsilon
+        if first[0] == second[0]:
+            return "r2plus1d"
+        # The channels of VMZ, and therefore its epsilon.
+        return "r2plus1d34" if counts(shapes, r"layer(\d)\.(\d+)\.") == R2PLUS1D_BLOCKS["r2plus1d_34"] else None
     depths = tuple(shapes[name][2] for name in _PLAIN if len(shapes.get(name, ())) == 5)
     return "r3d" if depths == (3, 3, 3, 3) else "mc3" if depths == (3, 1, 1, 1) else None
 
@@ -132,5 +137,15 @@ MAPS = (
     _torchvision("r3d", "res3d_18", "R3D-18"),
     _torchvision("mc3", "mc3_18", "MC3-18", epsilon=1e-5),
     _torchvision("r2plus1d", "r2plus1d_18", "R(2+1)D-18", epsilon=1e-5, shared_middle=True),
+    NameMap(
+        name="r2plus1d34-vmz",
+        title="R(2+1)D-34 of VMZ's PyTorch code: IG-65M, Kinetics-400; 8 frames a clip, or 32 (clip_length=32)",
+        models=("r2plus1d_34",),
+        recipe="r3d_kinetics",
+        recognizes=lambda foreign: _torchvision_kind(foreign) == "r2plus1d34",
+        build=_torchvision_map,
+        classes=classes_by("fc.weight", prefixes=PREFIXES),
+        license="VMZ is Apache-2.0 (pt/README.md), moabitcoin/ig65m-pytorch is MIT; neither speaks of the weights",
+    ),
 )
 """All layouts of this module."""

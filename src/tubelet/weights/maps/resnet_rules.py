@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from string import ascii_lowercase
 
+from tubelet.models.resnet import DEPTHS as _BLOCKS
+from tubelet.models.resnet import block_names
 from tubelet.weights.maps.layout import NORM, Shapes, counts, is_kernel
 from tubelet.weights.rules import Rule
 from tubelet.weights.transforms import FRAME_AXIS, UNCHANGED
 
-DEPTHS = {"50": (3, 4, 6, 3), "101": (3, 4, 23, 3), "152": (3, 8, 36, 3)}
+DEPTHS = {str(number): blocks for number, blocks in _BLOCKS.items()}
 """Bottlenecks in stages 2 to 5 by the network's number."""
 
 BOTTLENECK = {
@@ -72,8 +73,9 @@ def trunk_rules(prefix: str, depth: str, stem: tuple[str, str], parts: Mapping[s
         Rule(rf"{prefix}{stem[0]}\.weight", "conv1.weight", (FRAME_AXIS,)),
         Rule(rf"{prefix}{stem[1]}\.{NORM}", r"conv1_bn.\1"),
     ]
-    for stage, blocks in enumerate(DEPTHS[depth], 1):
-        names = {str(i): f"res{stage + 1}{letter}" for i, letter in enumerate(ascii_lowercase[:blocks])}
+    blocks = block_names(DEPTHS[depth])
+    for stage in (1, 2, 3, 4):
+        names = {str(i): name for i, name in enumerate(name for name in blocks if name[3] == str(stage + 1))}
         rules += block_rules(prefix, names, stage, parts)
     return rules
 
