@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from tubelet.errors import UsageError
+
+_SUFFIX = ".tmp"
 
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], None], *, durable: bool = True) -> Path:
@@ -29,20 +34,31 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], None]
     Path
         ``path``. Readers see the old file or the new one, never a part of it, also after kill -9.
     """
+    with new_file(path, durable=durable) as temporary:
+        write(temporary)
+    return Path(path)
+
+
+@contextmanager
+def new_file(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator[Path]:
+    """As :func:`write_atomically`, for a ``with`` block that fills the temporary file.
+
+    Yields
+    ------
+    Path
+        The temporary file. When the block ends it becomes ``path``; when it fails it is gone.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target), suffix=_SUFFIX)
     os.close(handle)
     temporary = Path(name)
     try:
-        write(temporary)
+        yield temporary
         if durable:
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-        # mkstemp makes files private; an artifact has the permissions of any other file the user makes.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, target)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -50,7 +66,78 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[Path], None]
         raise
     if durable:
         sync_folder(target.parent)
-    return target
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder of many small files that is whole or absent: filled beside its place, then renamed.
+
+    Its files are not flushed one by one, which would take longer than making them; after a power cut (not after
+    kill -9) some may be empty, so whoever trusts the folder compares sizes. A folder that lies there already is
+    replaced as a whole; killed between the two renames, neither is there.
+
+    Yields
+    ------
+    Path
+        The temporary folder. When the block ends it becomes ``path``; when it fails it is gone.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=_prefix(target), suffix=_SUFFIX))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        old = None
+        if target.exists():
+            old = Path(tempfile.mkdtemp(dir=target.parent, prefix=_prefix(target), suffix=_SUFFIX))
+            os.replace(target, old)
+        os.replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(target.parent)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Delete what killed writers of ``path`` left beside it; only for whoever knows that no other process writes it."""
+    target = Path(path)
+    with suppress(FileNotFoundError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            if entry.name.startswith(_prefix(target)) and entry.name.endswith(_SUFFIX):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
+
+
+def lock_folder(folder: str | os.PathLike[str], refused: UsageError) -> int | None:
+    """Take a folder's lock for this process; the system frees it when the process ends, however it ends.
+
+    Parameters
+    ----------
+    folder
+        An existing folder. The lock is its file ``.lock``.
+    refused
+        What is raised if another process holds it.
+
+    Returns
+    -------
+    int or None
+        A descriptor: ``os.close`` gives the lock back. None on Windows, which has no such locks.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    descriptor = os.open(Path(folder) / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise refused from error
+    return descriptor
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> None:
@@ -80,6 +167,18 @@ def write_json(path: str | os.PathLike[str], value: Any) -> Path:
 
 def _fill(path: Path, data: bytes) -> None:
     path.write_bytes(data)
+
+
+def _prefix(target: Path) -> str:
+    """What temporary names for ``target`` begin with."""
+    return f".{target.name}."
+
+
+def _umask() -> int:
+    """Temporary files are private; an artifact has the permissions of any other file the user makes."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def cache_folder() -> Path:

@@ -50,7 +50,7 @@ def classify(
 
     Where the folder says the labels (class folders, metadata.csv), the accuracy is printed too.
     """
-    from tubelet.descriptors.summary import FAILED_FILE, FailedVideo, list_failures
+    from tubelet.failures import FAILED_FILE, FailedVideo, list_failures
     from tubelet.models.folder import read_config
     from tubelet.protocols.classifier import Classifier
     from tubelet.protocols.run_report import classify_report

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from tubelet.allocator import set_allocator
-from tubelet.cli import classify, convert_weights, data, demo, doctor, evaluate, extract, models, search, train
+from tubelet.cli import classify, convert_weights, data, demo, doctor, evaluate, extract, flow, models, search, train
 from tubelet.errors import ExitCode, TubeletError
 from tubelet.version import __version__
 
@@ -37,6 +37,7 @@ app.command("demo", short_help="The main job from nothing: videos, training, rep
 app.command("train", short_help="Train a network and its SVM on labeled videos.")(train.train)
 app.command("evaluate", short_help="Train and test as a protocol says, with intervals.")(evaluate.evaluate)
 app.command("extract", short_help="Turn videos into a table of descriptors.")(extract.extract)
+app.command("flow", short_help="Optical flow of videos, stored for two-stream networks.")(flow.flow)
 app.command("classify", short_help="The top classes of videos, and along their time.")(classify.classify)
 app.command("search", short_help="The nearest clips or videos of a table.")(search.search)
 app.command("convert-weights", short_help="Weights of Caffe or PyTorch into a model folder.")(

@@ -6,19 +6,20 @@ detailed clip), so every decoder and every verb comes through this file.
 
 from __future__ import annotations
 
-from typing import TypeVar, overload
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from tubelet.clips.boxes import Size, size_after
 from tubelet.errors import UsageError
 
-Frames = Tensor | npt.NDArray[np.uint8]
-Fields = Tensor | npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# torch is imported where something is resized: processes that only check frames do without its 0.3 GB.
+Frames: TypeAlias = "Tensor | npt.NDArray[np.uint8]"
+Fields: TypeAlias = "Tensor | npt.NDArray[np.uint8] | npt.NDArray[np.float32]"
 Field = TypeVar("Field", np.uint8, np.float32)
 
 
@@ -104,7 +105,7 @@ def check_frames(frames: Fields) -> None:
         raise UsageError(
             f"frames have the shape {shape}", why="they must be (T, H, W, 3)", remedy="pass Video.frames(...)"
         )
-    if frames.dtype not in (torch.uint8, np.uint8):
+    if _type_name(frames) != "uint8":
         raise UsageError(
             f"frames have the type {frames.dtype}",
             why="pixels are uint8, 0 to 255",
@@ -122,7 +123,7 @@ def check_flow(fields: Fields) -> None:
             why="it must be (T, H, W, 2L): x and y in turns",
             remedy="pass flow to a recipe of flow, frames to one of rgb or bgr",
         )
-    if fields.dtype not in (torch.uint8, np.uint8, torch.float32, np.float32):
+    if _type_name(fields) not in ("uint8", "float32"):
         raise UsageError(
             f"flow has the type {fields.dtype}",
             why="it is uint8 levels, or float32 in pixels",
@@ -131,8 +132,12 @@ def check_flow(fields: Fields) -> None:
     _check_memory(fields)
 
 
+def _type_name(values: Fields) -> str:
+    return str(values.dtype).removeprefix("torch.")
+
+
 def _check_memory(frames: Fields) -> None:
-    if isinstance(frames, Tensor) and frames.device.type != "cpu":
+    if not isinstance(frames, np.ndarray) and frames.device.type != "cpu":
         raise UsageError(
             f"frames are on {frames.device}",
             why="pixels are prepared on the CPU",
@@ -145,6 +150,8 @@ def as_tensor(array: npt.NDArray[np.generic]) -> Tensor:
 
     Frames from a decoding process are read-only, which ``torch.from_numpy`` answers with a warning.
     """
+    import torch
+
     if any(stride < 0 for stride in array.strides):
         array = np.ascontiguousarray(array)  # torch has no negative strides
     if array.flags.writeable:
@@ -173,6 +180,9 @@ def _resize_array(frames: npt.NDArray[Field], height: int, width: int) -> npt.ND
 
 
 def _resize_tensor(frames: Tensor, height: int, width: int) -> Tensor:
+    import torch
+    import torch.nn.functional as F
+
     if len(frames) == 0:
         return frames.new_empty((0, height, width, frames.shape[3]))
     if not frames.is_contiguous():

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Protocol
 
 from tubelet.datasets.check_report import CheckReport, VideoCheck
-from tubelet.datasets.content import content_hash, copy_candidates, equal_contents
+from tubelet.datasets.content import copy_candidates, equal_contents
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import leaks
 from tubelet.errors import TubeletError, UsageError
+from tubelet.video.fingerprint import content_hash
 from tubelet.video.report import DecodeReport
 
 __all__ = ["CheckReport", "Decoder", "VideoCheck", "check_dataset"]

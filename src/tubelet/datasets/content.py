@@ -1,58 +1,14 @@
-"""The bytes of a video: hashed, to find copies whatever they are called."""
+"""Copies among videos, found by their bytes whatever they are called."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tubelet.datasets.discovery import frame_names
 from tubelet.errors import InputDataError
-from tubelet.provenance import sha256_file
-
-
-def content_size(path: str | os.PathLike[str]) -> int:
-    """Bytes of a video file, or of all frames of a frame folder together.
-
-    Raises
-    ------
-    OSError
-        It cannot be looked at.
-    """
-    video = Path(path)
-    if not video.is_dir():
-        return video.stat().st_size
-    return sum((video / name).stat().st_size for name in frame_names(video))
-
-
-def content_hash(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a video's bytes; of a frame folder, of its frames' bytes in the order of their numbers.
-
-    Names, times and other files in the folder do not enter. Each frame is preceded by its length, so that
-    bytes cannot move from one frame to the next unnoticed.
-
-    Raises
-    ------
-    InputDataError
-        It cannot be read.
-    """
-    video = Path(path)
-    try:
-        if not video.is_dir():
-            return sha256_file(video)
-        digest = hashlib.sha256()
-        for name in frame_names(video):
-            data = (video / name).read_bytes()
-            digest.update(len(data).to_bytes(8, "little"))
-            digest.update(data)
-        return digest.hexdigest()
-    except OSError as error:
-        raise InputDataError(
-            "the video cannot be read", path=video, why=error.strerror, remedy="check its permissions"
-        ) from error
+from tubelet.video.fingerprint import content_hash, content_size
 
 
 def copy_candidates(files: Mapping[str, Path]) -> frozenset[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tubelet.errors import InputDataError
+from tubelet.video.fingerprint import FRAME_NAME
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -20,8 +20,6 @@ VIDEO_SUFFIXES = frozenset(
 
 # Left behind by desktops and file servers; nobody wants to hear of them.
 _LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"})
-# As `tubelet.video.frame_folder` reads them: 000001.jpg, img_00001.jpg, any one prefix.
-_FRAME_NAME = re.compile(r"(?P<prefix>.*?)(?P<number>[0-9]+)\.jpe?g", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -78,13 +76,6 @@ def is_litter(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LITTER
 
 
-def frame_names(folder: str | os.PathLike[str]) -> list[str]:
-    """Names of the numbered JPEG frames in a folder, by prefix and number."""
-    with os.scandir(folder) as entries:
-        matches = [match for entry in entries if (match := _FRAME_NAME.fullmatch(entry.name))]
-    return [m[0] for m in sorted(matches, key=lambda m: (m["prefix"], int(m["number"]), m[0]))]
-
-
 def is_frame_folder(folder: str | os.PathLike[str]) -> bool:
     """Whether a folder is a video stored as numbered JPEGs: it holds such files, and no video.
 
@@ -98,7 +89,7 @@ def is_frame_folder(folder: str | os.PathLike[str]) -> bool:
                     continue
                 if is_video_name(entry.name) or (entry.is_dir() and _has_frames(entry.path)):
                     return False
-                found = found or _FRAME_NAME.fullmatch(entry.name) is not None
+                found = found or FRAME_NAME.fullmatch(entry.name) is not None
     except OSError:
         return False  # listed as a plain folder; opening it later gives the reason
     return found
@@ -165,7 +156,7 @@ def walk(root: Path) -> Iterator[tuple[str, bool]]:
 def _has_frames(folder: str) -> bool:
     try:
         with os.scandir(folder) as entries:
-            return any(_FRAME_NAME.fullmatch(entry.name) for entry in entries)
+            return any(FRAME_NAME.fullmatch(entry.name) for entry in entries)
     except OSError:
         return False
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tubelet.clips.sampling import Sampling
-from tubelet.datasets.content import content_hash
-from tubelet.descriptors.fingerprint import FileStamp, file_stamp
 from tubelet.descriptors.request import VideoRequest
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError, TubeletError
+from tubelet.video.fingerprint import FileStamp, content_hash, file_stamp
 
 
 @dataclass(frozen=True)

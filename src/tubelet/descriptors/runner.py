@@ -14,21 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from tubelet.artifacts import write_json
-from tubelet.datasets.content import content_hash
 from tubelet.datasets.manifest import Manifest
 from tubelet.descriptors.batching import Ended, Rows
 from tubelet.descriptors.extractor import Extractor
-from tubelet.descriptors.fingerprint import file_stamp
 from tubelet.descriptors.plan import Making, Plan, plan_extraction
 from tubelet.descriptors.request import VideoRequest, common_root, requests_of
 from tubelet.descriptors.schema import VideoRecord
 from tubelet.descriptors.spool import RowSpool
 from tubelet.descriptors.store import DescriptorTable, has_table
-from tubelet.descriptors.summary import FAILED_FILE, ExtractSummary, FailedVideo, list_failures
+from tubelet.descriptors.summary import ExtractSummary
 from tubelet.descriptors.writer import FinishedVideo, TableWriter
 from tubelet.errors import TubeletError, VideoError
+from tubelet.failures import FAILED_FILE, FailedVideo, list_failures
 from tubelet.provenance import environment, tool_version
 from tubelet.reporting.terminal import ProgressBar, progress
+from tubelet.video.fingerprint import content_hash, file_stamp
 from tubelet.video.report import DecodeReport
 
 PROVENANCE_FILE = "provenance.json"

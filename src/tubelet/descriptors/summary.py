@@ -1,29 +1,13 @@
-"""How a run over many videos ended, and the list of those that failed."""
+"""How a run of ``extract`` ended."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from tubelet.artifacts import write_text
 from tubelet.errors import ExitCode
-
-FAILED_FILE = "failed.jsonl"
-
-
-@dataclass(frozen=True)
-class FailedVideo:
-    """A line of ``failed.jsonl``: which video, the error's sentence, and the error's class."""
-
-    video_id: str
-    path: str
-    error: str
-    kind: str
+from tubelet.failures import FAILED_FILE, FailedVideo
 
 
 @dataclass(frozen=True)
@@ -80,12 +64,3 @@ class ExtractSummary:
         failed = f", see {os.path.join(self.table, FAILED_FILE)}" if self.failed else ""
         rate = f" at {self.clips_per_s:.1f} clips/s" if self.rows else ""
         return f"{self.table}: {', '.join(parts)}{failed}; {self.rows} rows written{rate}"
-
-
-def list_failures(path: Path, failures: Sequence[FailedVideo]) -> None:
-    """Write one JSON object per failed video, atomically; without any, the file of an earlier run goes."""
-    if failures:
-        write_text(path, "".join(json.dumps(asdict(failure), ensure_ascii=False) + "\n" for failure in failures))
-    else:
-        with suppress(FileNotFoundError):
-            path.unlink()

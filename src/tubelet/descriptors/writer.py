@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tubelet.artifacts import sync_folder
+from tubelet.artifacts import lock_folder, sync_folder
 from tubelet.descriptors.schema import (
     VideoRecord,
     quoted,
@@ -35,7 +35,6 @@ from tubelet.errors import UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_LOCK_FILE = ".lock"
 _NEW_FOLDER = ".new"
 
 # Many small commits make many small files; a scan opens each of them.
@@ -72,7 +71,15 @@ class TableWriter:
     def __init__(self, folder: str | os.PathLike[str], dimensions: Mapping[str, int]) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.folder / _LOCK_FILE)
+        # On Windows, without such locks, LanceDB's own conflict detection remains.
+        self._lock = lock_folder(
+            self.folder,
+            UsageError(
+                "another process is writing this table",
+                path=self.folder,
+                remedy="wait until it is done, or extract into another folder",
+            ),
+        )
         try:
             if not has_table(self.folder):
                 _create(self.folder, table_schema(dimensions))
@@ -195,22 +202,3 @@ def _create(folder: Path, schema: pa.Schema) -> None:
     os.replace(new / TABLE_FOLDER, folder / TABLE_FOLDER)
     shutil.rmtree(new, ignore_errors=True)
     sync_folder(folder)
-
-
-def _lock(path: Path) -> Any:
-    """Take the writer's lock; the system frees it when the process ends, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: LanceDB's own conflict detection remains
-        return None
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise UsageError(
-            "another process is writing this table",
-            path=path.parent,
-            remedy="wait until it is done, or extract into another folder",
-        ) from error
-    return descriptor

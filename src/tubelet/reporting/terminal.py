@@ -79,6 +79,14 @@ class ProgressBar:
                 self._write(self.line())
                 self._end_told = self.total is not None and self.done >= self.total
 
+    def expect(self, total: int) -> None:
+        """Correct how many units there are in all; not below what is done."""
+        with self._lock:
+            self.total = max(total, self.done)
+            if self._bar is not None:
+                bar, task = self._bar
+                bar.update(task, total=self.total)
+
     def print(self, text: str) -> None:
         """Write a line that stays: above the bar on a terminal, else among the lines."""
         with self._lock:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import av.error
+import numpy as np
 from av.codec.context import CodecContext
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
 # A photograph of the largest allowed size, stored badly; frames of a video are a thousand times smaller.
 MAX_BYTES = 256 << 20
@@ -60,6 +62,10 @@ class JpegDecoder:
             data = path.read_bytes()
         except OSError as error:
             raise JpegError(error.strerror or str(error)) from error
+        return self.decode_bytes(data)
+
+    def decode_bytes(self, data: bytes) -> tuple[VideoFrame, bool]:
+        """As :meth:`decode`, for a file's bytes."""
         if data[:2] != b"\xff\xd8":
             raise JpegError("it does not start like a JPEG file")
         try:
@@ -67,6 +73,27 @@ class JpegDecoder:
         except JpegError:
             self._strict = self._context("explode")
         return self._first(self._context("ignore_err"), data), False
+
+    def decode_gray(self, data: bytes) -> NDArray[np.uint8]:
+        """The brightness of a sound picture; of a gray one, its pixels.
+
+        Returns
+        -------
+        ndarray
+            ``(H, W)`` uint8, not to be written to.
+
+        Raises
+        ------
+        JpegError
+            It cannot be decoded, or it is damaged.
+        """
+        frame, sound = self.decode_bytes(data)
+        if not sound:
+            raise JpegError("it is damaged")
+        if not frame.format.name.startswith(("gray", "yuvj")):
+            raise JpegError(f"its pixels are {frame.format.name}")
+        plane = frame.planes[0]  # all of a gray picture, the brightness of a colored one
+        return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
 
     @staticmethod
     def _first(context: VideoCodecContext, data: bytes) -> VideoFrame:

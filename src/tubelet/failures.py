@@ -1,0 +1,32 @@
+"""``failed.jsonl``: the videos that a run over many could not deal with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tubelet.artifacts import write_text
+
+FAILED_FILE = "failed.jsonl"
+
+
+@dataclass(frozen=True)
+class FailedVideo:
+    """A line of ``failed.jsonl``: which video, the error's sentence, and the error's class."""
+
+    video_id: str
+    path: str
+    error: str
+    kind: str
+
+
+def list_failures(path: Path, failures: Sequence[FailedVideo]) -> None:
+    """Write one JSON object per failed video, atomically; without any, the file of an earlier run goes."""
+    if failures:
+        write_text(path, "".join(json.dumps(asdict(failure), ensure_ascii=False) + "\n" for failure in failures))
+    else:
+        with suppress(FileNotFoundError):
+            path.unlink()

@@ -1,0 +1,102 @@
+"""How a run of ``tubelet flow`` ended."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tubelet.errors import ExitCode
+from tubelet.failures import FAILED_FILE, FailedVideo
+
+
+@dataclass(frozen=True)
+class FlowSummary:
+    """How a run ended.
+
+    Attributes
+    ----------
+    folder
+        Where the flow is stored.
+    videos
+        Videos asked for: ``done + skipped + failed``.
+    done
+        Stored in this run; ``partial`` of them from files that lost frames.
+    skipped
+        Already stored and still right.
+    failed
+        In ``failures`` and in ``failed.jsonl``.
+    pairs, nbytes
+        Pairs of frames of which flow was computed in this run, and bytes of its pictures.
+    seconds, pairs_per_s
+        Duration of this run and its rate.
+    reasons
+        How many videos were computed why: ``"new"``, ``"settings"``, ``"file"``, ``"damaged"``.
+    quality
+        Of the JPEG pictures.
+    bound
+        Pixels beyond which vectors are cut off.
+    saturated_share
+        Share of components that were, 0 to 1; None if nothing was computed.
+    quantized_px, stored_px, stored_max_px
+        What storing changed, in pixels, as in `tubelet.flow.record.FlowError`; None if nothing was computed.
+    camera_share
+        Of warped flow: share of pairs from which a motion of the camera was taken out; else None.
+    failures
+        The failed videos.
+    """
+
+    folder: str
+    videos: int
+    done: int
+    skipped: int
+    failed: int
+    partial: int
+    pairs: int
+    nbytes: int
+    seconds: float
+    pairs_per_s: float
+    reasons: dict[str, int]
+    quality: int
+    bound: float
+    saturated_share: float | None
+    quantized_px: float | None
+    stored_px: float | None
+    stored_max_px: float | None
+    camera_share: float | None
+    failures: tuple[FailedVideo, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """``SOME_FAILED`` if a video failed, else ``DONE``."""
+        return ExitCode.SOME_FAILED if self.failed else ExitCode.DONE
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready dictionary."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        parts = [f"{self.done} stored", f"{self.skipped} already there", f"{self.failed} failed"]
+        if self.partial:
+            parts[0] += f" ({self.partial} of them lost frames)"
+        failed = f", see {os.path.join(self.folder, FAILED_FILE)}" if self.failed else ""
+        lines = [f"{self.folder}: {', '.join(parts)}{failed}"]
+        if self.pairs:
+            lines.append(f"{self.pairs} pairs of frames at {self.pairs_per_s:.1f} pairs/s, {size_text(self.nbytes)}")
+        if self.stored_px is not None and self.quantized_px is not None and self.saturated_share is not None:
+            lines.append(
+                f"storing changed vectors by {self.stored_px:.3f} px on average, {self.stored_max_px:.2f} px at most "
+                f"(JPEG quality {self.quality}; quantization alone {self.quantized_px:.3f} px); "
+                f"{self.saturated_share:.2%} of components were beyond the bound of {self.bound:g} px and cut off"
+            )
+        if self.camera_share is not None:
+            lines.append(f"a motion of the camera was found and taken out in {self.camera_share:.1%} of pairs")
+        return "\n".join(lines)
+
+
+def size_text(nbytes: int) -> str:
+    """``812 kB``, ``3.4 MB``, ``1.2 GB``."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if nbytes >= scale:
+            return f"{nbytes / scale:.1f} {unit}"
+    return f"{nbytes / 1e3:.0f} kB"
