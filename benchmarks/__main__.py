@@ -6,11 +6,17 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import extraction, memory, network
+from benchmarks import extraction, flow_formats, flow_throughput, memory, network
 from tubelet.artifacts import write_json
 from tubelet.provenance import environment
 
-PARTS = {"network": network.run, "extraction": extraction.run, "memory": memory.run}
+PARTS = {
+    "network": network.run,
+    "extraction": extraction.run,
+    "memory": memory.run,
+    "flow-throughput": flow_throughput.run,
+    "flow-formats": flow_formats.run,
+}
 
 
 def main() -> None:

@@ -13,7 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from tubelet.artifacts import cache_folder, sync_folder, write_atomically, write_bytes, write_json, write_text
+from tubelet.artifacts import (
+    cache_folder,
+    lock_folder,
+    new_folder,
+    remove_leftovers,
+    sync_folder,
+    write_atomically,
+    write_bytes,
+    write_json,
+    write_text,
+)
+from tubelet.errors import UsageError
 
 
 def names(folder: Path) -> list[str]:
@@ -139,3 +150,55 @@ def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert cache_folder() == tmp_path / "home" / ".cache" / "tubelet"
+
+
+def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
+    for turn, content in enumerate(("old", "new")):
+        with new_folder(tmp_path / "a" / "set") as folder:
+            (folder / f"{content}.txt").write_text(content)
+            assert (tmp_path / "a" / "set").exists() == bool(turn)
+        assert names(tmp_path / "a" / "set") == [f"{content}.txt"]
+    assert names(tmp_path / "a") == ["set"]
+    assert stat.S_IMODE((tmp_path / "a" / "set").stat().st_mode) == stat.S_IMODE((tmp_path / "a").stat().st_mode)
+
+
+def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    write_text(tmp_path / "set" / "old.txt", "old")
+
+    def fail() -> None:
+        with new_folder(tmp_path / "set") as folder:
+            (folder / "half.txt").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert names(tmp_path / "set") == ["old.txt"]
+    assert names(tmp_path) == ["set"]
+
+
+def test_leftovers_of_one_target_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    kept = [".b.xyz.tmp", ".a.keep", "a", "a.tmp", ".ab.xyz.tmp"]
+    for name in (*kept, ".a.xyz.tmp"):
+        (tmp_path / name).touch()
+    (tmp_path / ".a.folder.tmp").mkdir()
+    write_text(tmp_path / ".a.folder.tmp" / "x", "half")
+    remove_leftovers(tmp_path / "a")
+    assert names(tmp_path) == sorted(kept)
+    remove_leftovers(tmp_path / "absent" / "a")
+
+
+def test_a_lock_is_held_until_it_is_given_back_or_its_process_ends(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\nfrom tubelet.artifacts import lock_folder\nfrom tubelet.errors import UsageError\n"
+        "lock_folder(sys.argv[1], UsageError('taken'))\nprint('held', flush=True)\ntime.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(UsageError, match="taken by another"):
+        lock_folder(tmp_path, UsageError("taken by another"))
+    holder.kill()
+    holder.communicate()
+    descriptor = lock_folder(tmp_path, UsageError("taken"))
+    assert descriptor is not None
+    os.close(descriptor)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import metadata
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tubelet.cli import doctor
 from tubelet.cli.doctor import Check
+from tubelet.errors import MissingExtraError
 
 CHECKS = [
     "encode and decode", "color order", "exact frames", "decoding in a child", "resize", "network against float64",
@@ -27,6 +29,7 @@ def test_every_check_passes_and_json_says_all(tubelet: Callable[..., Any]) -> No
     assert report["installed"]["torch"] == metadata.version("torch")
     assert report["installed"]["av"] == metadata.version("av")
     assert report["installed"]["FFmpeg libavcodec"].count(".") == 2
+    assert report["installed"]["optical flow"].endswith(": DIS, TV-L1, Farneback")
     assert {"processors", "torch threads", "bf16 in hardware", "GPU", "allocator"} <= set(report["machine"])
 
 
@@ -63,3 +66,21 @@ def test_an_exception_in_a_check_is_a_finding(tubelet: Callable[..., Any], monke
     assert found.json["checks"] == [
         {"name": "encode and decode", "ok": False, "detail": "OSError: libavcodec is missing"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [(None, "pip install 'tubelet[flow]'"), (SimpleNamespace(__version__="9.1"), "9.1 without")],
+)
+def test_what_flow_lacks_is_said(
+    tubelet: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, module: Any, said: str
+) -> None:
+    quick(monkeypatch)
+
+    def opencv() -> Any:
+        if module is None:
+            raise MissingExtraError("optical flow needs OpenCV", remedy="install it with: pip install 'tubelet[flow]'")
+        return module
+
+    monkeypatch.setattr("tubelet.flow.opencv.opencv", opencv)
+    assert said in tubelet("doctor", "--json").json["installed"]["optical flow"]

@@ -59,6 +59,23 @@ def test_unknown_total_and_removed_field() -> None:
     assert out.getvalue().splitlines()[0] == "reading 2 videos"
 
 
+def test_a_total_that_becomes_known() -> None:
+    clock, out = Clock(), io.StringIO()
+    with progress("computing", unit="frame", stream=out, clock=clock) as bar:
+        clock.now += 5
+        bar.update(10)
+        bar.expect(40)
+        assert bar.remaining_s == 15
+        bar.expect(3)
+        assert (bar.total, bar.remaining_s) == (10, 0)
+    assert out.getvalue() == "computing 10/10 frames · 100\xa0% · took 5 s\n"
+    terminal = Terminal()
+    with progress("computing", unit="frame", stream=terminal, clock=clock) as bar:
+        bar.expect(8)
+        bar.update(8)
+    assert "8/8 frames" in terminal.getvalue()
+
+
 def test_nothing_is_written_for_nothing() -> None:
     out = io.StringIO()
     with progress("idle", stream=out):

@@ -67,7 +67,21 @@ def _installed() -> dict[str, str]:
         versions[f"FFmpeg {library}"] = ".".join(map(str, av.library_versions[library]))
     installed = [extra for extra, module in _EXTRAS.items() if importlib.util.find_spec(module) is not None]
     versions["extras"] = ", ".join(installed) or "none"
+    versions["optical flow"] = _optical_flow()
     return versions
+
+
+def _optical_flow() -> str:
+    from tubelet.errors import MissingExtraError
+    from tubelet.flow.opencv import opencv
+
+    try:
+        cv2 = opencv()
+    except MissingExtraError as error:
+        return str(error)
+    if not hasattr(cv2, "optflow"):
+        return f"OpenCV {cv2.__version__} without TV-L1: pip install 'tubelet[flow]' brings the wheel that has it"
+    return f"OpenCV {cv2.__version__}: DIS, TV-L1, Farneback"
 
 
 def _machine() -> dict[str, str]:

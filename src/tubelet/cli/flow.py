@@ -127,7 +127,7 @@ def _height_width(text: str) -> tuple[int, int]:
 
 def _verify_alone(folder: Path, workers: int, as_json: bool) -> None:
     """Check stored flow without its videos; exit code 3 if something is damaged."""
-    from tubelet.flow.runner import check_stored
+    from tubelet.flow.workers import check_stored
 
     problems = check_stored(folder, workers=workers)
     damaged = {name: found for name, found in problems.items() if found}

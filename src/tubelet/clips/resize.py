@@ -132,8 +132,8 @@ def check_flow(fields: Fields) -> None:
     _check_memory(fields)
 
 
-def _type_name(values: Fields) -> str:
-    return str(values.dtype).removeprefix("torch.")
+def _type_name(frames: Fields) -> str:
+    return str(frames.dtype).removeprefix("torch.")
 
 
 def _check_memory(frames: Fields) -> None:

@@ -189,16 +189,16 @@ class Tvl1(Algorithm):
     """Duality-based TV-L1 (Zach, Pock and Bischof 2007), OpenCV's CPU implementation.
 
     The defaults are OpenCV's except for ``scales``. OpenCV stops after five scales of 0.8, the coarsest 0.41
-    of the frame: of 8 pixels there are 3.3 left, and fine texture is lost by 3 to 8 pixels. Thirteen go on
-    until the frame has 16 pixels (OpenCV makes no smaller one), so that 16 pixels of motion are found, at no
-    extra time, as the coarse scales are small and the fine ones then converge sooner (docs/measured.md).
+    of the frame: of 8 pixels there are 3.3 left, and fine texture that moves so far is lost. Thirteen go on
+    until the frame has 16 pixels (OpenCV makes none smaller): 8 pixels of fine and 16 of natural texture are
+    found, in a tenth more time (docs/measured.md).
 
     Attributes
     ----------
     scales, scale_step
         Levels of the pyramid, and the size of each relative to the one before.
     warps
-        Linearizations per scale. Two instead of five take half the time at equal error up to 8 pixels.
+        Linearizations per scale. Two instead of five are 1.6 times as fast, and as exact up to 8 pixels.
     outer_iterations, inner_iterations
         Per warp; the median filter runs once per outer iteration.
     epsilon

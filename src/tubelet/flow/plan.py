@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tubelet.errors import InputDataError, TubeletError, UsageError
+from tubelet.flow.check import looks_complete, read_record
 from tubelet.flow.layout import store_path
 from tubelet.flow.record import RECORD_FILE, FlowRecord, FlowSettings
-from tubelet.flow.store import looks_complete, read_record
 from tubelet.video.fingerprint import content_hash, file_stamp
 
 

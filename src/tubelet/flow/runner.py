@@ -7,22 +7,20 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
 
 from tubelet.artifacts import lock_folder, remove_leftovers, write_json
 from tubelet.errors import DecodeWorkerError, InputDataError, NumericalError, TubeletError, UsageError
 from tubelet.failures import FAILED_FILE, FailedVideo, list_failures
-from tubelet.flow.layout import ZIP_SUFFIX, store_path
+from tubelet.flow.check import read_record
+from tubelet.flow.layout import store_path
 from tubelet.flow.opencv import opencv
 from tubelet.flow.plan import FlowPlan, plan_flow
-from tubelet.flow.record import RECORD_FILE, FlowRecord, FlowSettings, StoreKind
-from tubelet.flow.store import read_record
+from tubelet.flow.record import FlowRecord, FlowSettings, StoreKind
 from tubelet.flow.summary import FlowSummary, size_text
+from tubelet.flow.workers import as_completed, check_all, flow_pool, threads_of
 from tubelet.provenance import environment
 from tubelet.reporting.terminal import ProgressBar, progress
 from tubelet.video.fingerprint import content_size
@@ -30,13 +28,6 @@ from tubelet.video.guard import GuardedPool
 from tubelet.video.limits import Limits
 
 PROVENANCE_FILE = "provenance.json"
-TASK = "tubelet.flow.task:answer"
-
-# Seconds between two signs of life. One pair of 4K frames takes TV-L1 minutes; the others a second.
-_STALL_S = 60.0
-_STALL_SLOW_S = 900.0
-
-T = TypeVar("T")
 
 
 def compute_flow(
@@ -96,7 +87,7 @@ def compute_flow(
     try:
         plan = plan_flow(videos, folder, settings)
         write_json(folder / PROVENANCE_FILE, environment(settings=settings.to_dict()))
-        with _pool(workers, settings) as pool:
+        with flow_pool(workers, settings) as pool:
             if verify:
                 _recheck(plan, videos, pool)
             run = _Run(videos, folder, settings, plan, limits or Limits())
@@ -107,54 +98,9 @@ def compute_flow(
             os.close(lock)
 
 
-def check_stored(root: str | os.PathLike[str], *, workers: int = 1) -> dict[str, tuple[str, ...]]:
-    """Decode all flow that is stored below a folder.
-
-    Returns
-    -------
-    dict
-        What is wrong, one sentence each, by the path of a video's flow below ``root``; empty where nothing is.
-
-    Raises
-    ------
-    InputDataError
-        No flow is stored there.
-    """
-    base = Path(root)
-    found = sorted([path.parent for path in base.rglob(RECORD_FILE)] + list(base.rglob(f"*{ZIP_SUFFIX}")))
-    if not found:
-        raise InputDataError("no flow is stored here", path=base, remedy="compute it: tubelet flow VIDEOS -o DIR")
-    names = {path.relative_to(base).as_posix(): path for path in found}
-    with _pool(workers, FlowSettings()) as pool:
-        return _checked(names, pool)
-
-
-def _pool(workers: int, settings: FlowSettings) -> GuardedPool:
-    stall = _STALL_SLOW_S if settings.algorithm.startswith("tvl1") else _STALL_S
-    return GuardedPool(TASK, workers, stall_timeout_s=stall)
-
-
-def _checked(targets: Mapping[str, Path], pool: GuardedPool) -> dict[str, tuple[str, ...]]:
-    """What is wrong with stored flow, by name."""
-
-    def check(name: str) -> tuple[str, ...]:
-        try:
-            messages = list(pool.run({"operation": "check", "target": os.path.abspath(targets[name])}))
-            return tuple(map(str, messages[-1].header["problems"]))
-        except InputDataError as error:
-            return (str(error),)
-
-    problems: dict[str, tuple[str, ...]] = {}
-    with progress("checking", total=len(targets), unit="video") as bar, _threads(pool) as threads:
-        for name, found in _as_completed(threads, check, list(targets)):
-            problems[name] = found
-            bar.update(1, damaged=sum(map(bool, problems.values())))
-    return {name: problems[name] for name in targets}
-
-
 def _recheck(plan: FlowPlan, videos: Mapping[str, Path], pool: GuardedPool) -> None:
     """Move videos whose stored flow is damaged from those skipped to those to be done."""
-    problems = _checked({video_id: plan.targets[video_id] for video_id in plan.skipped}, pool)
+    problems = check_all({video_id: plan.targets[video_id] for video_id in plan.skipped}, pool)
     damaged = {video_id for video_id, found in problems.items() if found}
     plan.skipped = [video_id for video_id in plan.skipped if video_id not in damaged]
     plan.reasons |= dict.fromkeys(damaged, "damaged")
@@ -187,9 +133,9 @@ class _Run:
         for video_id, error in self._plan.missing:
             self._fail(video_id, error)
         try:
-            with progress("computing flow", unit="frame") as self._bar, _threads(pool) as threads:
+            with progress("computing flow", unit="frame") as self._bar, threads_of(pool) as threads:
                 self._show()
-                for video_id, outcome in _as_completed(threads, lambda name: self._one(name, pool), self._plan.todo):
+                for video_id, outcome in as_completed(threads, lambda name: self._one(name, pool), self._plan.todo):
                     if isinstance(outcome, FlowRecord):
                         self._records.append(outcome)
                     else:
@@ -301,28 +247,3 @@ class _Run:
     def _mean(self, value: Callable[[FlowRecord], float], weight: Callable[[FlowRecord], int]) -> float | None:
         weights = sum(map(weight, self._records))
         return sum(value(record) * weight(record) for record in self._records) / weights if weights else None
-
-
-@contextmanager
-def _threads(pool: GuardedPool) -> Iterator[ThreadPoolExecutor]:
-    """A thread per worker; when the block ends early, workers are killed and nothing new is begun."""
-    threads = ThreadPoolExecutor(pool.workers, thread_name_prefix="tubelet-flow")
-    try:
-        yield threads
-    except BaseException:
-        threads.shutdown(wait=False, cancel_futures=True)
-        pool.close()
-        raise
-    finally:
-        threads.shutdown(wait=True)
-
-
-def _as_completed(
-    threads: ThreadPoolExecutor, work: Callable[[str], T], names: Sequence[str]
-) -> Iterator[tuple[str, T]]:
-    """Results by name, as they come; an error of ``work`` is raised at once."""
-    waiting: dict[Future[T], str] = {threads.submit(work, name): name for name in names}
-    while waiting:
-        done, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield waiting.pop(future), future.result()

@@ -97,6 +97,11 @@ class ZipShelf:
         return self._zip
 
 
+def open_shelf(path: Path) -> Shelf:
+    """The files of a folder, or of a ZIP file."""
+    return FolderShelf(path) if path.is_dir() else ZipShelf(path)
+
+
 class NewShelf(Protocol):
     """Takes files until its block ends; they then appear together."""
 

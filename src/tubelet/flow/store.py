@@ -13,11 +13,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tubelet.errors import InputDataError, TubeletError, UsageError
+from tubelet.errors import InputDataError, UsageError
 from tubelet.flow.field import DEFAULT_BOUND, Direction, Flow
-from tubelet.flow.layout import PREFIXES, pair_names
+from tubelet.flow.layout import FRAME_PREFIX, PREFIXES, pair_names
 from tubelet.flow.record import RECORD_FILE, FlowRecord
-from tubelet.flow.shelf import FolderShelf, Shelf, ZipShelf
+from tubelet.flow.shelf import Shelf, open_shelf
 from tubelet.video.jpeg import JpegDecoder, JpegError
 from tubelet.video.limits import Limits
 
@@ -43,7 +43,7 @@ class StoredFlow:
         self._shelf = shelf
         self.path = shelf.path
         names = shelf.sizes()
-        self.record = _record(shelf) if RECORD_FILE in names else None
+        self.record = parse_record(shelf) if RECORD_FILE in names else None
         self.direction: Direction = _direction(self.record, direction, names, self.path)
         self.bound = _bound(self.record, bound, self.path)
         self._names = pair_names(names, self.direction, self.path)
@@ -53,6 +53,7 @@ class StoredFlow:
                 path=self.path,
                 remedy="compute the flow again: tubelet flow",
             )
+        self._frames = sorted(name for name in names if name.startswith(FRAME_PREFIX))
         self._decoder = JpegDecoder(Limits().max_pixels)
         self._size_hw: tuple[int, int] | None = None
 
@@ -148,6 +149,20 @@ class StoredFlow:
                     problems.append(str(error))
         return tuple(problems)
 
+    def check_frames(self) -> tuple[str, ...]:
+        """As :meth:`check`, for the frames that are stored beside the flow."""
+        problems = []
+        for name in self._frames:
+            try:
+                _, sound = self._decoder.decode_bytes(self._shelf.read(name))
+                if not sound:
+                    raise JpegError("it is damaged")
+            except JpegError as error:
+                problems.append(str(self._damaged(name, str(error))))
+            except InputDataError as error:
+                problems.append(str(error))
+        return tuple(problems)
+
     def close(self) -> None:
         """Close the file; reading opens it again."""
         self._shelf.close()
@@ -208,50 +223,11 @@ def open_flow(
     where = Path(path)
     if not where.exists():
         raise InputDataError("there is no stored flow", path=where, remedy="compute it: tubelet flow VIDEOS -o DIR")
-    return StoredFlow(FolderShelf(where) if where.is_dir() else ZipShelf(where), direction, bound)
+    return StoredFlow(open_shelf(where), direction, bound)
 
 
-def read_record(path: Path) -> FlowRecord | None:
-    """The record of stored flow; None where there is no flow, or none that can be trusted."""
-    shelf: Shelf = FolderShelf(path) if path.is_dir() else ZipShelf(path)
-    try:
-        return _record(shelf)
-    except TubeletError:
-        return None
-    finally:
-        shelf.close()
-
-
-def looks_complete(path: Path, record: FlowRecord) -> bool:
-    """Whether number and bytes of the files are those that were written (nothing is decoded)."""
-    shelf: Shelf = FolderShelf(path) if path.is_dir() else ZipShelf(path)
-    try:
-        sizes = shelf.sizes()
-    except TubeletError:
-        return False
-    finally:
-        shelf.close()
-    sizes.pop(RECORD_FILE, None)
-    return len(sizes) == record.files and sum(sizes.values()) == record.nbytes
-
-
-def check_flow(path: Path) -> tuple[str, ...]:
-    """Decode everything that is stored for a video; what is wrong, one sentence each."""
-    try:
-        record = read_record(path)
-        directions = (None,) if record is None else record.settings.directions
-        problems: list[str] = []
-        for direction in directions:
-            with open_flow(path, direction=direction) as stored:
-                problems.extend(stored.check())
-        if record is not None and not looks_complete(path, record):
-            problems.append(f"files are missing or have another size than when they were written: {path}")
-        return tuple(problems)
-    except TubeletError as error:
-        return (str(error),)
-
-
-def _record(shelf: Shelf) -> FlowRecord:
+def parse_record(shelf: Shelf) -> FlowRecord:
+    """The record on a shelf; raises ``InputDataError`` if there is none, or it is damaged."""
     text = shelf.read(RECORD_FILE)
     try:
         values = json.loads(text)

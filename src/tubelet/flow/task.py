@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from tubelet.allocator import set_allocator
 from tubelet.errors import UsageError, VideoError
+from tubelet.flow.check import check_flow
 from tubelet.flow.estimate import estimate_stream
 from tubelet.flow.field import Direction, dequantize, quantize
 from tubelet.flow.layout import FRAME_PREFIX, PREFIXES
 from tubelet.flow.opencv import opencv
 from tubelet.flow.record import RECORD_FILE, FlowError, FlowRecord, FlowSettings
 from tubelet.flow.shelf import NewShelf, new_folder_shelf, new_zip_shelf
-from tubelet.flow.store import check_flow
 from tubelet.flow.warp import warped_stream
 from tubelet.provenance import tool_version
 from tubelet.video.fingerprint import content_hash, file_stamp
