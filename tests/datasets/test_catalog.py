@@ -12,7 +12,7 @@ from tubelet.errors import InputDataError, UsageError
 
 
 def test_every_kind_is_described() -> None:
-    assert set(DATASETS) == {"folder", "metadata", "class-folders", "videos", "ucf101", "weizmann"}
+    assert set(DATASETS) == {"folder", "metadata", "class-folders", "videos", "ucf101", "hmdb51", "weizmann"}
     assert all(kind.about and kind.protocol for kind in DATASETS.values())
 
 
@@ -54,6 +54,7 @@ def test_what_does_not_fit_together_is_a_usage_error(tree, arguments, says: str)
 def test_kinds_are_recognized(tree, shared_data: Path) -> None:
     assert detect_kind(shared_data / "weizmann") == "weizmann"
     assert detect_kind(shared_data / "ucf101/frames_5fps") == "ucf101"
+    assert detect_kind(shared_data / "hmdb51/clips") == "hmdb51"
     root = tree("walk/a.avi", "run/b.avi")
     assert detect_kind(root) == "folder"
     (root / "metadata.csv").write_text("file_name\n")

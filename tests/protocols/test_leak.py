@@ -10,7 +10,7 @@ import pytest
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.errors import UsageError
 from tubelet.models.registry import create_model
-from tubelet.protocols.leak import refuse_seen_groups, trained_on
+from tubelet.protocols.leak import refuse_seen_groups, refuse_shared_groups, trained_on
 
 
 def actors(*names: str, dataset: str = "acts") -> Manifest:
@@ -47,3 +47,19 @@ def test_weights_that_say_nothing_are_logged(tmp_path: Path, caplog: pytest.LogC
     assert refuse_seen_groups(weights, actors("ann")) == []
     assert "do not say what they were trained on" in caplog.text
     assert "before" not in trained_on(actors("bob"), weights)
+
+
+def test_further_sets_are_remembered_and_not_tested_on(tmp_path: Path) -> None:
+    further = [actors("eve", dataset="others"), actors("kim", dataset="third")]
+    weights = saved(tmp_path / "model", {"trained_on": trained_on(actors("ann"), further=further)})
+    again = saved(tmp_path / "again", {"trained_on": trained_on(actors("joe"), weights)})
+    for folder in (weights, again):
+        for test in (actors("ann"), *further):
+            with pytest.raises(UsageError, match="1 of the 1 test groups"):
+                refuse_seen_groups(folder, test)
+    assert refuse_seen_groups(weights, actors("eve")) == []
+    with pytest.raises(UsageError, match=r"set third holds 1 of the 2 test groups.*--allow-leak"):
+        refuse_shared_groups(further, actors("kim", "bob", dataset="third"))
+    assert refuse_shared_groups(further, actors("kim")) == []
+    (note,) = refuse_shared_groups(further, actors("kim", dataset="third"), allow=True)
+    assert "third" in note

@@ -11,7 +11,7 @@ from tubelet.errors import InputDataError
 from tubelet.models.registry import create_model
 from tubelet.training.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from tubelet.training.config import TrainConfig
-from tubelet.training.loop import build_optimizer
+from tubelet.training.steps import build_optimizer
 
 OPTIONS = {"width": 0.125, "side": 16, "clip_length": 16}
 
@@ -22,14 +22,14 @@ def test_round_trip(tmp_path: Path, optimizer_name: str, layout: torch.memory_fo
     config = TrainConfig().changed(optimizer=optimizer_name)
     model = create_model("c3d_small", 3, seed=0, **OPTIONS)
     model.to(memory_format=layout)
-    optimizer = build_optimizer(model, config)
+    optimizer = build_optimizer(model.parameter_groups(1e-3, 0.01), config)
     for _ in range(2):
         model(torch.randn(2, 3, 16, 16, 16)).square().sum().backward()
         optimizer.step()
     save_checkpoint(tmp_path, model, optimizer, {"step": 2, "note": "ü"}, keep=1)
     other = create_model("c3d_small", 3, seed=9, **OPTIONS)
     other.to(memory_format=layout)
-    fresh = build_optimizer(other, config)
+    fresh = build_optimizer(other.parameter_groups(1e-3, 0.01), config)
     path = latest_checkpoint(tmp_path)
     assert path is not None
     state = load_checkpoint(path, other, fresh)
@@ -47,7 +47,7 @@ def test_round_trip(tmp_path: Path, optimizer_name: str, layout: torch.memory_fo
 
 def test_a_damaged_file_is_one_error(tmp_path: Path) -> None:
     model = create_model("c3d_small", 3, seed=0, **OPTIONS)
-    optimizer = build_optimizer(model, TrainConfig())
+    optimizer = build_optimizer(model.parameter_groups(1e-3, 0.01), TrainConfig())
     path = save_checkpoint(tmp_path, model, optimizer, {"step": 1}, keep=1)
     whole = path.read_bytes()
     for damaged in (b"", whole[:100], whole[: len(whole) // 2], b"\xff" * 64 + whole[64:]):

@@ -55,6 +55,35 @@ def test_unfit_settings_are_refused(settings: dict[str, object]) -> None:
         TrainConfig().changed(**settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"nesterov": True}, "sgd"),
+        ({"optimizer": "sgd", "nesterov": True, "momentum": 0.0}, "momentum above 0"),
+        ({"milestones": [3]}, "multistep"),
+        ({"schedule": "multistep"}, "milestones"),
+        ({"schedule": "multistep", "milestones": [3, 3]}, "each above the last"),
+        ({"schedule": "multistep", "milestones": [0, 3]}, "above 0"),
+        ({"schedule": "plateau"}, "validate_every"),
+        ({"train_layers": []}, "no layer"),
+    ],
+)
+def test_settings_that_contradict_each_other_say_so(settings: dict[str, object], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        TrainConfig().changed(**settings)
+
+
+def test_experiments_that_contradict_themselves_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    common = 'name = "x"\nsource = "y"\ndataset = "ucf101"\nmodel = "c3d"\nrecipe = "r"\n'
+    path.write_text(f'{common}start_from = "inflate"\n[train]\n')
+    with pytest.raises(UsageError, match="needs weights"):
+        load_experiment(path)
+    path.write_text(f'{common}teacher = "required"\n[[also]]\ndataset = "ucf101"\n[train]\n')
+    with pytest.raises(UsageError, match="a teacher needs none"):
+        load_experiment(path)
+
+
 def test_changed_leaves_none_alone() -> None:
     config = TrainConfig(iterations=7)
     assert config.changed(iterations=None, seed=4) == TrainConfig(iterations=7, seed=4)

@@ -17,10 +17,12 @@ from tubelet.datasets.loader import Batch, DecodedVideos, decode_videos
 from tubelet.errors import InputDataError, NumericalError
 from tubelet.models.contract import VideoModel
 from tubelet.models.registry import create_model
-from tubelet.training import loop
+from tubelet.training import steps
 from tubelet.training.config import TrainConfig
-from tubelet.training.loop import build_optimizer, clip_accuracy, take_step, train
+from tubelet.training.loop import Classification, clip_scores, train
 from tubelet.training.precision import Precision
+from tubelet.training.schedule import learning_rate
+from tubelet.training.steps import StepLoss, build_optimizer, descend
 from tubelet.video.encode import encode
 
 FLOAT32 = Precision("float32", torch.contiguous_format, "a test")
@@ -80,7 +82,8 @@ def test_a_run_goes_on_in_the_arithmetic_it_began_with(
         name = "float32" if wanted == "float32" else "bfloat16"
         return Precision(name, torch.channels_last_3d, "planted")
 
-    monkeypatch.setattr(loop, "choose_precision", choose)
+    monkeypatch.setattr("tubelet.training.loop.choose_precision", choose)
+    monkeypatch.setattr(steps, "choose_precision", choose)
     outcome = train(small(), videos, config.changed(iterations=3, precision="auto"), tmp_path)
     assert asked == ["auto", "float32"]
     assert outcome.precision.name == "float32"
@@ -102,11 +105,17 @@ def batch(value: float = 0.0) -> Batch:
     )
 
 
+def take_step(model: VideoModel, given: Batch, config: TrainConfig, step: int = 0) -> StepLoss:
+    optimizer = build_optimizer(model.parameter_groups(config.learning_rate, config.weight_decay), config)
+    objective = Classification(model, (), FLOAT32, "cpu")
+    return descend(objective, optimizer, (given,), config, step, learning_rate(config, step))
+
+
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:
     config = TrainConfig(iterations=1, batch_size=2)
     model = small()
     with pytest.raises(NumericalError, match="loss is nan at step 8"):
-        take_step(model, build_optimizer(model, config), batch(float("nan")), config, 7, FLOAT32, "cpu")
+        take_step(model, batch(float("nan")), config, 7)
 
 
 def test_a_gradient_that_is_not_finite_names_its_layer() -> None:
@@ -116,7 +125,7 @@ def test_a_gradient_that_is_not_finite_names_its_layer() -> None:
     weight.register_hook(lambda gradient: gradient * float("inf"))
     before = weight.detach().clone()
     with pytest.raises(NumericalError, match=r"conv3a\.weight is not finite at step 1"):
-        take_step(model, build_optimizer(model, config), batch(), config, 0, FLOAT32, "cpu")
+        take_step(model, batch(), config, 0)
     assert torch.equal(weight, before)
 
 
@@ -127,7 +136,7 @@ def test_one_sgd_step_is_the_formula() -> None:
     )
     model = create_model("c3d_small", 2, seed=1, width=0.125, side=16, dropout=0.0)
     twin = create_model("c3d_small", 2, seed=1, width=0.125, side=16, dropout=0.0)
-    take_step(model, build_optimizer(model, config), batch(), config, 0, FLOAT32, "cpu")
+    take_step(model, batch(), config, 0)
     twin.train()
     given = batch()
     F.cross_entropy(twin(given.clips), given.targets).backward()
@@ -146,7 +155,7 @@ def test_gradients_are_clipped_to_the_norm() -> None:
                          schedule="constant", gradient_clip=1e-3)  # fmt: skip
     model = small()
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters() if "weight" in name}
-    take_step(model, build_optimizer(model, config), batch(), config, 0, FLOAT32, "cpu")
+    take_step(model, batch(), config, 0)
     moved = sum(float((model.get_parameter(name).detach() - old).square().sum()) for name, old in before.items())
     assert 0 < moved**0.5 <= 1e-3 * 1.001
 
@@ -157,18 +166,22 @@ def test_dropout_depends_on_the_step_alone() -> None:
     for step in (4, 5, 4):
         torch.manual_seed(step * 1000)  # whatever ran before
         model = small()
-        losses.append(take_step(model, build_optimizer(model, config), batch(), config, step, FLOAT32, "cpu")[0])
+        losses.append(take_step(model, batch(), config, step).total.item())
     assert losses[0] == losses[2]
     assert losses[0] != losses[1]
 
 
-def test_clip_accuracy_is_the_share_of_non_overlapping_clips(videos: DecodedVideos) -> None:
+def test_clip_scores_are_of_non_overlapping_clips(videos: DecodedVideos) -> None:
     model = small().eval()
     right = total = 0
+    loss = 0.0
     for video, target in enumerate(videos.manifest.targets):
         frames = torch.from_numpy(videos.frames(video, np.arange(16)))  # 18 frames: one clip of 16
         clip = (frames.permute(3, 0, 1, 2).float() - 127.5) / 127.5
         with torch.no_grad():
             right += int(model(clip[None]).argmax()) == int(target)
+            loss += float(F.cross_entropy(model(clip[None]).double(), torch.tensor([int(target)])))
         total += 1
-    assert clip_accuracy(model, videos, FLOAT32, "cpu") == right / total
+    accuracy, found = clip_scores(model, videos, FLOAT32, "cpu")
+    assert accuracy == right / total
+    assert found == pytest.approx(loss / total, rel=1e-5)

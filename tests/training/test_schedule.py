@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tubelet.training.config import TrainConfig
-from tubelet.training.schedule import learning_rate
+from tubelet.training.schedule import learning_rate, plateau_drops
 
 
 def test_step_is_the_released_solver() -> None:
@@ -42,3 +42,30 @@ def test_one_cycle_of_one_step_has_a_rate() -> None:
 def test_constant() -> None:
     config = TrainConfig(iterations=5, learning_rate=0.25, schedule="constant")
     assert {learning_rate(config, step) for step in range(5)} == {0.25}
+
+
+@settings(deadline=None, max_examples=25)
+@given(milestones=st.lists(st.integers(1, 60), min_size=1, max_size=4, unique=True))
+def test_multistep_is_pytorchs(milestones: list[int]) -> None:
+    config = TrainConfig(
+        iterations=60, learning_rate=0.5, schedule="multistep", milestones=sorted(milestones), step_factor=0.1
+    )
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+    reference = torch.optim.lr_scheduler.MultiStepLR(optimizer, sorted(milestones), gamma=0.1)
+    for step in range(60):
+        assert learning_rate(config, step) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        optimizer.step()
+        reference.step()
+
+
+@settings(deadline=None, max_examples=50)
+@given(losses=st.lists(st.sampled_from((1.0, 0.9, 0.8, 0.7)), max_size=30), patience=st.integers(1, 4))
+def test_plateau_is_pytorchs_without_tolerance(losses: list[float], patience: int) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    # PyTorch's patience does not count the validation that brings the drop.
+    reference = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=patience - 1, threshold=0.0, threshold_mode="abs", eps=0.0
+    )
+    for loss in losses:
+        reference.step(loss)
+    assert 0.5 ** plateau_drops(losses, patience) == optimizer.param_groups[0]["lr"]

@@ -27,11 +27,11 @@ def _data() -> None:
 def check(
     folder: Annotated[Path, typer.Argument(help="Folder of videos (or its metadata.csv).", metavar="DIR")],
     kind: Annotated[
-        str, typer.Option("--kind", help="auto, folder, metadata, class-folders, videos, ucf101, weizmann.")
+        str, typer.Option("--kind", help="auto, folder, metadata, class-folders, videos, ucf101, hmdb51, weizmann.")
     ] = "auto",
-    split: Annotated[int, typer.Option("--split", min=1, help="Official split of UCF101.")] = 1,
+    split: Annotated[int, typer.Option("--split", min=1, help="Official split (UCF101, HMDB51).")] = 1,
     annotations: Annotated[
-        Path | None, typer.Option("--annotations", help="Folder of UCF101's lists [inside or beside DIR].")
+        Path | None, typer.Option("--annotations", help="Folder of the official lists [inside or beside DIR].")
     ] = None,
     label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
     fps: FpsOption = None,

@@ -39,7 +39,7 @@ def evaluate(
     ] = None,
     seeds: Annotated[str, typer.Option("--seeds", "--seed", help="One seed, or several: 0,1,2 or 0-2.")] = "0",
     model: Annotated[str | None, typer.Option("--model", help="Network.", show_default="c3d_small")] = None,
-    split: Annotated[int, typer.Option("--split", help="Official split of UCF101.")] = 1,
+    split: Annotated[int, typer.Option("--split", help="Official split (UCF101, HMDB51).")] = 1,
     annotations: AnnotationsOption = None,
     test_groups: Annotated[
         str | None, typer.Option("--test-groups", help="folder: groups to test on, such as g21-g25.")

@@ -30,7 +30,8 @@ FpsOption = Annotated[
     ),
 ]
 AnnotationsOption = Annotated[
-    Path | None, typer.Option("--annotations", help="Folder of UCF101's lists.", show_default="inside or beside --data")
+    Path | None,
+    typer.Option("--annotations", help="Folder of the official lists.", show_default="inside or beside --data"),
 ]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")]
 MeanOption = Annotated[Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")]

@@ -12,6 +12,7 @@ from typing import Any
 from tubelet.datasets.class_folders import open_class_folders, open_videos
 from tubelet.datasets.discovery import require_folder, walk_videos
 from tubelet.datasets.groups import ucf_group
+from tubelet.datasets.hmdb51 import find_hmdb_lists, is_hmdb_name, open_hmdb51
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.metadata_csv import find_tables, open_metadata_csv
 from tubelet.datasets.ucf101 import find_annotations, open_ucf101
@@ -79,6 +80,12 @@ DATASETS: dict[str, DatasetKind] = {
         "official splits 1, 2, 3",
         ("split", "annotations"),
     ),
+    "hmdb51": DatasetKind(
+        open_hmdb51,
+        "HMDB51 with its official lists, as videos or frames",
+        "official splits 1, 2, 3",
+        ("split", "annotations"),
+    ),
     "weizmann": DatasetKind(open_weizmann, "Weizmann actions, <actor>_<action>.avi", "leave one actor out"),
 }
 """Every kind of dataset by name."""
@@ -104,7 +111,7 @@ def open_dataset(
     root
         The folder of the videos; for kinds read from a table, the table will do.
     split
-        Official split, where the dataset has several (UCF101); None assigns none.
+        Official split, where the dataset has several (UCF101, HMDB51); None assigns none.
     fps
         Frames per second, for videos stored as folders of frames.
     label_column
@@ -144,8 +151,8 @@ def open_dataset(
 def detect_kind(root: str | os.PathLike[str]) -> str:
     """The kind that fits a folder: its table, else the names of its videos, else class folders.
 
-    "ucf101" only if all videos are named like its and official lists lie inside or beside; "weizmann" only if
-    all are named like those.
+    "ucf101" and "hmdb51" only if all videos are named like theirs and official lists lie inside or beside;
+    "weizmann" only if all are named like those.
 
     Raises
     ------
@@ -159,8 +166,10 @@ def detect_kind(root: str | os.PathLike[str]) -> str:
         return "metadata"
     if _all_named(folder, lambda path: parse_name(path) is not None):
         return "weizmann"
-    if _has_lists(folder) and _all_named(folder, lambda path: ucf_group(path) is not None):
+    if _has_lists(find_annotations, folder) and _all_named(folder, lambda path: ucf_group(path) is not None):
         return "ucf101"
+    if _has_lists(find_hmdb_lists, folder) and _all_named(folder, is_hmdb_name):
+        return "hmdb51"
     return "folder"
 
 
@@ -174,9 +183,9 @@ def _all_named(folder: Path, fits: Callable[[str], bool]) -> bool:
     return found
 
 
-def _has_lists(folder: Path) -> bool:
+def _has_lists(find: Callable[[Path], Path], folder: Path) -> bool:
     try:
-        find_annotations(folder)
+        find(folder)
     except InputDataError:
         return False
     return True

@@ -44,11 +44,14 @@ class Batch:
         (N,) int64 class indices.
     videos
         (N,) index of each clip's video in the manifest.
+    frames
+        For each clip the (T,) int64 indices of its frames in the video.
     """
 
     clips: Tensor
     targets: Tensor
     videos: tuple[int, ...]
+    frames: tuple[NDArray[np.int64], ...] = ()
 
 
 @dataclass
@@ -296,11 +299,12 @@ class TrainingClips:
     def batch(self, step: int) -> Batch:
         """The batch of optimizer step ``step`` (0-based)."""
         drawn = [self._draw(step * self.batch_size + k) for k in range(self.batch_size)]
-        videos = tuple(video for video, _ in drawn)
+        videos = tuple(video for video, _, _ in drawn)
         return Batch(
-            torch.stack([clip for _, clip in drawn]),
+            torch.stack([clip for _, clip, _ in drawn]),
             torch.from_numpy(self._targets[list(videos)].copy()),
             videos,
+            tuple(frames for _, _, frames in drawn),
         )
 
     def batches(self, first: int, stop: int, ahead: int = 3, threads: int = 2) -> Iterator[Batch]:
@@ -320,14 +324,14 @@ class TrainingClips:
                     queue.append(pool.submit(self.batch, step + len(queue)))
                 yield queue.popleft().result()
 
-    def _draw(self, position: int) -> tuple[int, Tensor]:
+    def _draw(self, position: int) -> tuple[int, Tensor, NDArray[np.int64]]:
         epoch, sample = self._order(position)
         video, clip = self._samples[sample]
         rng = np.random.default_rng(derive_seed(self.seed, "clip", epoch, sample))
         if clip is None:
             clip = self._random.indices(self.videos.lengths[video], rng).frames.reshape(-1)
         planes = jittered_input(self.videos.stacks(video, clip), self.videos.recipe, self.jitter, rng)
-        return video, finish(planes, self.videos.modality, self._source_length)
+        return video, finish(planes, self.videos.modality, self._source_length), clip
 
 
 def input_sampling(policy: Policy, clip_length: int, *, step_frames: int, segments: int) -> Sampling:

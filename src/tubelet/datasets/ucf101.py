@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tubelet.datasets.discovery import is_litter, is_video_name, require_folder
+from tubelet.datasets.discovery import require_folder
 from tubelet.datasets.groups import stem, ucf_group
 from tubelet.datasets.item_table import Item
 from tubelet.datasets.manifest import Findings, Manifest
+from tubelet.datasets.official_lists import list_lines, videos_by_name
 from tubelet.errors import InputDataError, UsageError
-from tubelet.reporting.text import first_few
 
 _FOLDERS = (
     "annotations",
@@ -27,7 +26,6 @@ _FOLDERS = (
     "splits",
     ".",
 )
-_DEPTH = 3
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ def open_ucf101(
     """
     folder = require_folder(root)
     lists = read_official_lists(find_annotations(folder, annotations), 1 if split is None else split)
-    present = _index(folder)
+    present = videos_by_name(folder, lambda name: ucf_group(name) is not None)
     listed = [
         *((path, label, "train") for path, label in lists.train),
         *((p, c, "test") for p, c in lists.test),
@@ -182,7 +180,7 @@ def open_ucf101(
 
 def _read_classes(path: Path) -> tuple[str, ...]:
     names: list[str] = []
-    for line, fields in _lines(path):
+    for line, fields in list_lines(path):
         if len(fields) != 2 or not fields[0].isdigit() or int(fields[0]) != len(names) + 1:
             raise InputDataError(
                 "the class list is damaged",
@@ -203,7 +201,7 @@ def _read_classes(path: Path) -> tuple[str, ...]:
 
 def _read_list(path: Path, classes: tuple[str, ...], known: dict[str, str]) -> tuple[tuple[str, str], ...]:
     rows: list[tuple[str, str]] = []
-    for line, fields in _lines(path):
+    for line, fields in list_lines(path):
         name, number = fields[0].replace("\\", "/"), fields[1] if len(fields) > 1 else None
         label = known.get(name.split("/")[0].casefold())
         why = None
@@ -215,47 +213,3 @@ def _read_list(path: Path, classes: tuple[str, ...], known: dict[str, str]) -> t
             raise InputDataError("the list is damaged", path=path, why=why, remedy="unpack the official lists again")
         rows.append((name, label))
     return tuple(rows)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputDataError(
-            "the list cannot be read", path=path, why=str(error), remedy="unpack the official lists again"
-        ) from error
-    for line, row in enumerate(text.split("\n"), 1):
-        if row.strip():
-            yield line, row.split()
-
-
-def _index(root: Path) -> dict[str, str]:
-    """Path of every video below ``root`` that is named like one of UCF101, by its name in lower case.
-
-    Folders are judged by their names alone: looking into 13,320 of them would take minutes on a network disk.
-    """
-    found: dict[str, str] = {}
-    twice: list[str] = []
-    pending = [("", 1)]
-    while pending:
-        below, depth = pending.pop()
-        with os.scandir(root / below) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if is_litter(entry.name):
-                    continue
-                is_folder = entry.is_dir()
-                relative = f"{below}{entry.name}"
-                if ucf_group(entry.name) is not None and (is_folder or is_video_name(entry.name)):
-                    before = found.setdefault(stem(entry.name).casefold(), relative)
-                    if before != relative:
-                        twice.append(f"{before} and {relative}")
-                elif is_folder and depth < _DEPTH:
-                    pending.append((f"{relative}/", depth + 1))
-    if twice:
-        raise InputDataError(
-            "the folder holds the same video more than once",
-            path=root,
-            why=first_few(twice, shown=2),
-            remedy="give the folder that holds one copy of each, videos or frames",
-        )
-    return found

@@ -19,10 +19,11 @@ from typing import Any
 from tubelet.clips.modality import Modality
 from tubelet.errors import InputDataError, UsageError
 from tubelet.failures import FAILED_FILE
+from tubelet.flow.check import looks_complete
 from tubelet.flow.layout import find_flow
 from tubelet.flow.plan import same_source
 from tubelet.flow.record import FlowSettings
-from tubelet.flow.store import StoredFlow, looks_complete, open_flow
+from tubelet.flow.store import StoredFlow, open_flow
 
 QUANTIZATION = "level = round(255 (v + bound) / (2 bound)), halves to even"
 

@@ -83,6 +83,7 @@ class VideoModel(nn.Module, ABC):
         self.source = source or Source()
         self.any_size = any_size
         self.trained_norms: int | None = None
+        self.trained_layers: tuple[str, ...] | None = None
         self.seed: int | None = None
         self.recipe: Recipe | None = None
         self.labels: tuple[str, ...] | None = None
@@ -110,7 +111,7 @@ class VideoModel(nn.Module, ABC):
     # ------------------------------------------------------------------ what every network does
 
     def train(self, mode: bool = True) -> Self:
-        """As for every module; with partial batch normalization all but the first norms stay in evaluation mode."""
+        """As for every module, but frozen norms stay in evaluation mode (`freeze_norms`, `train_only`)."""
         super().train(mode)
         for norm in self._frozen_norms():
             norm.eval()
@@ -127,10 +128,48 @@ class VideoModel(nn.Module, ABC):
             norm.requires_grad_(False)
         self.train(self.training)
 
+    def train_only(self, layers: Sequence[str]) -> None:
+        """Let only some layers learn: all other parameters take no gradient, and norms there keep their statistics.
+
+        Dropout stays as it is everywhere. So autograd goes back no further than the first of these layers.
+
+        Parameters
+        ----------
+        layers
+            Names of modules, such as ``"conv1"`` or ``"fc8"``; ``"head"`` stands for the classifier, or for all of
+            them where the network has several.
+
+        Raises
+        ------
+        UsageError
+            If there is no such module, or it has no parameter.
+        """
+        heads = getattr(self, "task_heads", (self.head_name,))
+        chosen = tuple(name for layer in layers for name in (heads if layer == "head" else (layer,)))
+        modules = dict(self.named_modules())
+        learning: set[nn.Parameter] = set()
+        for name in chosen:
+            found = set(modules[name].parameters()) if name and name in modules else set()
+            if not found:
+                known = [key for key, module in self.named_children() if any(True for _ in module.parameters())]
+                raise UsageError(
+                    f"{self.name} has no layer {name!r} with weights to train",
+                    remedy=suggestion(name, ("head", *known), "its layers with weights are"),
+                )
+            learning |= found
+        for parameter in self.parameters():
+            # What partial batch normalization froze stays frozen.
+            parameter.requires_grad_(parameter in learning and parameter.requires_grad)
+        self.trained_layers = chosen
+        self.train(self.training)
+
     def _frozen_norms(self) -> list[nn.BatchNorm3d]:
-        if self.trained_norms is None:
-            return []
-        return [module for module in self.modules() if isinstance(module, nn.BatchNorm3d)][self.trained_norms :]
+        norms = {name: module for name, module in self.named_modules() if isinstance(module, nn.BatchNorm3d)}
+        frozen = [] if self.trained_norms is None else list(norms.values())[self.trained_norms :]
+        if self.trained_layers is not None:
+            inside = tuple(f"{layer}." for layer in self.trained_layers)
+            frozen += [norm for name, norm in norms.items() if not f"{name}.".startswith(inside)]
+        return frozen
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of clips.
@@ -246,25 +285,7 @@ class VideoModel(nn.Module, ABC):
             ``name``, ``params``, ``lr``, ``weight_decay``, ``lr_mult``, ``decay_mult``. A schedule
             that changes the rate sets each group's ``lr`` to its ``lr_mult`` times the new one.
         """
-        kinds: dict[str, list[nn.Parameter]] = {"weights": [], "biases": [], "norms": []}
-        for module in self.modules():
-            for name, parameter in module.named_parameters(recurse=False):
-                if parameter.requires_grad:
-                    norm = isinstance(module, nn.BatchNorm3d)
-                    kinds["norms" if norm else "biases" if name == "bias" else "weights"].append(parameter)
-        multipliers = {"weights": (1.0, 1.0), "biases": (2.0, 0.0), "norms": (1.0, 0.0)}
-        return [
-            {
-                "name": kind,
-                "params": kinds[kind],
-                "lr": lr * lr_mult,
-                "weight_decay": weight_decay * decay_mult,
-                "lr_mult": lr_mult,
-                "decay_mult": decay_mult,
-            }
-            for kind, (lr_mult, decay_mult) in multipliers.items()
-            if kinds[kind]
-        ]
+        return published_groups(self, lr, weight_decay)
 
     def save(
         self,
@@ -337,3 +358,26 @@ class VideoModel(nn.Module, ABC):
     def extra_repr(self) -> str:
         """Name and options, for ``print(model)``."""
         return f"name={self.name!r}, num_classes={self.num_classes}, options={self.options}"
+
+
+def published_groups(module: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
+    """As `VideoModel.parameter_groups`, of any module."""
+    kinds: dict[str, list[nn.Parameter]] = {"weights": [], "biases": [], "norms": []}
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                norm = isinstance(part, nn.BatchNorm3d)
+                kinds["norms" if norm else "biases" if name == "bias" else "weights"].append(parameter)
+    multipliers = {"weights": (1.0, 1.0), "biases": (2.0, 0.0), "norms": (1.0, 0.0)}
+    return [
+        {
+            "name": kind,
+            "params": kinds[kind],
+            "lr": lr * lr_mult,
+            "weight_decay": weight_decay * decay_mult,
+            "lr_mult": lr_mult,
+            "decay_mult": decay_mult,
+        }
+        for kind, (lr_mult, decay_mult) in multipliers.items()
+        if kinds[kind]
+    ]

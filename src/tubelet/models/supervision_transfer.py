@@ -28,14 +28,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from tubelet.errors import UsageError
-from tubelet.models.contract import VideoModel
+from tubelet.models.contract import VideoModel, published_groups
 from tubelet.models.initialization import he, layer_generator, xavier
 from tubelet.models.layers import relu
 from tubelet.models.options import positive_int
@@ -146,6 +146,10 @@ class SupervisionTransfer(nn.Module):
     def student_features(self, clips: Tensor) -> Tensor:
         """The student's features of clips (N, C, T, H, W): (N, D)."""
         return _vectors(self.student.features(clips, (self.student_layer,))[self.student_layer])
+
+    def parameter_groups(self, lr: float, weight_decay: float) -> list[dict[str, Any]]:
+        """Student and head with the multipliers of `VideoModel.parameter_groups`; the teacher does not learn."""
+        return published_groups(self, lr, weight_decay)
 
     def match(self, taught: Tensor, seen: Tensor) -> Tensor:
         """Logits (N, 2) from N features of either network.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tubelet.datasets.manifest import Manifest
@@ -14,7 +14,9 @@ from tubelet.models.folder import read_provenance
 _log = logging.getLogger(__name__)
 
 
-def trained_on(manifest: Manifest, weights: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+def trained_on(
+    manifest: Manifest, weights: str | os.PathLike[str] | None = None, further: Sequence[Manifest] = ()
+) -> dict[str, Any]:
     """The training set in a model's provenance.
 
     Groups are stored as hashes: they tell whether a group was seen, not what the videos are called.
@@ -25,6 +27,8 @@ def trained_on(manifest: Manifest, weights: str | os.PathLike[str] | None = None
         The training videos.
     weights
         Model folder from which training started: what that one had seen is remembered too, under ``before``.
+    further
+        Training videos of further data sets, each learned by a head of its own; under ``with``.
     """
     before = None if weights is None else (read_provenance(weights) or {}).get("trained_on")
     return {
@@ -35,6 +39,7 @@ def trained_on(manifest: Manifest, weights: str | os.PathLike[str] | None = None
         "splits": list(manifest.splits),
         "group_hashes": list(manifest.group_hashes),
         **({} if before is None else {"before": before}),
+        **({"with": [trained_on(one) for one in further]} if further else {}),
     }
 
 
@@ -79,6 +84,31 @@ def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow
     return [found]
 
 
+def refuse_shared_groups(further: Sequence[Manifest], test: Manifest, *, allow: bool = False) -> list[str]:
+    """Refuse to test on groups that a further training set holds; ``allow`` and the notes as `refuse_seen_groups`.
+
+    Raises
+    ------
+    UsageError
+        If groups are shared and this is not allowed.
+    """
+    notes = []
+    for one in further:
+        shared = len(set(one.group_hashes) & set(test.group_hashes))
+        if not shared:
+            continue
+        found = f"the further training set {one.name} holds {shared} of the {len(test.groups)} test groups"
+        if not allow:
+            raise UsageError(
+                found,
+                path=one.root,
+                why="figures on videos that were seen in training say nothing",
+                remedy="take another data set, or mark the result with --allow-leak",
+            )
+        notes.append(found)
+    return notes
+
+
 def seen_items(provenance: Mapping[str, Any] | None, manifest: Manifest) -> list[bool]:
     """For each of the manifest's items, whether a model of this provenance was trained on its group.
 
@@ -89,8 +119,7 @@ def seen_items(provenance: Mapping[str, Any] | None, manifest: Manifest) -> list
 
 
 def _groups(history: Mapping[str, Any] | None) -> set[str]:
-    seen: set[str] = set()
-    while history is not None:
-        seen.update(history["group_hashes"])
-        history = history.get("before")
-    return seen
+    if history is None:
+        return set()
+    seen = set(history["group_hashes"]) | _groups(history.get("before"))
+    return seen.union(*(_groups(one) for one in history.get("with", ())))

@@ -12,7 +12,7 @@ from tubelet.clips.recipes import get_recipe
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import require_rgb
 from tubelet.protocols.rounds import RoundSettings
-from tubelet.training.config import TrainConfig
+from tubelet.training.config import StartFrom, TrainConfig
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ def round_settings(
     flip: bool = True,
     average_flip: bool = False,
     weights: str | None = None,
+    start_from: StartFrom = "same",
     with_svm: bool = True,
     svm_c: float = 1.0,
 ) -> RoundSettings:
@@ -84,8 +85,8 @@ def round_settings(
         Whether mirrored clips keep their label.
     average_flip
         Whether, where they do, every clip is described by the mean of itself and its mirror image.
-    weights
-        Model folder to start from.
+    weights, start_from
+        Model folder to start from, and how its weights become this network's, see `RoundSettings`.
     with_svm, svm_c
         Whether to describe the training videos and fit the SVM, and its C.
     """
@@ -107,6 +108,7 @@ def round_settings(
         train or SMALL,
         options=dict(options or {}),
         weights=weights,
+        start_from=start_from,
         svm_c=svm_c,
         with_svm=with_svm,
     )

@@ -59,11 +59,12 @@ def train_and_test(
     settings: RoundSettings,
     folder: Path,
     *,
+    further: Sequence[Manifest] = (),
     device: str = "cpu",
     overwrite: bool = False,
 ) -> Recognition:
-    """Train on one part of a dataset, test on another, and say how sure the figures are."""
-    scores = run_round(training, test, settings, folder, device=device, overwrite=overwrite)
+    """Train on one part of a dataset (and on ``further`` ones), test on another, and say how sure the figures are."""
+    scores = run_round(training, test, settings, folder, further=further, device=device, overwrite=overwrite)
     recognition = _recognition([scores], test.classes, settings, training, "one split")
     write_json(folder / "result.json", recognition.to_dict())
     return recognition

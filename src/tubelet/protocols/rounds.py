@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tubelet.artifacts import write_json
-from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.recipe import Recipe
-from tubelet.datasets.loader import DecodedVideos, decode_videos
 from tubelet.datasets.manifest import Manifest
 from tubelet.descriptors.extractor import Extractor
 from tubelet.descriptors.request import item_id
@@ -28,23 +27,22 @@ from tubelet.descriptors.runner import extract
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError
 from tubelet.models.contract import VideoModel
-from tubelet.models.folder import load_model, read_config
-from tubelet.models.registry import DEFAULT_CLASSES, build_meta, create_model
+from tubelet.models.folder import read_config
+from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import descriptor_layer
-from tubelet.protocols.leak import refuse_seen_groups, trained_on
+from tubelet.protocols.leak import refuse_seen_groups, refuse_shared_groups, trained_on
+from tubelet.protocols.round_model import MODEL, trained_model
 from tubelet.protocols.svm import CONFIG_FILE as SVM_CONFIG
 from tubelet.protocols.svm import DescriptorSVM
 from tubelet.protocols.video_level import video_probabilities
-from tubelet.reporting.terminal import progress
-from tubelet.training.config import TrainConfig
-from tubelet.training.loop import train
+from tubelet.training.config import StartFrom, TrainConfig
 from tubelet.training.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 
-MODEL, DESCRIPTORS, SVM, SCORES = "model", "descriptors", "svm", "scores.json"
+DESCRIPTORS, SVM, SCORES = "descriptors", "svm", "scores.json"
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,9 @@ class RoundSettings:
         False: only the network's own prediction (no training descriptors are needed).
     weights
         Model folder to start from, or None.
+    start_from
+        ``"same"``: the weights are of this network. ``"inflate"``: of its 2-D counterpart. ``"cross_modality"``: of
+        the same network for RGB. See `tubelet.weights.inflate` and `tubelet.weights.first_layer`.
     allow_leak
         Test even on groups that ``weights`` was trained on, with a note beside the figures.
     """
@@ -82,6 +83,7 @@ class RoundSettings:
     svm_c: float = 1.0
     with_svm: bool = True
     weights: str | None = None
+    start_from: StartFrom = "same"
     allow_leak: bool = False
 
     @property
@@ -100,6 +102,7 @@ class RoundSettings:
             "svm_c": self.svm_c,
             "with_svm": self.with_svm,
             "weights": self.weights,
+            "start_from": self.start_from,
             "allow_leak": self.allow_leak,
             "recipe": {**self.recipe.to_dict(), "hash": self.recipe.hash},
             "train": values,
@@ -165,6 +168,7 @@ def run_round(
     settings: RoundSettings,
     folder: Path,
     *,
+    further: Sequence[Manifest] = (),
     device: str = "cpu",
     overwrite: bool = False,
 ) -> RoundScores:
@@ -181,6 +185,8 @@ def run_round(
     folder
         The run folder: ``config.toml``, ``env.json``, ``log.txt``, ``metrics.csv``, ``checkpoints/``,
         ``model/`` (with the SVM), ``descriptors/``, ``scores.json``, ``failed.jsonl``.
+    further
+        Labeled videos of further data sets, each learned by a head of its own, see `tubelet.training.loop.train`.
     device
         ``"cpu"`` or ``"cuda"``.
     overwrite
@@ -202,22 +208,28 @@ def run_round(
             remedy="add videos of another class",
         )
     resolved = {
-        "training": {"dataset": training.name, "videos": len(training), "hash": training.hash},
-        "test": None if test is None else {"dataset": test.name, "videos": len(test), "hash": test.hash},
+        "training": facts(training),
+        "test": None if test is None else facts(test),
         "device": device,
         **settings.to_dict(),
     }
+    if further:
+        resolved["further"] = {f"task{number}": facts(one) for number, one in enumerate(further, 2)}
     if settings.weights is not None:  # the folder's name alone does not say what is in it
         resolved["weights_sha256"] = read_config(settings.weights).weights_sha256
     notes: list[str] = []
     if settings.weights is not None and test is not None:
         notes += refuse_seen_groups(settings.weights, test, allow=settings.allow_leak)
+    if test is not None:
+        notes += refuse_shared_groups(further, test, allow=settings.allow_leak)
+        if settings.train.schedule == "plateau":
+            notes.append("the learning rate was lowered by the loss on these very test videos")
     run = RunFolder(folder, resolved, overwrite=overwrite)
     scores_file = folder / SCORES
     if scores_file.exists():
         return RoundScores.from_dict(json.loads(scores_file.read_text(encoding="utf-8")))
     with run.logging():
-        model, failed = trained_model(training, settings, folder, device=device, test=test)
+        model, failed = trained_model(training, settings, folder, device=device, test=test, further=further)
         layer = settings.descriptor_layer
         described = _concatenated(training if settings.with_svm else None, test)
         table = None
@@ -248,53 +260,9 @@ def run_round(
     return scores
 
 
-def trained_model(
-    training: Manifest, settings: RoundSettings, folder: Path, *, device: str, test: Manifest | None = None
-) -> tuple[VideoModel, list[tuple[str, str]]]:
-    """The round's model: loaded if it is finished, else trained (from the last checkpoint on), and saved."""
-    target = folder / MODEL
-    if (target / "config.json").exists():
-        finished = load_model(target)
-        return finished, [(path, why) for path, why in (finished.provenance or {}).get("failed", [])]
-    config = settings.train
-    model = create_model(settings.model, len(training.classes), settings.weights, seed=config.seed, **settings.options)
-    with ClipDecoder(workers=config.workers) as decoder:
-        videos = _decoded(training, settings.recipe, decoder, config, "reading videos")
-        validation: DecodedVideos | None = None
-        if test is not None and config.validate_every:
-            validation = _decoded(test, settings.recipe, decoder, config, "reading test videos")
-        for path, why in videos.failed + videos.partial:
-            _log.warning("%s: %s", path, why)
-        outcome = train(model, videos, config, folder, validation=validation, device=device)
-    model.to("cpu")
-    model.save(
-        target,
-        recipe=settings.recipe,
-        labels=training.classes,
-        provenance={
-            "trained_on": trained_on(training, settings.weights),
-            "train": config.model_dump(mode="json"),
-            "steps": outcome.steps,
-            "precision": {"name": outcome.precision.name, "why": outcome.precision.reason},
-            "started_from": settings.weights,
-            "failed": [list(pair) for pair in videos.failed],
-        },
-    )
-    return load_model(target), list(videos.failed)
-
-
-def _decoded(
-    manifest: Manifest, recipe: Recipe, decoder: ClipDecoder, config: TrainConfig, title: str
-) -> DecodedVideos:
-    with progress(title, total=len(manifest), unit="video") as bar:
-        return decode_videos(
-            manifest,
-            recipe,
-            decoder,
-            workers=config.workers,
-            cache_bytes=config.cache_mib << 20,
-            progress=lambda count: bar.update(count),
-        )
+def facts(manifest: Manifest) -> dict[str, Any]:
+    """What a run's settings say about a set of videos."""
+    return {"dataset": manifest.name, "videos": len(manifest), "hash": manifest.hash}
 
 
 def fitted_svm(

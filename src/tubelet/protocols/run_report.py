@@ -18,6 +18,7 @@ from tubelet.protocols.classifier import Classified
 from tubelet.protocols.recognition import Recognition, SeedSummary
 from tubelet.protocols.result import Result
 from tubelet.protocols.rounds import RoundSettings
+from tubelet.protocols.supervision import TransferResult
 from tubelet.provenance import environment
 from tubelet.reporting.bars import Bar, interval_bars
 from tubelet.reporting.class_bars import class_accuracy
@@ -48,6 +49,19 @@ def train_report(folder: Path, training: Manifest, settings: RoundSettings, reco
     else:
         for result in recognition.results:
             result_section(page, result, folder / "plots")
+    settings_section(page, training, settings)
+    page.set_provenance(environment(settings=settings.to_dict(), dataset=training.to_dict()))
+    return page.save(folder / "report.html")
+
+
+def transfer_report(folder: Path, training: Manifest, settings: RoundSettings, result: TransferResult) -> Path:
+    """``report.html`` and ``plots/`` of a supervision transfer."""
+    page = Page(f"Supervision transfer on {training.name}", f"{settings.model}, taught by an image network, no labels")
+    if result.accuracy is not None and result.interval is not None:
+        ends = f"{percent(result.interval.low)} to {percent(result.interval.high)}, chance 50 %"
+        page.add_numbers((percent(result.accuracy), f"of {result.pairs} held-out pairs told right", ends))
+    page.add_section("Training", "Loss and accuracy are those of pairs of frames and clips, half of which match.")
+    _curves(page, folder)
     settings_section(page, training, settings)
     page.set_provenance(environment(settings=settings.to_dict(), dataset=training.to_dict()))
     return page.save(folder / "report.html")

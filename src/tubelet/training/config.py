@@ -14,6 +14,9 @@ from tubelet.errors import UsageError
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
+StartFrom = Literal["same", "inflate", "cross_modality"]
+"""How starting weights are used: of the same network, of its 2-D counterpart, or of the same network for RGB."""
+
 
 class TrainConfig(BaseModel):
     """Settings of one training run.
@@ -30,13 +33,19 @@ class TrainConfig(BaseModel):
     optimizer: Literal["sgd", "adamw"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD only")
+    nesterov: bool = Field(False, description="SGD only: Nesterov's momentum")
     weight_decay: float = Field(0.01, ge=0)
-    schedule: Literal["step", "one-cycle", "constant"] = "one-cycle"
+    schedule: Literal["step", "multistep", "plateau", "one-cycle", "constant"] = "one-cycle"
     step_every: int = Field(20_000, ge=1, description="'step': steps between two drops")
-    step_factor: float = Field(0.1, gt=0, lt=1, description="'step': factor of each drop")
+    milestones: tuple[int, ...] = Field((), description="'multistep': steps taken when the rate drops, rising")
+    patience: int = Field(5, ge=1, description="'plateau': validations without a lower loss before a drop")
+    step_factor: float = Field(0.1, gt=0, lt=1, description="'step', 'multistep', 'plateau': factor of each drop")
     warmup_fraction: float = Field(0.2, gt=0, lt=1, description="'one-cycle': share of the rise")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     gradient_clip: float | None = Field(None, gt=0, description="largest gradient norm; None: not clipped")
+    train_layers: tuple[str, ...] | None = Field(
+        None, description="only these layers learn ('head': the classifier or classifiers); None: all"
+    )
     clips: Literal["random", "non_overlapping"] = Field(
         "random", description="one random clip per video and epoch, or every non-overlapping clip (paper 3.1)"
     )
@@ -54,12 +63,31 @@ class TrainConfig(BaseModel):
     def _agree(self) -> Self:
         if self.optimizer == "adamw" and "momentum" in self.model_fields_set and self.momentum != 0.9:
             raise ValueError("momentum belongs to optimizer = 'sgd'")
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise ValueError("nesterov belongs to optimizer = 'sgd' with a momentum above 0")
+        if self.milestones and self.schedule != "multistep":
+            raise ValueError("milestones belong to schedule = 'multistep'")
+        if self.schedule == "multistep" and not _rising(self.milestones):
+            raise ValueError("schedule = 'multistep' needs milestones: whole numbers above 0, each above the last")
+        if self.schedule == "plateau" and not self.validate_every:
+            raise ValueError("schedule = 'plateau' follows the validation loss, so validate_every cannot be 0")
+        if self.train_layers == ():
+            raise ValueError("train_layers names no layer, so nothing would learn")
         return self
 
     def changed(self, **settings: Any) -> TrainConfig:
         """A copy with some settings replaced, validated; None leaves a setting as it is."""
         given = {key: value for key, value in settings.items() if value is not None}
         return build_config(TrainConfig, {**self.model_dump(), **given}, "this run")
+
+
+class FurtherSet(BaseModel):
+    """A data set that a head of its own learns from, beside the experiment's (multi-task learning)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str = Field(description="name in the dataset catalog")
+    split: int | None = Field(None, description="official split whose training part is used; None: every video")
 
 
 class Experiment(BaseModel):
@@ -75,7 +103,25 @@ class Experiment(BaseModel):
     options: dict[str, Any] = {}
     recipe: str
     weights: Literal["none", "required"] = "none"
+    start_from: StartFrom = Field("same", description="how the weights of another network become this one's")
+    flow: Literal["none", "required"] = Field("none", description="whether stored optical flow is needed")
+    teacher: Literal["none", "required"] = Field(
+        "none", description="'required': no labels; the network learns which frames belong to its clip (T3D, figure 2)"
+    )
+    also: tuple[FurtherSet, ...] = ()
     train: TrainConfig
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.start_from != "same" and self.weights == "none":
+            raise ValueError(f"start_from = {self.start_from!r} needs weights = 'required'")
+        if self.also and self.teacher == "required":
+            raise ValueError("further data sets have labels, and a teacher needs none")
+        return self
+
+
+def _rising(steps: tuple[int, ...]) -> bool:
+    return bool(steps) and all(low < high for low, high in zip((0, *steps), steps, strict=False))
 
 
 def build_config(kind: type[_Model], values: dict[str, Any], where: str) -> _Model:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tubelet.artifacts import write_text
 
-COLUMNS = ("step", "epoch", "learning_rate", "loss", "accuracy", "val_accuracy")
+COLUMNS = ("step", "epoch", "learning_rate", "loss", "accuracy", "val_accuracy", "val_loss")
 _WINDOW = 50
 
 
@@ -33,12 +33,15 @@ class MetricLog:
         The run folder.
     done
         Steps of the checkpoint that the run goes on from; rows after it, also a torn last line, are dropped.
+    further
+        Names of columns after the usual ones.
     """
 
-    def __init__(self, folder: Path, done: int) -> None:
+    def __init__(self, folder: Path, done: int, further: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._columns = (*COLUMNS, *further)
         self.rows = [row for row in read_metrics(folder) if row["step"] <= done]
-        write_text(folder / "metrics.csv", _csv([COLUMNS, *map(_cells, self.rows)]))
+        write_text(folder / "metrics.csv", _csv([self._columns, *map(self._cells, self.rows)]))
         timing = _read_rows(folder / "timing.csv")[1:]
         write_text(
             folder / "timing.csv",
@@ -51,7 +54,7 @@ class MetricLog:
     def add(self, row: dict[str, float], *, seconds: float, clips: int) -> None:
         """Append one step's row and the time it took."""
         self.rows.append(row)
-        self._metrics.write(_csv([_cells(row)]))
+        self._metrics.write(_csv([self._cells(row)]))
         self._timing.write(_csv([(f"{row['step']:.0f}", f"{seconds:.4f}", f"{clips / seconds:.1f}")]))
         self._recent.append((row["loss"], row["accuracy"], seconds, clips))
 
@@ -70,24 +73,25 @@ class MetricLog:
         self._metrics.close()
         self._timing.close()
 
+    def _cells(self, row: dict[str, float]) -> tuple[str, ...]:
+        # repr of a float reads back to the same bits.
+        return tuple(
+            "" if name not in row else f"{row[name]:.0f}" if name == "step" else repr(row[name])
+            for name in self._columns
+        )
+
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
     """Rows of ``metrics.csv`` (empty if there is none); a torn last line is left out."""
     lines = _read_rows(folder / "metrics.csv")
-    if not lines or tuple(lines[0]) != COLUMNS:
+    if not lines or tuple(lines[0][: len(COLUMNS)]) != COLUMNS:
         return []
+    columns = lines[0]
     return [
-        {name: float(cell) for name, cell in zip(COLUMNS, cells, strict=True) if cell}
+        {name: float(cell) for name, cell in zip(columns, cells, strict=True) if cell}
         for cells in lines[1:]
-        if len(cells) == len(COLUMNS)
+        if len(cells) == len(columns)
     ]
-
-
-def _cells(row: dict[str, float]) -> tuple[str, ...]:
-    # repr of a float reads back to the same bits.
-    return tuple(
-        "" if name not in row else f"{row[name]:.0f}" if name == "step" else repr(row[name]) for name in COLUMNS
-    )
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> str:

@@ -1,0 +1,101 @@
+"""The network of a round: begun as the settings say, trained, and saved as a model folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tubelet.clips.decode import ClipDecoder
+from tubelet.clips.recipe import Recipe
+from tubelet.datasets.loader import DecodedVideos, decode_videos
+from tubelet.datasets.manifest import Manifest
+from tubelet.models.contract import VideoModel
+from tubelet.models.folder import load_model
+from tubelet.models.registry import create_model
+from tubelet.protocols.leak import trained_on
+from tubelet.reporting.terminal import progress
+from tubelet.training.config import TrainConfig
+from tubelet.training.loop import train
+from tubelet.weights.first_layer import across_modalities
+from tubelet.weights.inflate import inflated
+from tubelet.weights.start import Transform, start_from
+
+if TYPE_CHECKING:
+    from tubelet.protocols.rounds import RoundSettings
+
+_log = logging.getLogger(__name__)
+
+MODEL = "model"
+"""Folder of the model in that of a run."""
+
+
+def trained_model(
+    training: Manifest,
+    settings: RoundSettings,
+    folder: Path,
+    *,
+    device: str,
+    test: Manifest | None = None,
+    further: Sequence[Manifest] = (),
+) -> tuple[VideoModel, list[tuple[str, str]]]:
+    """The round's model: loaded if it is finished, else trained (from the last checkpoint on), and saved."""
+    target = folder / MODEL
+    if (target / "config.json").exists():
+        finished = load_model(target)
+        return finished, [(path, why) for path, why in (finished.provenance or {}).get("failed", [])]
+    config = settings.train
+    model = starting_model(settings, len(training.classes))
+    begun = (model.provenance or {}).get("started_from") if settings.start_from != "same" else settings.weights
+    with ClipDecoder(workers=config.workers) as decoder:
+        videos = decoded(training, settings.recipe, decoder, config, "reading videos")
+        others = [decoded(one, settings.recipe, decoder, config, f"reading {one.name}") for one in further]
+        validation: DecodedVideos | None = None
+        if test is not None and config.validate_every:
+            validation = decoded(test, settings.recipe, decoder, config, "reading test videos")
+        for one in (videos, *others):
+            for path, why in one.failed + one.partial:
+                _log.warning("%s: %s", path, why)
+        outcome = train(model, videos, config, folder, further=others, validation=validation, device=device)
+    failed = videos.failed + [(f"{one.manifest.name}: {path}", why) for one in others for path, why in one.failed]
+    model.to("cpu")
+    model.save(
+        target,
+        recipe=settings.recipe,
+        labels=training.classes,
+        provenance={
+            "trained_on": trained_on(training, settings.weights, further),
+            "train": config.model_dump(mode="json"),
+            "steps": outcome.steps,
+            "precision": {"name": outcome.precision.name, "why": outcome.precision.reason},
+            "started_from": begun,
+            "failed": [list(pair) for pair in failed],
+        },
+    )
+    return load_model(target), failed
+
+
+def starting_model(settings: RoundSettings, num_classes: int) -> VideoModel:
+    """The network as training finds it: fresh, with its own weights, or with transformed ones of another network."""
+    seed = settings.train.seed
+    if settings.weights is None or settings.start_from == "same":
+        return create_model(settings.model, num_classes, settings.weights, seed=seed, **settings.options)
+    model = create_model(settings.model, num_classes, seed=seed, **settings.options)
+    transforms: dict[str, Transform] = {"inflate": inflated, "cross_modality": across_modalities}
+    report = start_from(model, load_model(settings.weights), transforms[settings.start_from])
+    _log.info("%s", report)
+    return model
+
+
+def decoded(manifest: Manifest, recipe: Recipe, decoder: ClipDecoder, config: TrainConfig, title: str) -> DecodedVideos:
+    """Every video of a manifest, decoded once, with a progress bar; see `decode_videos`."""
+    with progress(title, total=len(manifest), unit="video") as bar:
+        return decode_videos(
+            manifest,
+            recipe,
+            decoder,
+            workers=config.workers,
+            cache_bytes=config.cache_mib << 20,
+            progress=lambda count: bar.update(count),
+        )
