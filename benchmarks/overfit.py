@@ -17,6 +17,7 @@ from typing import Any
 
 from tubelet.artifacts import write_json
 from tubelet.provenance import environment
+from tubelet.training.config import load_experiment
 from tubelet.video.synthetic import make_dataset
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments" / "overfit"
@@ -38,12 +39,16 @@ def overfit(name: str, out: Path, steps: int = STEPS) -> dict[str, Any]:
     videos = make_dataset(out / "videos", {"train": VIDEOS}, seed=0, workers=1)
     started = time.monotonic()
     folder = out / name
+    flow: tuple[object, ...] = ()
+    if load_experiment(EXPERIMENTS / f"{name}.toml").flow == "required":
+        flow = ("--flow", out / "flow")
+        tubelet("flow", videos, "--out", out / "flow")
     tubelet(
         "train", EXPERIMENTS / f"{name}.toml", "--data", videos, "--no-svm", "--no-flip", "--iterations", steps,
-        "--out", folder, "--overwrite",
+        "--out", folder, "--overwrite", *flow,
     )  # fmt: skip
     found = tubelet(
-        "classify", videos, "--model", folder, "--head", "net", "--no-plots", "--out", folder / "classified"
+        "classify", videos, "--model", folder, "--head", "net", "--no-plots", "--out", folder / "classified", *flow
     )
     right = sum(video["predicted"] == video["label"] for video in found["videos"])
     return {"family": name, "right": right, "of": len(found["videos"]), "seconds": time.monotonic() - started}

@@ -9,9 +9,11 @@ import typer
 
 from tubelet.cli.options import (
     AnnotationsOption,
+    AnyFlowOption,
     DataOption,
     DeviceOption,
     DryRunOption,
+    FlowOption,
     FpsOption,
     JsonOption,
     LimitOption,
@@ -52,6 +54,8 @@ def evaluate(
         bool, typer.Option("--leave-one-group-out", help="folder: one fold per group.")
     ] = False,
     label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
+    flow: FlowOption = None,
+    any_flow: AnyFlowOption = False,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Optimizer steps.")] = None,
     fps: FpsOption = None,
     precision: PrecisionOption = "auto",
@@ -82,7 +86,9 @@ def evaluate(
     manifest = open_labeled(
         kind, data, split=split, fps=fps, label_column=label_column, annotations=annotations, limit=limit
     )
-    settings = protocol_settings(kind, model, flip=manifest.flip)
+    settings = protocol_settings(
+        kind, model, flip=manifest.flip, flow=() if flow is None else (flow,), any_flow=any_flow
+    )
     settings = replace(
         settings,
         svm_c=svm_c,

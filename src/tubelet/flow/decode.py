@@ -48,11 +48,20 @@ class FlowDecoder(ClipDecoder):
 
     def locate(self, path: Path, video_id: str) -> Path:
         """Where the flow of a video is stored; a path that does not exist where there is none."""
-        name = path.name if os.path.isabs(video_id) else video_id
         try:
-            return find_flow(self.root, name)
+            return find_flow(self.root, self.name(path, video_id))
         except InputDataError:
-            return self.root / name
+            return self.root / path.name
+
+    def name(self, path: Path, video_id: str) -> str:
+        """What a video is called below ``root``: its id; the file's name where it was given as a path."""
+        if not os.path.isabs(video_id):
+            try:
+                find_flow(self.root, video_id)
+                return video_id
+            except InputDataError:
+                pass
+        return path.name if video_id == os.fspath(path) else video_id
 
     def _request(
         self, operation: str, path: str | os.PathLike[str], fps: float | None, size: Size | None, **more: Any

@@ -174,7 +174,18 @@ def survey_flow(
         )
     if not kinds:
         raise InputDataError("not one video has flow", path=folder, remedy=f"see {FAILED_FILE} in it")
-    return _agreed(folder, kinds, modality, trained_with, any_flow, _remedy(source, folder, settings, modality))
+    wanted = trained_with or kinds.most_common(1)[0][0].to_dict()
+    if wanted["algorithm"] != "read":
+        size = wanted["resize_hw"]
+        settings = FlowSettings(
+            algorithm=wanted["algorithm"],
+            bound=wanted["bound"],
+            step=wanted["step"],
+            resize_hw=None if size is None else (size[0], size[1]),
+        )
+    # Another folder: what is stored in this one may be of use to another network.
+    remedy = _remedy(source, "DIR", settings, modality)
+    return _agreed(folder, kinds, modality, trained_with, any_flow, remedy)
 
 
 def _agreed(
@@ -238,7 +249,9 @@ def _failed(folder: Path) -> set[str]:
         return set()
 
 
-def _remedy(source: str | os.PathLike[str], folder: Path, settings: FlowSettings | None, modality: Modality) -> str:
+def _remedy(
+    source: str | os.PathLike[str], folder: Path | str, settings: FlowSettings | None, modality: Modality
+) -> str:
     return f"run: {flow_command(source, folder, settings, modality)}"
 
 
