@@ -44,7 +44,7 @@ format: setup ## Let ruff format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-overfit: setup ## Fit a small network of every family to 20 synthetic clips (about 15 minutes).
+overfit: setup ## Fit a small network of every family to 20 synthetic videos (about 5 minutes).
 	$(BIN)/python -m benchmarks.overfit
 
 docs: setup ## Write docs/models.md, the table of networks.

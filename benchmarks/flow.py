@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.flow.moving import Pair, fine_texture, moving_pair, natural_texture
 
+from tests.flow.moving import Pair, fine_texture, moving_pair, natural_texture
 from tubelet.flow.algorithms import ALGORITHMS, Algorithm, Tvl1
 from tubelet.flow.camera import CameraSettings
 from tubelet.flow.estimate import gray

@@ -18,6 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No test depends on the clock: on a busy machine an example may take any time.
+settings.register_profile("tubelet", deadline=None)
+settings.load_profile("tubelet")
 
 # Several test processes share the cores: with a thread for each core in each of them, they mostly wait for each other.
 # Set before anything imports torch or numpy's BLAS; children inherit it.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_small_net_passes_in_bf16_and_is_kept(home: Path) -> None:
 @needs_bf16
 def test_torchs_own_layers_fail_and_the_others_are_still_checked(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Writing outside its memory can end a process or make it run forever; the test does not wait long for that.
-    monkeypatch.setattr(precision, "_LAYER_S", 10)
+    monkeypatch.setattr(precision, "_LAYER_CPU_S", 5)
     model = nn.Sequential(
         nn.Conv3d(8, 16, (7, 3, 3), padding=(3, 1, 1)),  # T = 4 under 7: writes outside its memory
         nn.Conv3d(16, 16, 3, padding=1, stride=(2, 1, 1)),
@@ -115,6 +116,23 @@ def test_a_process_that_hangs_is_killed_and_the_others_are_still_checked(
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
     report = check_gradients(model, dtype="float32", input_shape=(1, 1, 1, 3), cache=False)
     assert [layer.problem for layer in report.layers] == ["it took too long", None]
+
+
+def test_a_process_that_computes_forever_is_ended_by_its_processor_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by the clock, which would also end a right layer on a busy machine: the clock's limit is far away here."""
+    program = tmp_path / "python"
+    program.write_text(
+        f"#!{sys.executable}\nimport json, sys\nfrom tubelet.models import precision_child\n"
+        "def check_layer(*layer, **named):\n    while True:\n        pass\n"
+        "precision_child.check_layer = check_layer\nprecision_child.main()\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(precision.sys, "executable", str(program))
+    monkeypatch.setattr(precision, "_LAYER_CPU_S", 0.1)
+    report = check_gradients(nn.Linear(3, 4), dtype="float32", input_shape=(1, 1, 1, 3), cache=False)
+    assert [layer.problem for layer in report.layers] == ["it took too long"]
 
 
 def test_a_check_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

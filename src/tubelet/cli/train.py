@@ -136,6 +136,8 @@ def train(
     kind = experiment.dataset if experiment else dataset
     if experiment is not None:
         _require_given(experiment, weights, teacher, also, flow)
+    if teacher is not None and also:
+        raise UsageError("a teacher needs no labels, and --also brings some", remedy="give one of --teacher and --also")
     number = split if split is not None else (experiment.split if experiment else 1)
     manifest = open_labeled(
         kind,

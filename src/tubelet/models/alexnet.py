@@ -99,6 +99,7 @@ class AlexNet(FrameNet):
         side: int,
         dropout: float,
         norm_first: bool,
+        initialization: str,
         options: dict[str, Any],
     ) -> None:
         first = boolean("norm_first", norm_first)
@@ -106,7 +107,7 @@ class AlexNet(FrameNet):
             name,
             norm_before_pool(CAFFENET) if first else CAFFENET,
             {"fc6": 4096, "fc7": 4096},
-            caffenet_start(0.1 if first else 1.0),
+            caffenet_start(0.1 if first else 1.0).by(initialization),
             num_classes=num_classes,
             after_table=("fc6", "fc7", "fc8", "prob"),
             head_name="fc8",
@@ -145,6 +146,7 @@ def alexnet(
     side: int = 227,
     dropout: float = 0.5,
     norm_first: bool = False,
+    initialization: str = "published",
 ) -> VideoModel:
     """Caffe's reference AlexNet; the table is at the head of this module.
 
@@ -164,6 +166,8 @@ def alexnet(
         Share of fc6 and fc7 dropped in training.
     norm_first
         Normalize before pooling, as Krizhevsky's network and bvlc_alexnet do; biases then start at 0.1, not 1.
+    initialization
+        ``"published"``, or ``"he"`` to train a narrow network from nothing, see `tubelet.models.frame_net.Start`.
     """
     options: dict[str, Any] = {
         "width": width,
@@ -171,5 +175,6 @@ def alexnet(
         "side": side,
         "dropout": dropout,
         "norm_first": norm_first,
+        "initialization": initialization,
     }
     return AlexNet(name, num_classes=num_classes, **options, options=options)

@@ -87,13 +87,14 @@ class ConvPooling(FrameNet):
         step_frames: int,
         side: int,
         dropout: float,
+        initialization: str,
         options: dict[str, Any],
     ) -> None:
         super().__init__(
             name,
             CAFFENET,
             {"fc6": 4096, "fc7": 4096},
-            caffenet_start(),
+            caffenet_start().by(initialization),
             num_classes=num_classes,
             after_table=("pool_time", "fc6", "fc7", "fc8", "prob"),
             head_name="fc8",
@@ -134,6 +135,7 @@ def conv_pooling(
     step_frames: int = 30,
     side: int = 227,
     dropout: float = 0.5,
+    initialization: str = "published",
 ) -> VideoModel:
     """Convolution pooling over AlexNet; the table is at the head of this module.
 
@@ -153,6 +155,8 @@ def conv_pooling(
         Height and width of the crop in pixels.
     dropout
         Share of fc6 and fc7 dropped in training.
+    initialization
+        ``"published"``, or ``"he"`` to train a narrow network from nothing, see `tubelet.models.frame_net.Start`.
     """
     options: dict[str, Any] = {
         "width": width,
@@ -160,6 +164,7 @@ def conv_pooling(
         "step_frames": step_frames,
         "side": side,
         "dropout": dropout,
+        "initialization": initialization,
     }
     return ConvPooling(name, num_classes=num_classes, **options, options=options)
 
@@ -177,6 +182,7 @@ def lstm_pooling(
     side: int = 227,
     dropout: float = 0.5,
     lstm_dropout: float = 0.0,
+    initialization: str = "published",
 ) -> VideoModel:
     """Five layers of LSTM over AlexNet's fc7; the table is at the head of this module.
 
@@ -202,6 +208,8 @@ def lstm_pooling(
         Height and width of the crop in pixels.
     dropout, lstm_dropout
         Shares of fc6 and fc7, and of the LSTM's outputs, dropped in training.
+    initialization
+        ``"published"``, or ``"he"`` to train a narrow network from nothing, see `tubelet.models.frame_net.Start`.
     """
     options: dict[str, Any] = {
         "units": units,
@@ -213,12 +221,13 @@ def lstm_pooling(
         "side": side,
         "dropout": dropout,
         "lstm_dropout": lstm_dropout,
+        "initialization": initialization,
     }
     return RecurrentNet(
         name,
         CAFFENET,
         {"fc6": 4096, "fc7": 4096},
-        caffenet_start(),
+        caffenet_start().by(initialization),
         lstm_name="lstm",
         head_name="fc8",
         lstm_units=units,

@@ -7,17 +7,17 @@ Frames are computed side by side. Convolutions are one frame deep, fully connect
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from tubelet.errors import UsageError
 from tubelet.models.contract import VideoModel, Weighted
-from tubelet.models.initialization import gaussian
+from tubelet.models.initialization import gaussian, he
 from tubelet.models.layers import CaffePool, Conv3d, Lrn, relu
-from tubelet.models.options import positive_float, positive_int, scaled
+from tubelet.models.options import positive_float, positive_int, scaled, suggestion
 from tubelet.models.per_frame import convolved, pooled
 from tubelet.models.spec import InputSpec, Paper, Source
 
@@ -51,6 +51,9 @@ class Norm:
 Row = Conv | Pool | Norm
 
 
+INITIALIZATIONS = ("published", "he")
+
+
 @dataclass(frozen=True)
 class Start:
     """Starting weights of a released network: gaussian fillers and constant biases.
@@ -61,12 +64,36 @@ class Start:
         For a layer that ``stds`` and ``biases`` do not name.
     stds, biases
         Layer name → standard deviation, bias.
+    rule
+        ``"published"``: those. ``"he"``: He et al. 2015 (fan in) and biases 0, but for the classifier; an LSTM then
+        starts uniformly within 1/√(units).
+
+    Notes
+    -----
+    Published fillers are made for the published width, and for LSTMs that read a network trained on images. In a
+    narrow network each layer makes what differs between two clips an order of magnitude smaller, so that an LSTM
+    behind them reads a constant and learns nothing. ``"he"`` keeps the difference through all layers; the size of
+    the input too, so a recipe whose pixels are of order 1 serves better than Caffe's, of order 100.
     """
 
     std: float
     bias: float
     stds: Mapping[str, float]
     biases: Mapping[str, float]
+    rule: str = "published"
+
+    def by(self, initialization: str) -> Self:
+        """The same by another rule.
+
+        Raises
+        ------
+        UsageError
+            If there is no such rule.
+        """
+        if initialization not in INITIALIZATIONS:
+            remedy = suggestion(str(initialization), INITIALIZATIONS, "choose one of")
+            raise UsageError(f"initialization={initialization!r} is unknown", remedy=remedy)
+        return replace(self, rule=initialization)
 
 
 class FrameNet(VideoModel):
@@ -162,6 +189,9 @@ class FrameNet(VideoModel):
         return relu(self.get_submodule(layer)(x))
 
     def initialize_layer(self, name: str, layer: Weighted, generator: torch.Generator) -> None:
-        """Starting weights of one layer as its prototxt has them, see `Start`."""
+        """Starting weights of one layer as its prototxt has them, or by another rule, see `Start`."""
         start = self.start
+        if start.rule == "he" and name != self.head_name:
+            he(layer, generator, fan="in")
+            return
         gaussian(layer, start.stds.get(name, start.std), start.biases.get(name, start.bias), generator)

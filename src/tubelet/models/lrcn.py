@@ -86,6 +86,7 @@ def lrcn(
     side: int = 227,
     dropout: float = 0.9,
     lstm_dropout: float = 0.5,
+    initialization: str = "published",
 ) -> VideoModel:
     """LRCN with RGB frames; the table is at the head of this module.
 
@@ -110,6 +111,8 @@ def lrcn(
         Height and width of the crop in pixels.
     dropout, lstm_dropout
         Shares of fc6 and of the LSTM's outputs dropped in training.
+    initialization
+        ``"published"``, or ``"he"`` to train a narrow network from nothing, see `tubelet.models.frame_net.Start`.
 
     Raises
     ------
@@ -127,12 +130,13 @@ def lrcn(
         "side": side,
         "dropout": dropout,
         "lstm_dropout": lstm_dropout,
+        "initialization": initialization,
     }
     return RecurrentNet(
         name,
         _BASES[base],
         {"fc6": 4096},
-        Start(0.01, 0.1, stds={}, biases={"fc8_final": 0.0}),
+        Start(0.01, 0.1, stds={}, biases={"fc8_final": 0.0}).by(initialization),
         lstm_name="lstm1",
         head_name="fc8_final",
         lstm_units=units,

@@ -90,13 +90,14 @@ class LstmComposite(RecurrentNet):
         side: int,
         dropout: float,
         lstm_dropout: float,
+        initialization: str,
         options: dict[str, Any],
     ) -> None:
         super().__init__(
             name,
             CAFFENET,
             {"fc6": 4096},
-            caffenet_start(),
+            caffenet_start().by(initialization),
             lstm_name="classifier_lstm",
             head_name="classifier_out",
             lstm_units=units,
@@ -247,6 +248,7 @@ def lstm_composite(
     side: int = 227,
     dropout: float = 0.0,
     lstm_dropout: float = 0.0,
+    initialization: str = "published",
 ) -> VideoModel:
     """The LSTM composite over AlexNet's fc6; the table is at the head of this module.
 
@@ -274,6 +276,8 @@ def lstm_composite(
     dropout, lstm_dropout
         Shares of the percepts and of the classifier LSTM's outputs dropped in training; none in the released
         configuration.
+    initialization
+        ``"published"``, or ``"he"`` to train a narrow network from nothing, see `tubelet.models.frame_net.Start`.
     """
     options: dict[str, Any] = {
         "units": units,
@@ -286,5 +290,6 @@ def lstm_composite(
         "side": side,
         "dropout": dropout,
         "lstm_dropout": lstm_dropout,
+        "initialization": initialization,
     }
     return LstmComposite(name, num_classes=num_classes, **options, options=options)

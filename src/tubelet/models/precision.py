@@ -11,6 +11,7 @@ import json
 import math
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,9 +42,14 @@ FormatName = Literal["contiguous", "channels_last_3d"]
 TOLERANCE: dict[str, float] = {"bfloat16": 2e-2, "float32": 1e-4}
 _LARGEST = 5.0
 
+_OUT_OF_TIME = getattr(signal, "SIGXCPU", 0)  # what ends a process that used up its processor time
+
 _CHECK_VERSION = 1  # part of the cache's key: raise it when the check or the layers' rule changes
-# Longest silence of the child, at its start and in a layer: one that wrote outside its memory may run forever.
-_START_S, _LAYER_S = 120.0, 120.0
+# One that wrote outside its memory may run forever. What a layer may take is counted in processor time, for each of
+# its threads: on a machine that is busy with something else a right layer takes any time on the clock.
+_LAYER_CPU_S = 120
+# Longest silence of the child on the clock, at its start and in a layer: for one that waits without computing.
+_START_S, _LAYER_S = 900.0, 900.0
 
 
 @dataclass(frozen=True)
@@ -217,7 +223,11 @@ def _run(request: dict[str, Any]) -> list[dict[str, Any]]:
         outcomes += [message for message in messages if "ends" in message]
         if death is not None:
             if not any("begins" in message for message in messages):
-                raise TubeletError("the gradient check does not start", why=death)
+                raise TubeletError(
+                    "the gradient check does not start",
+                    why=death,
+                    remedy="run tubelet doctor, and try again when the machine is less busy",
+                )
             if len(outcomes) < len(request["layers"]):
                 outcomes.append({"death": death})
     return outcomes
@@ -243,11 +253,12 @@ def _child(request: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
             env=environment,
         )
         with child:
-            lines, late = _listen(child, json.dumps(request))
+            limit = math.ceil(_LAYER_CPU_S * request["threads"])
+            lines, late = _listen(child, json.dumps({**request, "layer_cpu_s": limit}))
         complaints.seek(0)
         last = (complaints.read().strip().splitlines() or [""])[-1]
     messages = _messages(lines)
-    if late:
+    if late or child.returncode == -_OUT_OF_TIME:
         return messages, "it took too long"
     if child.returncode == 0:
         return messages, None

@@ -147,8 +147,8 @@ class RecurrentNet(FrameNet):
 
     @torch.no_grad()
     def initialize_lstm(self, name: str, layer: Lstm, generator: torch.Generator) -> None:
-        """Fill an LSTM's weights and biases in place, see ``lstm_start``."""
-        if self.lstm_start is None:
+        """Fill an LSTM's weights and biases in place, see ``lstm_start`` and `Start`."""
+        if self.lstm_start is None or self.start.rule == "he":
             super().initialize_lstm(name, layer, generator)
             return
         for key, parameter in layer.named_parameters():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def transfer_report(folder: Path, training: Manifest, settings: RoundSettings, r
         page.add_numbers((percent(result.accuracy), f"of {result.pairs} held-out pairs told right", ends))
     page.add_section("Training", "Loss and accuracy are those of pairs of frames and clips, half of which match.")
     _curves(page, folder)
-    settings_section(page, training, settings)
+    settings_section(page, training, replace(settings, with_svm=False))
     page.set_provenance(environment(settings=settings.to_dict(), dataset=training.to_dict()))
     return page.save(folder / "report.html")
 
@@ -220,7 +221,8 @@ def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) ->
             "recipe": f"{settings.recipe.name}, flip {'on' if settings.recipe.flip else 'off'}"
             + (", clips averaged with their mirror images" if settings.recipe.average_flip else ""),
             "training": f"{config.iterations} steps of {config.batch_size} clips, {config.optimizer}, "
-            f"learning rate {config.learning_rate:g} ({config.schedule}), label smoothing {config.label_smoothing:g}",
+            f"learning rate {config.learning_rate:g} ({config.schedule}), label smoothing {config.label_smoothing:g}"
+            + (f", only {', '.join(config.train_layers)}" if config.train_layers else ""),
             "jitter": ", ".join(f"{key} {value}" for key, value in config.jitter.to_dict().items() if value),
             "descriptor": f"{settings.descriptor_layer}, stride {settings.stride_frames}, mean, L2",
             "SVM": f"linear, squared hinge, C = {settings.svm_c:g}" if settings.with_svm else "none",

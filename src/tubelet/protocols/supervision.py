@@ -22,12 +22,11 @@ from tubelet.clips.recipes import get_recipe
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import UsageError
 from tubelet.models.folder import load_model, read_config
-from tubelet.models.registry import create_model
 from tubelet.models.spec import descriptor_layer
 from tubelet.models.supervision_transfer import SupervisionTransfer
 from tubelet.protocols.bootstrap import Interval, bootstrap_interval
 from tubelet.protocols.leak import refuse_seen_groups, trained_on
-from tubelet.protocols.round_model import MODEL, decoded
+from tubelet.protocols.round_model import MODEL, decoded, starting_model
 from tubelet.protocols.rounds import RoundSettings, facts
 from tubelet.reporting.terminal import progress
 from tubelet.training.run_folder import RunFolder
@@ -138,7 +137,7 @@ def transfer_round(
     with run.logging():
         image_net = load_model(teacher)
         # One output: no labels are learned, and every data set that is fine-tuned on has more.
-        student = create_model(settings.model, 1, settings.weights, seed=config.seed, **settings.options)
+        student = starting_model(settings, 1)
         network = SupervisionTransfer(
             image_net,
             student,
@@ -217,17 +216,18 @@ def _save(
     result: TransferResult,
     target: Path,
 ) -> None:
+    taught_on = (network.teacher.provenance or {}).get("trained_on")
     network.student.save(
         target,
         recipe=settings.recipe,
         provenance={
-            "trained_on": trained_on(training, settings.weights),
+            # What the teacher saw counts as seen.
+            "trained_on": {**trained_on(training, settings.weights), **({"with": [taught_on]} if taught_on else {})},
             "train": settings.train.model_dump(mode="json"),
             "steps": result.steps,
             "taught_by": {
                 "model": network.teacher.name,
                 "weights_id": network.teacher.weights_id,
-                "trained_on": (network.teacher.provenance or {}).get("trained_on"),
                 "layer": network.teacher_layer,
             },
             "started_from": settings.weights,
