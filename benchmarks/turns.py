@@ -7,7 +7,8 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 THREADS = "2"
@@ -27,13 +28,15 @@ class Variant:
             text=True,
         )
         self.facts = self._read()  # the variant says so when it is warm
+        self.latest: dict[str, float] = {}  # all figures of the latest turn
 
     def turn(self) -> float:
         """Seconds per clip of one turn."""
         assert self.process.stdin is not None
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
-        return float(self._read()["seconds_per_clip"])
+        self.latest = self._read()
+        return self.latest["seconds_per_clip"]
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -49,18 +52,20 @@ class Variant:
         return found
 
 
-def serve(work: object, warm_up: int = 1) -> None:
-    """In the child: warm up, say so, then answer each line with the time of one call of ``work``."""
-    import time
+def serve(work: object, warm_up: int = 1, processor_s: Callable[[], float] = time.process_time) -> None:
+    """In the child: warm up, say so, then answer each line with the time of one call of ``work``.
 
+    ``processor_s`` tells how much processor time was spent so far, for work that is done in other processes.
+    """
     assert callable(work)
     for _ in range(warm_up):
         work()
     print(json.dumps({"ready": 1}), flush=True)
     for _ in sys.stdin:
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), processor_s()
         clips = work()
-        print(json.dumps({"seconds_per_clip": (time.perf_counter() - started) / clips}), flush=True)
+        seconds, processor = time.perf_counter() - started, processor_s() - spent
+        print(json.dumps({"seconds_per_clip": seconds / clips, "processor_per_clip": processor / clips}), flush=True)
 
 
 def in_turns(variants: Mapping[str, Sequence[str]], rounds: int) -> dict[str, list[float]]:

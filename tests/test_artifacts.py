@@ -177,14 +177,14 @@ def test_a_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_one_target_are_removed_and_nothing_else(tmp_path: Path) -> None:
-    kept = [".b.xyz.tmp", ".a.keep", "a", "a.tmp", ".ab.xyz.tmp"]
-    for name in (*kept, ".a.xyz.tmp"):
+    kept = [".c.xyz.tmp", ".xyz.tmp", ".b.keep", ".a.keep", "a", "a.tmp", ".ab.xyz.tmp"]
+    for name in (*kept, ".a.xyz.tmp", ".b.flow.zip.q.tmp"):
         (tmp_path / name).touch()
     (tmp_path / ".a.folder.tmp").mkdir()
     write_text(tmp_path / ".a.folder.tmp" / "x", "half")
-    remove_leftovers(tmp_path / "a")
+    remove_leftovers([tmp_path / "a", tmp_path / "b.flow.zip"])
     assert names(tmp_path) == sorted(kept)
-    remove_leftovers(tmp_path / "absent" / "a")
+    remove_leftovers([tmp_path / "absent" / "a"])
 
 
 def test_a_lock_is_held_until_it_is_given_back_or_its_process_ends(tmp_path: Path) -> None:

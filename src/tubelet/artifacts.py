@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -100,12 +100,19 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Delete what killed writers of ``path`` left beside it; only for whoever knows that no other process writes it."""
-    target = Path(path)
-    with suppress(FileNotFoundError), os.scandir(target.parent) as entries:
-        for entry in entries:
-            if entry.name.startswith(_prefix(target)) and entry.name.endswith(_SUFFIX):
+def remove_leftovers(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Delete what killed writers of ``paths`` left beside them; only for who knows that nobody writes them now."""
+    names: dict[Path, set[str]] = {}
+    for path in map(Path, paths):
+        names.setdefault(path.parent, set()).add(path.name)
+    for folder, targets in names.items():
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                # .NAME.xxxxxxxx.tmp: what tempfile puts between has no dot.
+                target = entry.name.removesuffix(_SUFFIX).rpartition(".")[0].removeprefix(".")
+                made_here = entry.name.startswith(_prefix(Path(target))) and entry.name.endswith(_SUFFIX)
+                if target not in targets or not made_here:
+                    continue
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 else:

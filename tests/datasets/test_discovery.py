@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tubelet.datasets.discovery import (
-    frame_names,
     is_frame_folder,
     is_video,
     is_video_name,
@@ -64,12 +63,6 @@ def test_a_name_that_is_not_utf8_is_listed_as_other_in_printable_form(tmp_path: 
     listing = list_folder(tmp_path)
     assert listing.videos == ()
     assert listing.others == ("caf\\xe9.avi",)
-
-
-def test_frames_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    for name in ("10.jpg", "9.JPG", "1.jpeg", "cover.jpg", "2.png"):
-        (tmp_path / name).touch()
-    assert frame_names(tmp_path) == ["1.jpeg", "9.JPG", "10.jpg"]
 
 
 def test_frame_folders_are_told_from_class_folders(tree) -> None:

@@ -17,6 +17,7 @@ from tubelet.flow.check import check_flow, looks_complete, read_record
 from tubelet.flow.estimate import estimate
 from tubelet.flow.layout import find_flow, store_path
 from tubelet.flow.record import FlowRecord, FlowSettings
+from tubelet.flow.shelf import new_zip_shelf
 from tubelet.flow.store import StoredFlow, open_flow
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -252,6 +253,19 @@ def test_a_zip_file_cannot_unpack_to_more_than_it_is(tmp_path: Path) -> None:
     place.write_bytes(b"no zip file")
     with pytest.raises(InputDataError, match="not a zip file"):
         open_flow(place)
+
+
+def test_a_zip_file_larger_than_what_is_kept_in_memory(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    files = {f"{number}.bin": rng.bytes(int(rng.integers(0, 300_000))) for number in range(30)}
+    files["large.bin"] = rng.bytes(3 << 20)
+    with new_zip_shelf(tmp_path / "a.zip") as shelf:
+        for name, data in files.items():
+            shelf.add(name, data)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == files
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_the_record_comes_back_from_json(both: dict[str, Path]) -> None:

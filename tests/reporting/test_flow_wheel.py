@@ -142,6 +142,7 @@ def test_what_does_not_fit_is_refused() -> None:
         lambda: flow_film(frames.astype(float), vectors),
         lambda: flow_film(frames, vectors, frames_shown=9),
         lambda: flow_film(frames, vectors, times_s=[0.0]),
+        lambda: flow_film(frames, vectors, labels=["one too few"] * (len(frames) - 1)),
         lambda: flow_colors(np.zeros((3, 3)), 1.0),
         lambda: flow_colors(vectors, 0.0),
     ):

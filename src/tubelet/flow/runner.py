@@ -127,11 +127,13 @@ class _Run:
         self._frames: Counter[str] = Counter()
         self._expected: dict[str, int] = {}
         self._stored: Counter[str] = Counter()
+        self._begun: dict[str, Path] = {}
 
     def all(self, pool: GuardedPool) -> None:
         """Do all that is to be done."""
         for video_id, error in self._plan.missing:
             self._fail(video_id, error)
+        remove_leftovers(self._plan.targets[video_id] for video_id in self._plan.todo)  # of an earlier run
         try:
             with progress("computing flow", unit="frame") as self._bar, threads_of(pool) as threads:
                 self._show()
@@ -143,12 +145,11 @@ class _Run:
                     self._show()
         finally:
             list_failures(self._folder / FAILED_FILE, self._failures)
-            for video_id in self._plan.todo:  # of workers that were killed
-                remove_leftovers(self._plan.targets[video_id])
+            remove_leftovers(self._begun.values())  # of workers that were killed
 
     def _one(self, video_id: str, pool: GuardedPool) -> FlowRecord | TubeletError:
         path, target = self._videos[video_id], self._plan.targets[video_id]
-        remove_leftovers(target)
+        self._begun[video_id] = target
         request = {
             "operation": "store",
             # A child stays in the folder in which it was started; the parent may move on.
@@ -165,6 +166,7 @@ class _Run:
                     record = FlowRecord.from_dict(found["record"], os.fspath(target))
                     self._follow(video_id, record.frames, record.frames, record.nbytes)
                     self._remove_other_form(video_id)
+                    del self._begun[video_id]
                     return record
                 self._follow(video_id, found["frames"], found["declared"], found["nbytes"])
         except (InputDataError, UsageError, NumericalError) as error:

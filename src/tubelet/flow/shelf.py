@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, BinaryIO, Protocol
 
 from tubelet.artifacts import new_file, new_folder
 from tubelet.errors import InputDataError
 
 # The oldest date that a ZIP file can hold: the same flow gives the same bytes whenever it is stored.
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
+
+_TAIL_BYTES = 1 << 20
 
 
 class Shelf(Protocol):
@@ -125,14 +128,6 @@ class _NewFolder:
             os.close(descriptor)
 
 
-class _NewZip:
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._zip = archive
-
-    def add(self, name: str, data: bytes) -> None:
-        self._zip.writestr(zipfile.ZipInfo(name, _NO_DATE), data)
-
-
 @contextmanager
 def new_folder_shelf(path: Path) -> Iterator[NewShelf]:
     """A folder that appears whole, with all files added in the block, or not at all."""
@@ -140,11 +135,76 @@ def new_folder_shelf(path: Path) -> Iterator[NewShelf]:
         yield _NewFolder(folder)
 
 
+class _Tail(io.RawIOBase):
+    """A new file whose last megabyte is kept in memory.
+
+    zipfile goes back to complete the header of each member; a buffered file is flushed and moved for that.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._tail = bytearray()
+        self._start = 0  # place in the file at which the tail begins
+        self._place = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._start + len(self._tail)}[whence]
+        self._place = base + offset
+        return self._place
+
+    def write(self, data: Any) -> int:
+        at = self._place - self._start
+        if not 0 <= at <= len(self._tail):
+            raise io.UnsupportedOperation("only the end of the file can be written to")
+        self._tail[at : at + len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._send()
+        super().close()
+
+    def settle(self) -> None:
+        """What has been written will not be changed any more; much of it goes to the file."""
+        if len(self._tail) >= _TAIL_BYTES:
+            self._send()
+
+    def _send(self) -> None:
+        self._file.write(self._tail)
+        self._start += len(self._tail)
+        self._tail = bytearray()
+
+
+class _NewZip:
+    def __init__(self, archive: zipfile.ZipFile, tail: _Tail) -> None:
+        self._zip = archive
+        self._tail = tail
+
+    def add(self, name: str, data: bytes) -> None:
+        self._zip.writestr(zipfile.ZipInfo(name, _NO_DATE), data)
+        self._tail.settle()
+
+
 @contextmanager
 def new_zip_shelf(path: Path) -> Iterator[NewShelf]:
     """A ZIP file that appears whole, with all files added in the block, or not at all."""
-    with new_file(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        yield _NewZip(archive)
+    with (
+        new_file(path) as temporary,
+        temporary.open("wb") as file,
+        _Tail(file) as tail,
+        zipfile.ZipFile(tail, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        yield _NewZip(archive, tail)
 
 
 def _unreadable(path: Path, why: str) -> InputDataError:

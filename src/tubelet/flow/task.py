@@ -11,9 +11,9 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import tee
+from itertools import chain, islice, tee
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av.logging
 import numpy as np
@@ -38,6 +38,12 @@ from tubelet.video.report import DecodeReport
 Images = NDArray[np.uint8]
 Item = tuple[dict[str, Any], None]
 Motion = tuple[NDArray[np.float32], bool | None]
+T = TypeVar("T")
+
+# Decoding, estimating and encoding take turns of several frames: after each the caches hold another one's code and
+# data, and one by one what is not estimation takes half as long again.
+_GROUP = 8
+_GROUP_BYTES = 4 << 20  # of frames; large ones pass one by one
 
 _READ_BACK_EVERY = 16  # pairs; reading all back would cost a tenth of the time
 _TELL_EVERY_S = 0.5
@@ -86,8 +92,13 @@ def _store(request: dict[str, Any]) -> Iterator[Item]:
         declared = None if video.frames_declared is None else -(-video.frames_declared // settings.step)
         made = _Making(settings, shelf)
         told = 0.0
-        for fields in _fields(made.frames_of(_used_frames(video, settings)), settings):
-            made.store_pair(fields)
+        frames = _used_frames(video, settings)
+        first = list(islice(frames, 1))
+        size = max(1, min(_GROUP, _GROUP_BYTES // sum(frame.nbytes for frame in first))) if first else 1
+        frames = chain.from_iterable(_groups(chain(first, frames), size))
+        for group in _groups(_fields(made.frames_of(frames), settings), size):
+            for fields in group:
+                made.store_pair(fields)
             if time.monotonic() - told >= _TELL_EVERY_S:
                 told = time.monotonic()
                 yield {"frames": made.frames, "declared": declared, "nbytes": made.nbytes}, None
@@ -124,6 +135,11 @@ def _used_frames(video: Video, settings: FlowSettings) -> Iterator[Images]:
 
     for frame in frames:
         yield resize(frame[None], settings.resize_hw)[0]
+
+
+def _groups(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while group := list(islice(items, size)):
+        yield group
 
 
 def _fields(frames: Iterator[Images], settings: FlowSettings) -> Iterator[list[Motion]]:

@@ -102,6 +102,7 @@ def flow_film(
     *,
     max_px: float | None = None,
     times_s: Sequence[float] | None = None,
+    labels: Sequence[str] | None = None,
     frames_shown: int = 5,
     title: str = "Optical flow",
     caption: str | None = None,
@@ -118,6 +119,8 @@ def flow_film(
         Pixels at which a color is full; None takes :func:`wheel_maximum` of all vectors.
     times_s
         Time of each frame in seconds, written above it; None writes the frame's number, from 0.
+    labels
+        Words to stand above each frame instead.
     frames_shown
         How many frames stand side by side, evenly spread, at most 8; on narrow pages at most 3.
     title, caption
@@ -136,8 +139,10 @@ def flow_film(
             f"a film of {count} fields needs {count} or {count + 1} frames (T, H, W, 3) of uint8",
             why=f"shape {frames.shape}, {frames.dtype}",
         )
-    if not 1 <= frames_shown <= 8 or (times_s is not None and len(times_s) != len(frames)):
-        raise UsageError("a film of flow shows 1 to 8 frames, and has a time for each frame or for none")
+    if not 1 <= frames_shown <= 8 or any(
+        given is not None and len(given) != len(frames) for given in (times_s, labels)
+    ):
+        raise UsageError("a film of flow shows 1 to 8 frames, and has a time or label for each frame or for none")
     maximum = wheel_maximum(vectors) if max_px is None else max_px
     most = chosen(count, frames_shown)
     # Scaled down once, to twice the width of the widest slot.
@@ -145,6 +150,8 @@ def flow_film(
     photos = resized(frames[most], max_width=side)
     motion = resized(flow_colors(vectors[most], maximum), max_width=side)
     words = [f"frame {index}" if times_s is None else seconds(times_s[index]) for index in most]
+    if labels is not None:
+        words = [labels[index] for index in most]
 
     def draw(sheet: Drawing, width: float) -> None:
         below = width <= NARROW_PX
