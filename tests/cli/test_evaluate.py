@@ -217,7 +217,7 @@ def test_the_issues_weizmann_command_has_six_folds(tubelet: Tubelet, shared_data
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["hmdb51"], 2, "the protocol cannot be 'hmdb51'; use one of weizmann, ucf101, folder"),
+        (["hmdb51"], 2, "no such command 'hmdb51'; see tubelet evaluate --help"),
         (["folder", "--seeds", "one"], 2, "--seeds cannot be 'one'"),
         (["folder", "--test-groups", "g09"], 2, "there is no group g09"),
         (["folder", "--test-groups", "g01", "--test-fraction", "0.5"], 2, "--test-groups and --test-fraction both say"),

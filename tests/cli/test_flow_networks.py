@@ -59,7 +59,7 @@ def trained(folder: Path, tubelet: Tubelet, tmp_path_factory: pytest.TempPathFac
         patch.setattr("tubelet.training.precision.check_gradients", proved)
         done = tubelet(
             "train", root / "temporal.toml", "--data", folder, "--flow", root / "flow", "--test-fraction", 0,
-            "--no-svm", "--out", root / "run", "--workers", 1, "--json",
+            "--flip", "--no-svm", "--out", root / "run", "--workers", 1, "--json",
         )  # fmt: skip
     assert done.code == 0, done.err
     return root
@@ -117,6 +117,49 @@ def test_classify_and_extract_read_the_flow(trained: Path, folder: Path, tubelet
     first, second = tubelet(*extract), tubelet(*extract)
     assert (first.json["done"], first.json["rows"]) == (4, 12)
     assert (second.json["done"], second.json["skipped"]) == (0, 4)
+
+
+def test_evaluate_scores_the_views_of_stacks(trained: Path, folder: Path, tubelet: Tubelet, tmp_path: Path) -> None:
+    """Three stacks, each of its four corners, its center and their mirror images, against the same made by hand."""
+    import numpy as np
+    import torch
+
+    from tubelet.clips.resize import resize_field
+    from tubelet.flow.store import open_flow
+    from tubelet.models.folder import load_model
+
+    command = (
+        "evaluate", "folder", "--data", folder, "--model", trained / "run", "--flow", trained / "flow", "--part", "all",
+        "--views", "3x10", "--allow-leak", "--keep-views", "--workers", 1, "--out", tmp_path / "scored", "--json",
+    )  # fmt: skip
+    done = tubelet(*command)
+    assert done.code == 0, done.err
+    with np.load(tmp_path / "scored" / "scores.npz") as file:
+        assert file["video_ids"].tolist() == ["left/0.avi", "left/1.avi", "right/0.avi", "right/1.avi"]
+        assert file["view_counts"].tolist() == [30] * 4
+        scores = file["view_scores"][:30]
+        assert json.loads(file["record"].tobytes())["settings"]["flow"]["algorithm"] == "dis_medium"
+    model = load_model(trained / "run" / "model")
+    assert model.recipe is not None
+    assert (model.recipe.size, model.recipe.crop_hw) == (55, (48, 48))  # 256 cropped to 224, at 48 pixels
+    with open_flow(trained / "flow" / "left" / "0") as flow:
+        levels = resize_field(flow.levels(range(23)), (55, 55))
+    vectors = levels / 255 * 40 - 20
+    inputs = []
+    for start in (0, 11, 21):  # of 22 starts, evenly spaced
+        fields = vectors[start : start + 2]
+        fields = fields - fields.mean(axis=(1, 2), keepdims=True)
+        for mirrored in (False, True):
+            for y, x in ((0, 0), (0, 7), (7, 0), (7, 7), (3, 3)):
+                crop = fields[:, y : y + 48, x : x + 48]
+                crop = crop[:, :, ::-1] * (-1, 1) if mirrored else crop
+                inputs.append(crop.transpose(0, 3, 1, 2).reshape(4, 1, 48, 48))
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(np.stack(inputs)).float()).numpy()
+    np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-5)
+    told = tubelet(*(part for part in command if part not in ("--flow", trained / "flow")), "--overwrite")
+    assert told.code == 2
+    assert "no stored flow is given" in told.complaint
 
 
 def test_flow_of_another_kind_is_refused_or_marked(

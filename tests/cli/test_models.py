@@ -43,6 +43,10 @@ def test_every_network_has_a_row_and_its_exact_counts(tubelet: Callable[..., Any
     assert {name: listed[name] for name in PUBLISHED} == PUBLISHED
     assert all(len(line) <= 80 for line in found.out.splitlines()), "a row is a line"
     assert "No weights ship" in found.err
+    # What one input is, snippets included: it is what the multiply-adds beside it are of.
+    inputs = {row[0]: row[3] for row in rows}
+    assert inputs["tsn_bn_inception"] == "3×3×224×224"
+    assert (inputs["c3d"], inputs["two_stream_temporal"]) == ("3×16×112×112", "20×1×224×224")
 
 
 def test_json_has_the_same_facts(tubelet: Callable[..., Any]) -> None:

@@ -128,7 +128,6 @@ def test_wrong_options_are_said() -> None:
         create_model("alexnet", 5, clip_length=0)
 
 
-def test_the_source_is_named_and_no_reconstruction() -> None:
+def test_the_source_is_named() -> None:
     source = build_meta("alexnet", 1000, {}).source
-    assert not source.reconstruction
     assert "bvlc_reference_caffenet" in source.origin

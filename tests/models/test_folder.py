@@ -73,6 +73,12 @@ def test_card_names_paper_classes_recipe_and_origin(saved: Path) -> None:
         assert text in card, text
 
 
+def test_card_says_that_snippets_come_from_the_whole_video(tmp_path: Path) -> None:
+    create_model("tsn_resnet50", 2, width=0.0625, blocks=(1, 1, 1, 1), side=32, segments=5).save(tmp_path / "m")
+    card = (tmp_path / "m" / "README.md").read_text()
+    assert "| Input | 5 snippets, one from each equal part of the video: 1 frame of 32 × 32 pixels, rgb" in card
+
+
 def test_card_survives_odd_labels(tmp_path: Path) -> None:
     labels = ["```", "---\nlicense: evil", "<script>", *(f"class {i}" for i in range(37))]
     model = create_model("c3d_small", 40, **SMALL)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
+from sklearn import metrics as reference
 
-from tubelet.protocols.bootstrap import bootstrap_interval
+from tubelet.protocols.bootstrap import bootstrap_interval, class_mean, paired_interval
 
 
 @pytest.mark.parametrize(("n", "right"), [(25, 17), (60, 55), (300, 120)])
@@ -102,3 +103,110 @@ def test_what_makes_no_sense_is_refused() -> None:
         bootstrap_interval([1, 0], ["g"])
     with pytest.raises(ValueError, match="between 0 and 1"):
         bootstrap_interval([1, 0], level=95)
+    with pytest.raises(ValueError, match="classes of shape"):
+        bootstrap_interval([1, 0], classes=np.array([0]))
+    with pytest.raises(ValueError, match="2 values cannot be paired with 3"):
+        paired_interval([1, 0], [1, 0, 1])
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        paired_interval([1, 0], [1, -1])
+
+
+def test_the_mean_over_classes_is_scikit_learns_balanced_accuracy() -> None:
+    rng = np.random.default_rng(5)
+    targets, predicted = rng.integers(0, 7, 90), rng.integers(0, 7, 90)
+    targets[targets == 3] = 2  # a class without videos
+    predicted[predicted == 3] = 2
+    assert class_mean(predicted == targets, targets) == pytest.approx(
+        reference.balanced_accuracy_score(targets, predicted)
+    )
+
+
+def test_resampled_class_means_follow_a_loop_over_resamples() -> None:
+    rng = np.random.default_rng(1)
+    classes = np.repeat([0, 1, 2, 5], [40, 12, 6, 2])
+    right = (rng.random(60) < 0.7).astype(float)
+    interval = bootstrap_interval(right, classes=classes, draws=4000)
+    means = []
+    for _ in range(4000):
+        drawn = rng.integers(0, 60, 60)
+        each = [right[drawn][classes[drawn] == name].mean() for name in (0, 1, 2, 5) if name in classes[drawn]]
+        means.append(np.mean(each))
+    assert [interval.low, interval.high] == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.015)
+
+
+def test_class_means_of_groups_resample_groups() -> None:
+    # Every group holds one video of each of two classes; the second is wrong in 4 of 10 groups.
+    values = [v for wrong in [True] * 4 + [False] * 6 for v in (1.0, 0.0 if wrong else 1.0)]
+    groups = [f"g{index // 2}" for index in range(20)]
+    interval = bootstrap_interval(values, groups, classes=np.array([0, 1] * 10), draws=20_000)
+    low, high = (1 + stats.binom.ppf([0.025, 0.975], 10, 0.6) / 10) / 2
+    assert (interval.low, interval.high) == (pytest.approx(low), pytest.approx(high))
+    assert (interval.unit, interval.n_units) == ("group", 10)
+
+
+@pytest.mark.parametrize("counts", [(5, 5, 5), (20, 3, 1), (2, 60)])
+def test_all_right_bounds_the_mean_over_classes_by_its_worst_chances(counts: tuple[int, ...]) -> None:
+    classes = np.repeat(np.arange(len(counts)), counts)
+    found = bootstrap_interval(np.ones(sum(counts)), classes=classes)
+    # The least mean of p with prod p_k^n_k = 0.025, by a general optimizer.
+    least = optimize.minimize(
+        lambda p: p.mean(),
+        np.full(len(counts), 0.97),
+        bounds=[(1e-6, 1.0)] * len(counts),
+        constraints={"type": "ineq", "fun": lambda p: (np.array(counts) * np.log(p)).sum() - np.log(0.025)},
+    )
+    assert found.low == pytest.approx(least.fun, abs=1e-5)
+    assert found.high == 1.0
+
+
+def test_a_paired_interval_sees_what_two_intervals_hide() -> None:
+    # b is right wherever a is, and on 8 more of 100 videos: of the differences 8 are 1, the others 0.
+    a = np.array([1.0] * 60 + [0.0] * 40)
+    b = np.array([1.0] * 68 + [0.0] * 32)
+    paired = paired_interval(a, b, draws=20_000)
+    low, high = stats.binom.ppf([0.025, 0.975], 100, 0.08) / 100
+    assert [paired.low, paired.high] == pytest.approx([low, high], abs=0.0101)
+    assert paired.low > 0
+    assert bootstrap_interval(a).high > bootstrap_interval(b).low, "unpaired they overlap"
+    turned = paired_interval(b, a, draws=20_000)
+    assert [turned.low, turned.high] == pytest.approx([-paired.high, -paired.low], abs=0.0101)
+
+
+def test_paired_differences_of_groups_and_of_class_means() -> None:
+    # Ten groups of two classes: the second system mends class 1 in 6 groups, and nothing else.
+    first = [1.0, 0.0] * 10
+    second = [v for mended in [True] * 6 + [False] * 4 for v in (1.0, float(mended))]
+    groups, classes = [f"g{index // 2}" for index in range(20)], np.array([0, 1] * 10)
+    low, high = stats.binom.ppf([0.025, 0.975], 10, 0.6) / 20
+    for asked in (None, classes):
+        found = paired_interval(first, second, groups, classes=asked, draws=20_000)
+        assert (found.low, found.high, found.unit) == (pytest.approx(low), pytest.approx(high), "group")
+
+
+def test_equal_systems_may_still_differ_elsewhere() -> None:
+    found = paired_interval([1, 0, 1, 1], [1, 0, 1, 1])
+    unseen = 1 - 0.025 ** (1 / 4)  # (1 - p)^4 = 2.5 %
+    assert (found.low, found.high) == (pytest.approx(-unseen), pytest.approx(unseen))
+    assert found.method == "exact binomial"
+    won = paired_interval([0, 0, 0, 0], [1, 1, 1, 1])
+    assert (won.low, won.high) == (pytest.approx(2 * 0.025 ** (1 / 4) - 1), 1.0)
+
+
+def test_classes_that_are_all_right_or_all_wrong_leave_no_interval_of_no_width() -> None:
+    # Class 0 all right, class 1 all wrong, 6 videos each: either may have been otherwise with p^6 = 2.5 %.
+    values, classes = np.repeat([1.0, 0.0], 6), np.repeat([0, 1], 6)
+    found = bootstrap_interval(values, classes=classes)
+    reach = 0.025 ** (1 / 6)
+    assert (found.low, found.high) == (pytest.approx(reach / 2), pytest.approx(1 - reach / 2))
+    assert found.method == "exact binomial"
+    assert bootstrap_interval(values).method == "percentile bootstrap", "over videos it varies"
+    # The same two systems differ on all of class 1 and nowhere else.
+    gained = paired_interval(values, np.ones(12), classes=classes)
+    least = optimize.minimize(
+        lambda p: p[0] * 1 + p[1] * 2,  # differences 0 and 1, above the worst, which is -1
+        [0.9, 0.9],
+        bounds=[(1e-6, 1.0)] * 2,
+        constraints={"type": "ineq", "fun": lambda p: 6 * np.log(p).sum() - np.log(0.025)},
+    )
+    assert gained.low == pytest.approx(least.fun / 2 - 1, abs=1e-5)
+    assert gained.high == pytest.approx(1 - reach / 2), "only class 0 could have gained more"

@@ -115,5 +115,5 @@ def test_an_svm_of_other_weights_is_refused(model: Path) -> None:
 
 def test_a_model_without_class_names_cannot_classify(tmp_path: Path) -> None:
     create_model("c3d_small", 3, seed=0).save(tmp_path / "model")
-    with pytest.raises(InputDataError, match=r"no class names.*train it with tubelet train"):
+    with pytest.raises(InputDataError, match=r"no class names.*convert its weights again with --labels.*tubelet train"):
         Classifier(tmp_path / "model")

@@ -69,6 +69,13 @@ def test_full_size_has_the_counts_of_the_specification(name: str, count: Count) 
 
 
 @every_model
+def test_counts_prove_a_network_or_it_says_what_was_chosen(name: str) -> None:
+    source = build_meta(name, CLASSES, CASES[name].small).source
+    assert source.origin
+    assert source.choices if source.reconstruction else CASES[name].counts
+
+
+@every_model
 def test_counts_follow_the_options(name: str) -> None:
     info = model_info(name, CLASSES, **CASES[name].small)
     assert (info.parameters, info.macs) == CASES[name].cost(CLASSES, info.options)

@@ -199,6 +199,13 @@ def test_entries_say_what_has_to_be_said() -> None:
     }
 
 
+def test_the_released_c3d_is_the_one_from_scratch() -> None:
+    # Spec c3d_res3d.md, ruling D16 and the table of section 3: 46.1, 61.1 and 85.2 are the net's that began on I380K,
+    # which was never released.
+    (figure,) = ALL["c3d.sports1m"].published
+    assert all(number in str(figure) for number in ("44.9", "60.0", "84.4"))
+
+
 def test_entries_are_found() -> None:
     assert find_files("c3d.ucf101") == [ALL["c3d.ucf101"]]
     assert {each.family for each in find_files("p3d")} == {"p3d"}

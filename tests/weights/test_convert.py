@@ -80,6 +80,7 @@ def test_a_file_without_classifier_needs_a_number(tmp_path: Path) -> None:
         ({"num_classes": 3}, UsageError, f"have {CLASSES} classes, not 3"),
         ({"model": "c3dd"}, UsageError, "did you mean 'c3d'"),
         ({"model": "res3d_18"}, InputDataError, "not those of res3d_18"),
+        ({"model": "res3d_18"}, InputDataError, "name a network that they fill (model= in Python"),
         ({"map": "c3d-cafe"}, UsageError, "did you mean 'c3d-caffe'"),
         ({"map": "res3d-caffe", "model": "c3d"}, UsageError, "fill res3d_18, not c3d"),
         ({"map": "res3d-caffe", "options": {"projection": False}}, UsageError, "need res3d_18 with projection=True"),

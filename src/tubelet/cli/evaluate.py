@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tubelet.cli import fuse
 from tubelet.cli.options import (
     AnnotationsOption,
     AnyFlowOption,
@@ -26,21 +27,57 @@ from tubelet.cli.options import (
     print_json,
     say,
 )
+from tubelet.cli.score_model import names_a_model, score_model
 from tubelet.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tubelet.datasets.manifest import Manifest
     from tubelet.protocols.recognition import Recognition
 
 
+app = typer.Typer(
+    help="Train and test as a protocol says, test a trained model, or fuse the scores of several; with intervals.",
+    short_help="Train and test by a protocol, or fuse streams.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
 def evaluate(
-    protocol: Annotated[str, typer.Argument(help="weizmann (leave one actor out), ucf101, or folder.")],
+    ctx: typer.Context,
     data: DataOption,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder.", show_default="runs/evaluate/<protocol>")
     ] = None,
     seeds: Annotated[str, typer.Option("--seeds", "--seed", help="One seed, or several: 0,1,2 or 0-2.")] = "0",
-    model: Annotated[str | None, typer.Option("--model", help="Network.", show_default="c3d_small")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="Network to train; or a model folder (or run) to test as it is, over --views.",
+            show_default="c3d_small",
+        ),
+    ] = None,
+    views: Annotated[
+        str | None,
+        typer.Option(
+            "--views",
+            help="Model folder: 25x10 (positions x crops), any NxM with M = 1, 2, 3, 5, 10, or tsn_caffe, tsn_torch, "
+            "p3d, t3d, dense.",
+            show_default="its paper's",
+        ),
+    ] = None,
+    part: Annotated[
+        str, typer.Option("--part", help="Model folder: score test, train (to fit a fusion) or all videos.")
+    ] = "test",
+    keep_views: Annotated[
+        bool, typer.Option("--keep-views", help="Model folder: keep every view's scores in scores.npz.")
+    ] = False,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Model folder: test on groups that it saw, and mark the result.")
+    ] = False,
     split: Annotated[int, typer.Option("--split", help="Official split (UCF101, HMDB51).")] = 1,
     annotations: AnnotationsOption = None,
     test_groups: Annotated[
@@ -67,9 +104,9 @@ def evaluate(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train and test as a protocol says, and print the figures with their intervals.
+    """Train and test as a protocol says, and print the figures with their intervals; or test a trained model.
 
-    Finished folds and seeds are kept: the same command goes on where it was stopped.
+    Finished folds and seeds, or scored videos, are kept: the same command goes on where it was stopped.
     """
     from dataclasses import replace
 
@@ -81,11 +118,43 @@ def evaluate(
     from tubelet.protocols.run_report import evaluation_report
     from tubelet.training.run_folder import RunFolder
 
-    kind = one_of(protocol, ("weizmann", "ucf101", "folder"), "the protocol")
+    kind = str(ctx.info_name)
     wanted = parse_seeds(seeds)
+    trained = names_a_model(model)
+    _require_fitting(
+        trained,
+        testing={"--views": views, "--part": part != "test", "--keep-views": keep_views, "--allow-leak": allow_leak},
+        training={
+            "--iterations": iterations,
+            "--leave-one-group-out": leave_one_group_out,
+            "several seeds": wanted[1:],
+        },
+    )
     manifest = open_labeled(
         kind, data, split=split, fps=fps, label_column=label_column, annotations=annotations, limit=limit
     )
+    if trained:
+        folder = Path(str(model))
+        score_model(
+            manifest,
+            None if part == "all" else hold_out(manifest, kind, test_groups, test_fraction, 0),
+            folder,
+            out or Path("runs/evaluate") / (kind if kind != "folder" else manifest.name) / (views or "views"),
+            part=part,
+            views=views,
+            keep_views=keep_views,
+            allow_leak=allow_leak,
+            flow=flow,
+            any_flow=any_flow,
+            seed=wanted[0],
+            precision=one_of(precision, ("auto", "float32", "bfloat16"), "--precision"),
+            device=choose_device(device),
+            workers=workers,
+            overwrite=overwrite,
+            dry_run=dry_run,
+            as_json=as_json,
+        )
+        return
     settings = protocol_settings(
         kind, model, flip=manifest.flip, flow=() if flow is None else (flow,), any_flow=any_flow
     )
@@ -163,6 +232,30 @@ def evaluate(
     if failed:
         say(f"{len(failed)} videos could not be read, see failed.jsonl below {root}")
         raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _require_fitting(trained: bool, *, testing: Mapping[str, object], training: Mapping[str, object]) -> None:
+    """Refuse options of training beside a model folder, and those of its test without one."""
+    odd = [name for name, given in (training if trained else testing).items() if given]
+    if odd and trained:
+        raise UsageError(
+            f"{', '.join(odd)}: these are for training, and --model is a model folder",
+            remedy="leave them away, or name a network to train",
+        )
+    if odd:
+        raise UsageError(
+            f"{', '.join(odd)}: these test a trained model, and --model is none",
+            remedy="give a model folder, such as the run folder of tubelet train, with --model DIR",
+        )
+
+
+for _kind, _what in (
+    ("weizmann", "Weizmann, leaving one actor out."),
+    ("ucf101", "UCF101 on an official split."),
+    ("folder", "One's own labeled videos."),
+):
+    app.command(_kind, short_help=_what)(evaluate)
+app.command("fuse", cls=fuse.FuseCommand, short_help="Fuse the score files of several streams.")(fuse.fuse)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -35,7 +35,7 @@ app = typer.Typer(
 
 app.command("demo", short_help="The main job from nothing: videos, training, report.")(demo.demo)
 app.command("train", short_help="Train a network and its SVM on labeled videos.")(train.train)
-app.command("evaluate", short_help="Train and test as a protocol says, with intervals.")(evaluate.evaluate)
+app.add_typer(evaluate.app, name="evaluate")
 app.command("extract", short_help="Turn videos into a table of descriptors.")(extract.extract)
 app.command("flow", short_help="Optical flow of videos, stored for two-stream networks.")(flow.flow)
 app.command("classify", short_help="The top classes of videos, and along their time.")(classify.classify)

@@ -12,6 +12,16 @@ from tubelet.reporting.text import times
 if TYPE_CHECKING:
     from tubelet.models.registry import ModelInfo
 
+# A pair of networks takes two inputs and gives no classes, so it is no row among the others.
+_PAIR = (
+    "T3D's supervision transfer (Diba 2017, figure 2) is a pair of these networks and so no row of the table: a",
+    "frozen image network, a student such as `t3d_121` (student_fc 896 → 1024: 918,528 parameters), and a head",
+    "2048 → 512 → 128 → 2 (1,049,088 + 65,664 + 258) that tells whether frames and clip belong together. `tubelet",
+    "train experiments/t3d_transfer.toml --teacher DIR` trains it. A reconstruction: the sources do not say, so",
+    "there is ReLU behind fc1 and fc2, none behind teacher_fc and student_fc, no dropout, and the teacher's",
+    "features come first.",
+)
+
 
 def models(
     name: Annotated[
@@ -85,6 +95,8 @@ def _print_list(found: list[ModelInfo]) -> None:
     )
     if any(info.source.reconstruction for info in found):
         note += "\n* a reconstruction: tubelet models NAME says what was chosen."
+    if any(info.name.startswith("t3d") for info in found):
+        note += "\nT3D's supervision transfer is a pair of networks: tubelet train --teacher, see docs/models.md."
     Console(stderr=True).print(note, highlight=False)
 
 
@@ -97,7 +109,7 @@ def _print_one(info: ModelInfo) -> None:
     paper = info.paper
     console.print(f"{paper.authors} ({paper.year}). {paper.title}, {paper.section}. {paper.url}", highlight=False)
     if info.source.reconstruction:
-        console.print("[bold]reconstruction[/]: the sources leave something open", highlight=False)
+        console.print("[bold]reconstruction[/] from the sources below, with the choices below", highlight=False)
     if info.source.origin:
         console.print(f"source:  {info.source.origin}", highlight=False)
     for choice in info.source.choices:
@@ -128,9 +140,7 @@ def _print_one(info: ModelInfo) -> None:
 
 
 def _input(info: ModelInfo) -> str:
-    clip = info.input
-    height, width = clip.height_width
-    return f"{clip.channels}×{clip.clip_length}×{height}×{width} {clip.modality}"
+    return f"{times(info.input.shape)} {info.input.modality}"
 
 
 def _field(info: ModelInfo) -> str:
@@ -145,7 +155,8 @@ def markdown_page(found: list[ModelInfo]) -> str:
         f"Written by `tubelet models --markdown`, at {found[0].num_classes} classes. All but the last two columns",
         "is computed from the network itself. Activations are what all layers give out for one input, in float32; *one",
         "value sees* is the receptive field of the last feature map in frames × rows × columns. *Reconstruction* marks",
-        "networks whose sources leave something open: `tubelet models NAME` lists what was chosen.",
+        "networks built from sources that leave something open, or that give no exact count to prove them by: `tubelet",
+        "models NAME` lists the sources and what was chosen.",
         "",
         "| model | parameters | GMACs | activations | input | one value sees | the paper prints | source |",
         "| --- | ---: | ---: | ---: | --- | --- | --- | --- |",
@@ -164,7 +175,7 @@ def markdown_page(found: list[ModelInfo]) -> str:
             + (" (reconstruction)" if info.source.reconstruction else ""),
         )
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_PAIR]) + "\n"
 
 
 def _cited(info: ModelInfo) -> str:

@@ -40,6 +40,13 @@ FlowOption = Annotated[
     Path | None,
     typer.Option("--flow", help="For networks that take optical flow: what tubelet flow wrote for these videos."),
 ]
+FlowsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--flow",
+        help="For networks that take optical flow: what tubelet flow wrote for --data; then one for each --also.",
+    ),
+]
 AnyFlowOption = Annotated[
     bool,
     typer.Option("--any-flow", help="Accept flow of another kind than the network was trained with; mark the result."),

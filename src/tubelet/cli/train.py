@@ -14,6 +14,7 @@ from tubelet.cli.options import (
     DataOption,
     DeviceOption,
     DryRunOption,
+    FlowsOption,
     FpsOption,
     JsonOption,
     LimitOption,
@@ -78,13 +79,7 @@ def train(
         Path | None,
         typer.Option("--teacher", help="Learn without labels from this image network (T3D's supervision transfer)."),
     ] = None,
-    flow: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--flow",
-            help="For networks that take optical flow: what tubelet flow wrote for --data; then one for each --also.",
-        ),
-    ] = None,
+    flow: FlowsOption = None,
     any_flow: AnyFlowOption = False,
     allow_leak: Annotated[
         bool, typer.Option("--allow-leak", help="Test on groups that the starting weights saw, and mark the result.")

@@ -92,6 +92,10 @@ class Modality:
         """Frames or fields that a snippet of ``clip_length`` input frames is made of."""
         return clip_length * self.per_frame + (self.name == "rgb_difference")
 
+    def clip_length(self, source_length: int) -> int:
+        """The inverse of `source_length`."""
+        return (source_length - (self.name == "rgb_difference")) // self.per_frame
+
     def check(self, recipe: Recipe) -> None:
         """Refuse a recipe that is not for this modality.
 

@@ -108,10 +108,9 @@ class DecodedVideos:
         shifted = indices + self.offsets[video]
         return self.decoder.clip(path, shifted, self.recipe.size, fps=self.manifest.fps)
 
-    def stacks(self, video: int, indices: NDArray[np.int64]) -> Fields:
-        """What the recipe is applied to, made of these frames or fields, see `tubelet.flow.inputs.arrange`."""
-        scale = self.scales[video] if self.scales else None
-        return arrange(self.frames(video, indices), self.modality, self.recipe, scale)
+    def stacks(self, video: int, frames: NDArray[np.uint8]) -> Fields:
+        """What the recipe is applied to, made of a video's `frames`, see `tubelet.flow.inputs.arrange`."""
+        return arrange(frames, self.modality, self.recipe, self.scales[video] if self.scales else None)
 
 
 def decode_videos(
@@ -158,7 +157,7 @@ def decode_videos(
         upcoming = iter(range(len(manifest)))
         while True:
             while len(waiting) < 2 * workers and (following := next(upcoming, None)) is not None:
-                waiting.append((following, threads.submit(_read, manifest, following, recipe, decoder, room > 0)))
+                waiting.append((following, threads.submit(_read, manifest, following, recipe, decoder, room)))
             if not waiting:
                 break
             index, future = waiting.popleft()
@@ -173,7 +172,7 @@ def decode_videos(
                 if read.frames is not None and read.frames.nbytes <= room:
                     found.kept[len(readable)] = read.frames
                     room -= read.frames.nbytes
-                elif read.frames is not None:
+                else:
                     room = 0
                 readable.append(index)
                 found.lengths.append(read.length)
@@ -197,7 +196,31 @@ class _Read:
     scale: LevelScale | None = None
 
 
-def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, keep: bool) -> _Read:
+def open_video(
+    manifest: Manifest,
+    index: int,
+    recipe: Recipe,
+    decoder: ClipDecoder,
+    *,
+    cache_bytes: int,
+    modality: Modality = RGB,
+) -> DecodedVideos:
+    """One item of a manifest, read once and kept where it fits, as `decode_videos` does with all of them.
+
+    Raises
+    ------
+    VideoError
+        It cannot be read.
+    """
+    read = _read(manifest, index, recipe, decoder, cache_bytes)
+    partial = [(manifest.items[index].path, read.problem)] if read.problem else []
+    kept = {} if read.frames is None else {0: read.frames}
+    one = manifest.select(keep=[index])
+    return DecodedVideos(one, recipe, [read.length], [], partial, decoder, [read.offset], kept, modality, [read.scale])
+
+
+def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, room: int) -> _Read:
+    """Decode a video; its frames are dropped as soon as they take more than ``room`` bytes."""
     item = manifest.items[index]
     start_s = 0.0 if item.start_s is None else item.start_s
     end_s = np.inf if item.end_s is None else item.end_s
@@ -206,6 +229,7 @@ def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, 
     scale: LevelScale | None = None
     # Where the frames cannot be kept the video is decoded all the same, to the smallest size: a damaged file
     # must be known before hours of training, not after.
+    keep, held = room > 0, 0
     size = recipe.size if keep else (1, 1)
     path = decoder.locate(manifest.file(item), item.path)
     for part in decoder.stream(path, size, fps=manifest.fps):
@@ -226,6 +250,10 @@ def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, 
             length += int(inside.sum())
             if keep:
                 blocks.append(part.images[inside])
+                held += blocks[-1].nbytes
+                if held > room:
+                    keep = False
+                    blocks.clear()
     raise AssertionError("a stream ends with its report")
 
 
@@ -330,7 +358,8 @@ class TrainingClips:
         rng = np.random.default_rng(derive_seed(self.seed, "clip", epoch, sample))
         if clip is None:
             clip = self._random.indices(self.videos.lengths[video], rng).frames.reshape(-1)
-        planes = jittered_input(self.videos.stacks(video, clip), self.videos.recipe, self.jitter, rng)
+        stacks = self.videos.stacks(video, self.videos.frames(video, clip))
+        planes = jittered_input(stacks, self.videos.recipe, self.jitter, rng)
         return video, finish(planes, self.videos.modality, self._source_length), clip
 
 
@@ -355,5 +384,5 @@ def plain_clips(
     indices = replace(sampling, clip_length=length).indices(videos.lengths[video])
     frames = indices.frames.reshape(1, -1) if sampling.one_input else indices.frames
     rows: Sequence[NDArray[np.int64]] = list(frames[:limit])
-    inputs = [view_inputs(videos.stacks(video, row), videos.recipe, views) for row in rows]
+    inputs = [view_inputs(videos.stacks(video, videos.frames(video, row)), videos.recipe, views) for row in rows]
     return torch.cat([finish(planes, videos.modality, length) for planes in inputs]), indices

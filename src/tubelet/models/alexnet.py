@@ -51,7 +51,14 @@ PAPER = Paper(
     section="models/bvlc_reference_caffenet",
 )
 
-SOURCE = Source(origin="BVLC/caffe models/bvlc_reference_caffenet and bvlc_alexnet, train_val.prototxt and readme.md")
+SOURCE = Source(
+    reconstruction=True,
+    origin="BVLC/caffe models/bvlc_reference_caffenet and bvlc_alexnet, train_val.prototxt and readme.md",
+    choices=(
+        "CaffeNet's order of pooling before normalization; norm_first=True has that of bvlc_alexnet.",
+        "One column in two groups, as in Caffe, where Krizhevsky et al. 2012 had two columns on two GPUs.",
+    ),
+)
 
 CAFFENET: tuple[Row, ...] = (
     Conv("conv1", 96, 11, stride=4),

@@ -19,7 +19,9 @@ def model_card(model: VideoModel, parameters: int, weights_sha256: str) -> str:
     """Markdown with the YAML head that model hubs read; everything in it comes from the model itself."""
     spec, paper = model.input, model.paper
     height, width = spec.height_width
-    clip = f"{spec.clip_length} frames of {height} × {width} pixels, {spec.modality}"
+    clip = f"{_counted(spec.clip_length, 'frame')} of {height} × {width} pixels, {spec.modality}"
+    if spec.segments > 1:
+        clip = f"{spec.segments} snippets, one from each equal part of the video: {clip}"
     options = ", ".join(f"{name}={json.dumps(value)}" for name, value in model.options.items())
     layer = descriptor_layer(model.layer_names)
     flow = ', flow="FLOW"' if spec.content.is_flow else ""  # what tubelet flow wrote
@@ -83,6 +85,10 @@ def _brief(value: Any) -> Any:
         return value
     shown, more = [_brief(entry) for entry in value[:_ENTRIES_SHOWN]], len(value) - _ENTRIES_SHOWN
     return [*shown, f"and {more} more"] if more > 0 else shown
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("s" if count > 1 else "")
 
 
 def _ordinal(step: int) -> str:

@@ -55,7 +55,11 @@ BLOCKS = {"121": (6, 12, 24, 16), "169": (6, 12, 32, 32)}
 _BOTTLENECK = 4  # channels between a dense layer's two convolutions, in growth rates
 
 _SOURCE = Source(
+    reconstruction=True,
     origin="Huang et al. 2017, table 1; padding, starting weights and key names of torchvision's densenet.py",
+    choices=(
+        "What the paper's table leaves open (padding, biases, starting weights) is as in torchvision's networks.",
+    ),
 )
 
 Transition = Callable[[int, int], tuple[nn.Module, int]]

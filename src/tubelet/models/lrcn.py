@@ -50,9 +50,11 @@ PAPER = Paper(
 )
 
 SOURCE = Source(
+    reconstruction=True,
     origin="LisaAnne/lisa-caffe-public examples/LRCN_activity_recognition: train_test_lstm_RGB.prototxt, "
     "classify_video.py, sequence_input_layer.py; src/caffe/layers/lstm_layer.cpp",
     choices=(
+        "The image network is that of the released prototxt, where descriptions often say CaffeNet (base='caffenet').",
         "The LSTM has PyTorch's two bias vectors, both starting at 0, where Caffe's has one.",
         "The learning rate of fc8_final is that of every classifier here, not ten times the others' as released.",
     ),

@@ -54,6 +54,7 @@ _PRINTED = {
     "rmc4_18": ("32 M", "14.5 G"),
     "rmc5_18": ("27.9 M", "15.4 G"),
 }
+_REVERSED = "stages x to 5 are 3-D and those before 2-D; the authors print no exact count, only these rounded figures"
 _R2D_BLOCKS = {"r2d_18": (2, 2, 2, 2), "r2d_34": (3, 4, 6, 3)}
 
 
@@ -85,7 +86,9 @@ def mixed(
         options={**shape, "epsilon": epsilon},
         paper=PAPER,
         source=Source(
+            reconstruction=name.startswith("rmc"),
             origin="facebookresearch/VMZ: r3d_model.py, video_model.py; figures at 400 classes: tutorials/models.md",
+            choices=(_REVERSED,) if name.startswith("rmc") else (),
             printed={"parameters": parameters, "multiply-adds": macs},
         ),
     )

@@ -180,6 +180,7 @@ def c3d_small(
         **options,
         paper=replace(PAPER, section="3.1-3.2, made small here"),
         source=Source(
+            reconstruction=True,
             origin="made here out of c3d_depth3",
             choices=("a quarter of the channels, half the side, batch normalization, less dropout, RGB in [-1, 1]",),
         ),

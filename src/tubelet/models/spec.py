@@ -102,8 +102,9 @@ class Source:
     Attributes
     ----------
     reconstruction
-        False: its counts are proved against the specification's arithmetic from the original files. True: the
-        paper leaves something open; ``choices`` says what was chosen.
+        False: its exact counts are published, or follow from the authors' own layer tables, and are proved. True: it
+        was built from the sources without such a count to prove it by, or they leave something open; ``choices`` says
+        what was chosen.
     origin
         The public files or texts that the layers were taken from.
     choices

@@ -56,6 +56,7 @@ PAPER = Paper(
 )
 
 _SOURCE = Source(
+    reconstruction=True,
     origin="train_val.prototxt of forresti/SqueezeNet (SqueezeNet_v1.0), and the shapes of its released weights",
     choices=("conv10 is neither padded nor rectified before its average, unlike the released network's",),
     printed={"parameters, 1000 classes": "1,248,424"},

@@ -146,7 +146,8 @@ class Classifier:
             raise InputDataError(
                 "the model has no class names",
                 path=folder,
-                remedy="save it with labels, or train it with tubelet train",
+                remedy="save it with labels, convert its weights again with --labels NAMES.txt, or train it with "
+                "tubelet train",
             )
         self.classes = self.model.labels
         where = Path(folder) / SVM

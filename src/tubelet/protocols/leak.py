@@ -44,12 +44,12 @@ def trained_on(
 
 
 def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow: bool = False) -> list[str]:
-    """Refuse to test on groups that the starting weights were trained on.
+    """Refuse to test on groups that weights were trained on.
 
     Parameters
     ----------
     weights
-        Model folder from which training will start.
+        Model folder that is tested, or from which training will start.
     test
         The videos to be tested on.
     allow
@@ -73,7 +73,7 @@ def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow
     shared = len(_groups(history) & set(test.group_hashes))
     if not shared:
         return []
-    found = f"the starting weights were trained on {shared} of the {len(test.groups)} test groups"
+    found = f"the weights were trained on {shared} of the {len(test.groups)} test groups"
     if not allow:
         raise UsageError(
             found,

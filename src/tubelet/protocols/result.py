@@ -84,6 +84,8 @@ class Result:
         Videos it rests on.
     interval
         Confidence interval of ``value``.
+    class_mean, class_mean_interval
+        Mean over classes of each class's accuracy, TSN's metric, and its interval.
     top_k
         Share of videos whose class is among the best k, by k.
     per_class, classes, confusion
@@ -105,6 +107,8 @@ class Result:
     value: float
     n: int
     interval: Interval | None = None
+    class_mean: float | None = None
+    class_mean_interval: Interval | None = None
     top_k: Mapping[int, float] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     per_class: tuple[ClassRow, ...] = ()
@@ -123,6 +127,8 @@ class Result:
             "value": self.value,
             "n": self.n,
             "interval": None if self.interval is None else self.interval.to_dict(),
+            "class_mean": self.class_mean,
+            "class_mean_interval": None if self.class_mean_interval is None else self.class_mean_interval.to_dict(),
             "top_k": {str(k): share for k, share in self.top_k.items()},
             "classes": list(self.classes),
             "per_class": [asdict(row) for row in self.per_class],
@@ -138,12 +144,15 @@ class Result:
     def from_dict(cls, value: Mapping[str, Any]) -> Result:
         """The inverse of :meth:`to_dict`."""
         interval, published = value.get("interval"), value.get("published")
+        class_mean_interval = value.get("class_mean_interval")
         return cls(
             protocol=value["protocol"],
             metric=value["metric"],
             value=value["value"],
             n=value["n"],
             interval=None if interval is None else Interval(**interval),
+            class_mean=value.get("class_mean"),
+            class_mean_interval=None if class_mean_interval is None else Interval(**class_mean_interval),
             top_k={int(k): share for k, share in value.get("top_k", {}).items()},
             classes=tuple(value.get("classes", ())),
             per_class=tuple(ClassRow(**row) for row in value.get("per_class", ())),
@@ -175,8 +184,14 @@ class Result:
 
     def __str__(self) -> str:
         lines = [self.headline()]
-        if self.top_k:
-            lines.append("  " + ", ".join(f"top-{k} {share:.1%}" for k, share in sorted(self.top_k.items())))
+        further = []
+        if self.class_mean is not None:
+            ends = self.class_mean_interval
+            between = "" if ends is None else f" ({ends.low:.1%} to {ends.high:.1%})"
+            further.append(f"mean over classes {self.class_mean:.1%}{between}")
+        further += [f"top-{k} {share:.1%}" for k, share in sorted(self.top_k.items())]
+        if further:
+            lines.append("  " + ", ".join(further))
         if self.per_class:
             width = max(len("class"), *(len(row.name) for row in self.per_class))
             lines.append(f"  {'class':<{width}}  videos  right  share  precision  mostly mistaken for")

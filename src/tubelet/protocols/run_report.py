@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tubelet.clips.decode import ClipDecoder
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import TubeletError
+from tubelet.protocols.bootstrap import Interval
 from tubelet.protocols.classifier import Classified
 from tubelet.protocols.recognition import Recognition, SeedSummary
 from tubelet.protocols.result import Result
@@ -88,16 +89,16 @@ def evaluation_report(
     else:
         bars = []
     for seed, run in runs.items():
-        bars += [_bar(result, f"seed {seed}", strong=not summaries) for result in run.results]
+        bars += [result_bar(result, f"seed {seed}", strong=not summaries) for result in run.results]
     if not summaries:
         _headlines(page, first.results)
     page.add_section("Accuracy")
     chance = 1 / len(manifest.classes)
     unit = "videos" if first.net.interval is None else f"{first.net.interval.unit}s"
     caption = f"Share of videos recognized; whiskers: 95 % bootstrap interval over {unit}. Dashed: chance."
-    page.add_figure(_kept(interval_bars(bars, chance=chance, caption=caption), folder / "plots" / "accuracy.png"))
+    page.add_figure(kept(interval_bars(bars, chance=chance, caption=caption), folder / "plots" / "accuracy.png"))
     rows = [
-        [seed, result.protocol, result.n, percent(result.value), _interval(result)]
+        [seed, result.protocol, result.n, percent(result.value), interval_text(result.interval)]
         for seed, run in runs.items()
         for result in run.results
     ]
@@ -107,7 +108,7 @@ def evaluation_report(
         if curve := _mean_rows(folder / f"seed{seed}"):
             title = f"Seed {seed}"
             drawn = training_curves(curve, title=title, caption="On the training batches; the mean of all folds.")
-            page.add_figure(_kept(drawn, folder / "plots" / f"curves_{_plain(title)}.png"))
+            page.add_figure(kept(drawn, folder / "plots" / f"curves_{plain_name(title)}.png"))
     for seed, run in runs.items():
         for result in run.results:
             result_section(page, result, folder / "plots", prefix=f"Seed {seed}: ")
@@ -155,7 +156,7 @@ def classify_report(
             f" The first {len(shown)} of {len(videos)} videos; all are in `plots/`." if len(videos) > len(shown) else ""
         ),
     )
-    names = _distinct([_plain(video.video_id) for video in videos])
+    names = _distinct([plain_name(video.video_id) for video in videos])
     with ClipDecoder() as decoder:
         for index, video in enumerate(videos):
             figure = class_timeline(
@@ -199,11 +200,11 @@ def result_section(
     counts = np.array(result.confusion)[np.ix_(rows, rows)]
     title = f"{prefix}{result.protocol}"
     page.add_section(title, result.headline() + ".")
-    name = _plain(title)
+    name = plain_name(title)
     page.add_figure(
-        _kept(confusion_matrix(counts, classes, caption=f"{title}: rows are the true classes."),
+        kept(confusion_matrix(counts, classes, caption=f"{title}: rows are the true classes."),
               plots / f"confusion_{name}.png"),
-        _kept(class_accuracy(counts, classes, chance=1 / len(result.classes),
+        kept(class_accuracy(counts, classes, chance=1 / len(result.classes),
                              caption=f"{title}: accuracy of each class with its 95 % interval."),
               plots / f"classes_{name}.png"),
     )  # fmt: skip
@@ -232,16 +233,16 @@ def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) ->
 
 
 def _headlines(page: Page, results: Sequence[Result]) -> None:
-    page.add_numbers(*[(percent(result.value), result.protocol, _interval(result)) for result in results])
+    page.add_numbers(*[(percent(result.value), result.protocol, interval_text(result.interval)) for result in results])
 
 
-def _interval(result: Result) -> str:
-    if result.interval is None:
-        return ""
-    return f"{percent(result.interval.low)} to {percent(result.interval.high)}"
+def interval_text(interval: Interval | None) -> str:
+    """``62.0 % to 71.5 %``; empty where there is none."""
+    return "" if interval is None else f"{percent(interval.low)} to {percent(interval.high)}"
 
 
-def _bar(result: Result, note: str, *, strong: bool) -> Bar:
+def result_bar(result: Result, note: str, *, strong: bool) -> Bar:
+    """A result's accuracy and interval as a bar."""
     ends = result.interval
     return Bar(
         result.protocol,
@@ -257,7 +258,7 @@ def _curves(page: Page, folder: Path) -> None:
     rows: list[dict[str, Any]] = list(read_metrics(folder))
     if rows:
         caption = "Loss and accuracy on the training batches, before each update."
-        page.add_figure(_kept(training_curves(rows, caption=caption), folder / "plots" / "curves.png"))
+        page.add_figure(kept(training_curves(rows, caption=caption), folder / "plots" / "curves.png"))
 
 
 def _mean_rows(folder: Path) -> list[dict[str, float]]:
@@ -270,7 +271,8 @@ def _mean_rows(folder: Path) -> list[dict[str, float]]:
     ]
 
 
-def _kept(figure: Figure, path: Path) -> Figure:
+def kept(figure: Figure, path: Path) -> Figure:
+    """The figure, saved as a file too."""
     figure.save(path)
     return figure
 
@@ -289,5 +291,6 @@ def _verdict(video: Classified) -> str:
     return "right" if video.predicted == video.label else f"wrong: it is {video.label}"
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name as a file may be called."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:120]

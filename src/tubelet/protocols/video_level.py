@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tubelet.errors import InputDataError
-from tubelet.protocols.bootstrap import DRAWS, bootstrap_interval
+from tubelet.protocols.bootstrap import DRAWS, bootstrap_interval, class_mean
 from tubelet.protocols.metrics import confusion_matrix, hits_at, per_class_table, ranked_classes
 from tubelet.protocols.result import Prediction, Published, Result
 
@@ -60,7 +60,7 @@ def classification_result(
     published: Published | None = None,
     notes: Sequence[str] = (),
 ) -> Result:
-    """Accuracy with its interval, top-k, table per class and confusion matrix of scored videos.
+    """Accuracy, overall and mean over classes, with intervals, top-k, table per class, confusion matrix.
 
     Parameters
     ----------
@@ -110,6 +110,8 @@ def classification_result(
         value=float(right.mean()),
         n=len(labels),
         interval=bootstrap_interval(right, groups, draws=draws, seed=seed),
+        class_mean=class_mean(right, targets),
+        class_mean_interval=bootstrap_interval(right, groups, classes=targets, draws=draws, seed=seed),
         top_k={k: float(hits_at(scores, targets, k).mean()) for k in top_k if 1 < k < len(classes)},
         classes=tuple(classes),
         per_class=per_class_table(confusion, classes),

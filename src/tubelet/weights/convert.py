@@ -109,21 +109,22 @@ def _recognized(foreign: ForeignFile, model: str | None) -> NameMap:
     found = matching_maps(foreign, model)
     if len(found) == 1:
         return found[0]
-    others = [] if model is None else matching_maps(foreign)
+    names = ", ".join(each.name for each in found)
     if found:
-        what, why = "the weights may have several layouts", ", ".join(each.name for each in found)
-    elif others:
-        what = f"the weights are not those of {model}"
-        why = "their layout is " + " or ".join(f"{each.name} ({', '.join(each.models)})" for each in others)
-    else:
-        raise _unknown(foreign, model)
-    raise InputDataError(
-        what,
-        path=foreign.path,
-        why=why,
-        remedy="name the layout (map= in Python, --map on the command line) of "
-        + ", ".join(each.name for each in found or others),
-    )
+        raise InputDataError(
+            "the weights may have several layouts",
+            path=foreign.path,
+            why=names,
+            remedy=f"name the layout (map= in Python, --map on the command line) of {names}",
+        )
+    if others := [] if model is None else matching_maps(foreign):
+        raise InputDataError(
+            f"the weights are not those of {model}",
+            path=foreign.path,
+            why="their layout is " + " or ".join(f"{each.name} ({', '.join(each.models)})" for each in others),
+            remedy="name a network that they fill (model= in Python, --model on the command line), or leave it away",
+        )
+    raise _unknown(foreign, model)
 
 
 def _unknown(foreign: ForeignFile, model: str | None) -> InputDataError:

@@ -1,0 +1,126 @@
+"""``tubelet evaluate KIND --model DIR``: a trained model tested over the views of its paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import typer
+
+from tubelet.cli.options import one_of, print_json, say
+from tubelet.cli.sources import model_folder
+from tubelet.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from tubelet.datasets.manifest import Manifest
+    from tubelet.descriptors.network import PrecisionName
+    from tubelet.protocols.score_stream import Part
+
+PARTS = ("test", "train", "all")
+
+
+def names_a_model(model: str | None) -> bool:
+    """Whether ``--model`` is a folder, and not the name of a network: ``./c3d`` is one, ``c3d`` is not."""
+    if model is None:
+        return False
+    from tubelet.models.registry import list_models
+
+    return model not in list_models() and (Path(model).is_dir() or "/" in model)
+
+
+def score_model(
+    manifest: Manifest,
+    parts: tuple[Manifest, Manifest | None] | None,
+    model: Path,
+    out: Path,
+    *,
+    part: str,
+    views: str | None,
+    keep_views: bool,
+    allow_leak: bool,
+    flow: Path | None,
+    any_flow: bool,
+    seed: int,
+    precision: str,
+    device: str,
+    workers: int,
+    overwrite: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Score one part of a dataset, write ``scores.npz``, ``result.json`` and a report, and print the figures.
+
+    Parameters
+    ----------
+    manifest, parts
+        The dataset, and its training and test part (None where all of it is asked for).
+    part
+        Which of them: ``test``, ``train`` or ``all``. Only ``train`` may hold groups that the model was trained on.
+    """
+    from tubelet.models.folder import load_model
+    from tubelet.protocols.leak import refuse_seen_groups
+    from tubelet.protocols.score_stream import check_stream, score_stream
+    from tubelet.protocols.stream_report import stream_result, write_stream
+    from tubelet.protocols.view_scores import ViewScorer
+    from tubelet.protocols.views import default_views, views_by_name
+    from tubelet.training.run_folder import RunFolder
+
+    one_of(part, PARTS, "--part")
+    folder = model_folder(model)
+    network = load_model(folder)
+    chosen = default_views(network) if views is None else views_by_name(views, seed)
+    videos: Manifest | None = manifest
+    if parts is not None:
+        videos = parts[0] if part == "train" else parts[1]
+    if videos is None:
+        raise UsageError(
+            f"{manifest.name} has no test videos",
+            remedy="name test groups with --test-groups, or test on all of it with --part all",
+        )
+    notes = [] if part == "train" else refuse_seen_groups(folder, videos, allow=allow_leak)
+    if part == "train":
+        notes = ["these are training videos: the scores are for fitting a fusion, the figures say nothing about others"]
+    check_stream(network, videos, flow)
+    scorer = ViewScorer(network, chosen, device=device, precision=cast("PrecisionName", precision))
+    say(
+        f"{manifest.name}: {len(videos)} videos ({part}), {len(videos.classes)} classes\n"
+        f"{network.name} from {folder}, {chosen} -> {out}"
+    )
+    if dry_run:
+        if as_json:
+            print_json({"folder": str(out), "videos": len(videos), "views": chosen.to_dict()})
+        return
+    settings = {
+        "model": network.name,
+        "weights_sha256": network.weights_id,
+        "recipe_hash": None if network.recipe is None else network.recipe.hash,
+        "dataset": videos.hash,
+        "part": part,
+        "views": chosen.to_dict(),
+        "precision": precision,
+        "keep_views": keep_views,
+        "allow_leak": allow_leak,
+        **({} if flow is None else {"flow": str(flow), "any_flow": any_flow}),
+    }
+    run = RunFolder(out, settings, overwrite=overwrite)
+    with run.logging():
+        scored = score_stream(
+            scorer,
+            videos,
+            out,
+            part=cast("Part", part),
+            notes=notes,
+            keep_views=keep_views,
+            workers=workers,
+            flow=flow,
+            any_flow=any_flow,
+        )
+    result = stream_result(scored.file, chosen)
+    report = write_stream(out, scored.file, result, chosen)
+    if as_json:
+        print_json({"scores": str(scored.path), "report": str(report), **result.to_dict()})
+    else:
+        typer.echo(f"{result}\nscores: {scored.path}\nreport: {report}")
+    if scored.failures:
+        say(f"{len(scored.failures)} videos could not be scored, see {out / 'failed.jsonl'}")
+        raise typer.Exit(ExitCode.SOME_FAILED)

@@ -1,0 +1,149 @@
+"""Which views of a video are scored at test time: positions in time and crops, with the papers' choices by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, get_args
+
+import numpy as np
+
+from tubelet.clips.indices import one_of
+from tubelet.clips.sampling import ClipIndices, Policy, Sampling, ShortVideo
+from tubelet.clips.views import Views
+from tubelet.errors import UsageError
+from tubelet.models.contract import VideoModel
+from tubelet.provenance import derive_seed, hash_json
+
+_CROPS: Mapping[int, Views] = {1: "center", 2: "center_flip", 3: "three", 5: "five", 10: "ten"}
+_MIRRORED: tuple[Views, ...] = ("center_flip", "ten")
+
+
+@dataclass(frozen=True)
+class TestViews:
+    """Positions times crops; the video's scores are the mean over all of them.
+
+    Attributes
+    ----------
+    name
+        What it is called.
+    policy
+        Where clips lie, one of `tubelet.clips.sampling.Policy`. Clip length and step are the network's.
+    n_clips
+        Clips a video; None for ``dense`` and ``non_overlapping``.
+    crops
+        Views of each clip, see `tubelet.clips.views.view_draws`.
+    short
+        What happens to a video shorter than a clip.
+    seed
+        Of ``random`` positions; each video's also depend on its name, and on nothing else.
+
+    Raises
+    ------
+    UsageError
+        Values that do not exist or do not fit together.
+    """
+
+    __test__: ClassVar[bool] = False  # pytest would take the class for a test
+
+    name: str
+    policy: Policy
+    n_clips: int | None
+    crops: Views = "center"
+    short: ShortVideo = "loop"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        one_of("crops", self.crops, get_args(Views))
+        if self.sampling(1, 1).one_input:
+            raise UsageError(
+                f"{self.policy} makes one input of all snippets",
+                why="at test time every snippet has its own scores",
+                remedy="use uniform, tsn_torch_test or tsn_caffe_test",
+            )
+
+    @property
+    def crops_per_clip(self) -> int:
+        """1, 2, 3, 5 or 10."""
+        return next(count for count, crops in _CROPS.items() if crops == self.crops)
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the crops hold mirror images."""
+        return self.crops in _MIRRORED
+
+    def sampling(self, clip_length: int, step_frames: int) -> Sampling:
+        """The sampling policy for a network's clips."""
+        return Sampling(self.policy, clip_length, None, step_frames, self.short, self.n_clips)
+
+    def indices(self, video_id: str, n_frames: int, clip_length: int, step_frames: int) -> ClipIndices:
+        """The clips of a video with ``n_frames`` frames."""
+        rng = np.random.default_rng(derive_seed(self.seed, "views", video_id))
+        return self.sampling(clip_length, step_frames).indices(n_frames, rng)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        clips = "clips" if self.n_clips is None else f"{self.n_clips} clips"
+        drawn = f", seed {self.seed}" if self.policy == "random" else ""
+        return f"{clips} ({self.policy.replace('_', ' ')}{drawn}), crops: {self.crops.replace('_', ' ')}"
+
+    @property
+    def hash(self) -> str:
+        """Hexadecimal SHA-256 of all but the name as canonical JSON."""
+        return hash_json({key: value for key, value in self.to_dict().items() if key != "name"})
+
+
+PRESETS: Mapping[str, tuple[TestViews, str]] = {
+    views.name: (views, where)
+    for views, where in (
+        (TestViews("25x10", "uniform", 25, "ten"), "Two-Stream, section 5; TSN, section 3.3: equal spacing, ten crops"),
+        (TestViews("tsn_caffe", "tsn_caffe_test", 25, "ten", "repeat-last"), "TSN's Caffe release (eval_net.py)"),
+        (TestViews("tsn_torch", "tsn_torch_test", 25, "ten", "repeat-last"), "TSN's PyTorch release (dataset.py)"),
+        (TestViews("p3d", "random", 20), "P3D: 20 random clips, one center crop each"),
+        (TestViews("t3d", "non_overlapping", None), "T3D: clips one behind the other, center crop"),
+        (TestViews("dense", "dense", None), "a clip every 8 frames, center crop: the clips of the C3D descriptor"),
+    )
+}
+"""The named views, each with where they come from; besides them ``NxM``: N positions at equal spacing, M crops."""
+
+
+def views_by_name(name: str, seed: int = 0) -> TestViews:
+    """A preset, or ``NxM`` such as ``10x3``: N clips at equal spacing, M = 1, 2, 3, 5 or 10 crops.
+
+    Parameters
+    ----------
+    name
+        Of `PRESETS`, or the general form.
+    seed
+        Of random positions; other views have none.
+
+    Raises
+    ------
+    UsageError
+        There are no such views.
+    """
+    if name in PRESETS:
+        views = PRESETS[name][0]
+        return TestViews(**{**asdict(views), "seed": seed}) if views.policy == "random" else views
+    match = re.fullmatch(r"([1-9][0-9]{0,3})x([0-9]{1,2})", name)
+    if match is None or int(match[2]) not in _CROPS:
+        crops = ", ".join(map(str, _CROPS))
+        raise UsageError(
+            f"there are no test views {name!r}",
+            remedy=f"use {', '.join(PRESETS)}, or NxM: N clips at equal spacing, M = {crops} crops",
+        )
+    return TestViews(name, "uniform", int(match[1]), _CROPS[int(match[2])])
+
+
+def default_views(model: VideoModel) -> TestViews:
+    """The views of a network's paper: of frames and snippets 25x10, P3D's and T3D's own, else dense clips."""
+    family = model.name.partition("_")[0]
+    if family in PRESETS:
+        return PRESETS[family][0]
+    if family == "densenet3d":  # T3D's own baseline
+        return PRESETS["t3d"][0]
+    return PRESETS["25x10" if model.input.clip_length == 1 or model.input.segments > 1 else "dense"][0]
