@@ -117,23 +117,18 @@ def overfit(name: str, videos: Path, out: Path) -> Fit:
     """
     experiment, folder = load_experiment(EXPERIMENTS / f"{name}.toml"), out / name
     started = time.monotonic()
+    flow: tuple[object, ...] = ()
+    if experiment.flow == "required":
+        flow = ("--flow", out / "flow")
+        tubelet("flow", videos, "--out", out / "flow", "--workers", 1)
     tubelet(
         "train", EXPERIMENTS / f"{name}.toml", "--data", videos, "--test-fraction", 0, "--no-svm", "--workers", 1,
-        "--device", "cpu", "--out", folder, "--overwrite",
+        "--device", "cpu", "--out", folder, "--overwrite", *flow,
     )  # fmt: skip
     found = tubelet(
-        "classify",
-        videos,
-        "--model",
-        folder,
-        "--head",
-        "net",
-        "--device",
-        "cpu",
-        "--no-plots",
-        "--out",
-        folder / "seen",
-    )["videos"]
+        "classify", videos, "--model", folder, "--head", "net", "--device", "cpu", "--no-plots",
+        "--out", folder / "seen", *flow,
+    )["videos"]  # fmt: skip
     seconds = time.monotonic() - started
     with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
         steps = list(csv.DictReader(file))

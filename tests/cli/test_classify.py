@@ -57,6 +57,7 @@ def test_the_record_of_a_folder(of_nested: Any, trained_run: Any) -> None:
         "labeled",
         "seen_in_training",
         "accuracy",
+        "notes",
         "report",
     }
     assert record["head"] == "svm"

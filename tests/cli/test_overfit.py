@@ -29,7 +29,7 @@ def test_a_small_network_is_fitted_to_twenty_videos(
 
 
 def test_every_papers_networks_are_fitted() -> None:
-    """A paper is a file in ``models``. Of Two-Stream's networks one takes flow, and cannot be trained on frames."""
+    """A paper is a file in ``models``."""
     fitted = {registry._BUILDERS[load_experiment(overfit.EXPERIMENTS / f"{name}.toml").model] for name in NAMES}
     papers = {builder.partition(":")[0] for builder in registry._BUILDERS.values()}
     assert {builder.partition(":")[0] for builder in fitted} == papers

@@ -222,7 +222,7 @@ def folder(video: Path) -> Path:
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    monkeypatch.setattr(decode_module, "TASK", "decode_faults:decode")
+    monkeypatch.setattr(decode_module.ClipDecoder, "task", "decode_faults:decode")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux enforces the memory limit")
@@ -316,7 +316,7 @@ def test_threads_share_a_decoder(decoder: ClipDecoder, video: Path) -> None:
 
 
 def test_an_installation_that_does_not_work_is_not_a_failed_video(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode_module, "TASK", "no_such_module:decode")
+    monkeypatch.setattr(decode_module.ClipDecoder, "task", "no_such_module:decode")
     with ClipDecoder() as broken, pytest.raises(TubeletError) as caught:
         list(broken.prefetch([video, video], None))
     assert type(caught.value) is TubeletError

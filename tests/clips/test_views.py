@@ -106,7 +106,7 @@ def test_what_flow_refuses() -> None:
     for draw in (Draw((0, 0), brightness=1.1), Draw((0, 0), lighting_rgb=(1.0, 1.0, 1.0))):
         with pytest.raises(UsageError, match="flow has no colors"):
             drawn_input(fields, FLOW, draw)
-    with pytest.raises(UsageError, match="belongs to the stack"):
+    with pytest.raises(UsageError, match="mean of flow is flow_mean"):
         Recipe("f", (8, 8), (8, 8), "flow", (128, 128, 128))
 
 

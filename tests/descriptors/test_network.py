@@ -114,7 +114,7 @@ def test_the_models_mode_and_weights_are_left_as_they_were(model: VideoModel, cl
 def test_a_clip_averaged_with_its_mirror_image(model: VideoModel, clips: Tensor) -> None:
     layers = ("fc6", "prob", "conv5a")
     plain = ClipNetwork(model, layers, clip_length=16, device="cpu")
-    both = ClipNetwork(model, layers, clip_length=16, device="cpu", average_flip=True)
+    both = ClipNetwork(model, layers, clip_length=16, device="cpu", mirror=lambda batch: batch.flip(-1))
     one, mirrored, found = plain(clips), plain(clips.flip(-1).contiguous()), both(clips)
     for layer in layers:
         assert relative_error(found[layer], (one[layer] + mirrored[layer]) / 2) < 1e-5

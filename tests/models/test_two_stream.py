@@ -80,7 +80,7 @@ def test_inputs_recipes_and_dropout_are_the_papers() -> None:
     spatial, temporal = (model_info(name) for name in NAMES)
     assert (spatial.input.modality, spatial.input.shape) == ("rgb", (3, 1, 224, 224))
     assert (temporal.input.modality, temporal.input.shape) == ("flow", (20, 1, 224, 224))
-    assert (spatial.input.recipe, temporal.input.recipe) == ("two_stream_rgb", "flow_224")
+    assert (spatial.input.recipe, temporal.input.recipe) == ("two_stream_rgb", "two_stream_flow")
     assert model_info("two_stream_temporal", flow_fields=7).input.channels == 14
     assert model_options("two_stream_spatial")["dropout"] == 0.5
     assert model_options("two_stream_temporal")["dropout"] == 0.9

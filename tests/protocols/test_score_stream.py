@@ -216,5 +216,5 @@ def test_what_does_not_fit_is_refused(videos: Manifest) -> None:
     with pytest.raises(InputDataError, match="labels unknown to the model: "):
         check_stream(bare, videos)
     flow = create_model("two_stream_temporal", 3, seed=0, width=0.0625)
-    with pytest.raises(UsageError, match="takes flow, not frames"):
+    with pytest.raises(UsageError, match=r"takes optical flow, and no stored flow is given.*--flow DIR"):
         check_stream(flow, videos)

@@ -143,6 +143,9 @@ def test_frames_that_are_not_kept_are_decoded_once(monkeypatch: pytest.MonkeyPat
     whole = decoded(40).kept[0]
 
     class Decoder:
+        def locate(self, path: Path, video_id: str) -> Path:
+            return path
+
         def clip(self, path: Path, indices: np.ndarray, size: Any, fps: Any) -> np.ndarray:
             calls.append(indices.tolist())
             return whole[indices]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from tubelet.cli.options import (
+    AnyFlowOption,
     DeviceOption,
     DryRunOption,
+    FlowOption,
     FpsOption,
     JsonOption,
     LimitOption,
@@ -39,6 +41,8 @@ def classify(
     ] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="Classes shown per video.")] = 5,
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw each video's classes along time.")] = True,
+    flow: FlowOption = None,
+    any_flow: AnyFlowOption = False,
     fps: FpsOption = None,
     workers: WorkersOption = 1,
     limit: LimitOption = None,
@@ -71,7 +75,9 @@ def classify(
     failures: list[FailedVideo] = []
     chosen = None if head == "auto" else cast("Head", head)
     with (
-        Classifier(model_folder(model), head=chosen, device=where, workers=workers) as classifier,
+        Classifier(
+            model_folder(model), head=chosen, device=where, workers=workers, flow=flow, any_flow=any_flow
+        ) as classifier,
         progress("classifying", total=len(videos), unit="video") as bar,
     ):
         for video_id, outcome in classifier.classify(videos):
@@ -99,6 +105,7 @@ def classify(
                 "labeled": len(known),
                 "seen_in_training": seen,
                 "accuracy": right / len(known) if known else None,
+                "notes": list(classifier.notes),
                 "report": None if report is None else str(report),
             }
         )
@@ -114,6 +121,8 @@ def classify(
         if report is not None:
             typer.echo(f"report: {report}")
     list_failures(folder / FAILED_FILE, failures)
+    for note in classifier.notes:
+        say(f"note: {note}")
     for path, why in failed:
         say(f"failed: {path}: {why}")
     if failed:

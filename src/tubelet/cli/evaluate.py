@@ -10,9 +10,11 @@ import typer
 from tubelet.cli import fuse
 from tubelet.cli.options import (
     AnnotationsOption,
+    AnyFlowOption,
     DataOption,
     DeviceOption,
     DryRunOption,
+    FlowOption,
     FpsOption,
     JsonOption,
     LimitOption,
@@ -89,6 +91,8 @@ def evaluate(
         bool, typer.Option("--leave-one-group-out", help="folder: one fold per group.")
     ] = False,
     label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
+    flow: FlowOption = None,
+    any_flow: AnyFlowOption = False,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Optimizer steps.")] = None,
     fps: FpsOption = None,
     precision: PrecisionOption = "auto",
@@ -140,6 +144,8 @@ def evaluate(
             views=views,
             keep_views=keep_views,
             allow_leak=allow_leak,
+            flow=flow,
+            any_flow=any_flow,
             seed=wanted[0],
             precision=one_of(precision, ("auto", "float32", "bfloat16"), "--precision"),
             device=choose_device(device),
@@ -149,7 +155,9 @@ def evaluate(
             as_json=as_json,
         )
         return
-    settings = protocol_settings(kind, model, flip=manifest.flip)
+    settings = protocol_settings(
+        kind, model, flip=manifest.flip, flow=() if flow is None else (flow,), any_flow=any_flow
+    )
     settings = replace(
         settings,
         svm_c=svm_c,

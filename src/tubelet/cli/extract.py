@@ -8,8 +8,10 @@ from typing import Annotated, Any, cast
 import typer
 
 from tubelet.cli.options import (
+    AnyFlowOption,
     DeviceOption,
     DryRunOption,
+    FlowOption,
     FpsOption,
     JsonOption,
     LimitOption,
@@ -46,6 +48,8 @@ def extract(
         str, typer.Option("--format", help="lance, or also export npz, npy, parquet or projector beside it.")
     ] = "lance",
     mean: MeanOption = None,
+    flow: FlowOption = None,
+    any_flow: AnyFlowOption = False,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Clips [by memory].")] = None,
     precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
     fps: FpsOption = None,
@@ -83,6 +87,7 @@ def extract(
     names = (descriptor_layer(net.layer_names),) if layers is None else tuple(map(str.strip, layers.split(",")))
     say(f"{count} videos, {net.name} ({net.weights_id[:19]}), layers {', '.join(names)} -> {table}")
     options: dict[str, Any] = {"precision": precision, "short": short, "recipe": recipe_with_mean(net, mean)}
+    options |= {"flow": flow, "any_flow": any_flow}
     with Extractor(
         net,
         names,
@@ -101,12 +106,15 @@ def extract(
                 print_json({"table": str(table), "videos": count, **counts})
             return
         summary = run(videos, extractor, table, limit=limit, model_source=source_of(model))
+        for note in extractor.flow_notes:
+            say(f"note: {note}")
     exported: list[Path] = []
     if file_format != "lance":
         target = table / f"descriptors.{file_format}"
         exported = export(table, target, cast(Format, file_format))
     if as_json:
-        print_json({**summary.to_dict(), "exported": [str(path) for path in exported]})
+        notes = list(extractor.flow_notes)
+        print_json({**summary.to_dict(), "exported": [str(path) for path in exported], "notes": notes})
     else:
         typer.echo(summary)
         for path in exported:

@@ -36,6 +36,21 @@ AnnotationsOption = Annotated[
 PrecisionOption = Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")]
 MeanOption = Annotated[Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")]
 SvmCOption = Annotated[float, typer.Option("--C", min=1e-9, help="C of the SVM (squared hinge).")]
+FlowOption = Annotated[
+    Path | None,
+    typer.Option("--flow", help="For networks that take optical flow: what tubelet flow wrote for these videos."),
+]
+FlowsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--flow",
+        help="For networks that take optical flow: what tubelet flow wrote for --data; then one for each --also.",
+    ),
+]
+AnyFlowOption = Annotated[
+    bool,
+    typer.Option("--any-flow", help="Accept flow of another kind than the network was trained with; mark the result."),
+]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Start anew: delete the run that lies in the folder.")
 ]

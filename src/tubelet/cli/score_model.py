@@ -38,6 +38,8 @@ def score_model(
     views: str | None,
     keep_views: bool,
     allow_leak: bool,
+    flow: Path | None,
+    any_flow: bool,
     seed: int,
     precision: str,
     device: str,
@@ -78,7 +80,7 @@ def score_model(
     notes = [] if part == "train" else refuse_seen_groups(folder, videos, allow=allow_leak)
     if part == "train":
         notes = ["these are training videos: the scores are for fitting a fusion, the figures say nothing about others"]
-    check_stream(network, videos)
+    check_stream(network, videos, flow)
     scorer = ViewScorer(network, chosen, device=device, precision=cast("PrecisionName", precision))
     say(
         f"{manifest.name}: {len(videos)} videos ({part}), {len(videos.classes)} classes\n"
@@ -98,6 +100,7 @@ def score_model(
         "precision": precision,
         "keep_views": keep_views,
         "allow_leak": allow_leak,
+        **({} if flow is None else {"flow": str(flow), "any_flow": any_flow}),
     }
     run = RunFolder(out, settings, overwrite=overwrite)
     with run.logging():
@@ -109,6 +112,8 @@ def score_model(
             notes=notes,
             keep_views=keep_views,
             workers=workers,
+            flow=flow,
+            any_flow=any_flow,
         )
     result = stream_result(scored.file, chosen)
     report = write_stream(out, scored.file, result, chosen)

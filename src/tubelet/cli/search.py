@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from tubelet.cli.options import (
+    AnyFlowOption,
     DeviceOption,
+    FlowOption,
     FpsOption,
     JsonOption,
     MeanOption,
@@ -39,6 +41,8 @@ def search(
     k: Annotated[int, typer.Option("-k", min=1, help="How many to print.")] = 10,
     fps: FpsOption = None,
     mean: MeanOption = None,
+    flow: FlowOption = None,
+    any_flow: AnyFlowOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -77,10 +81,12 @@ def search(
             remedy="give the model that made it with --model, or extract again with this one",
         )
     options: dict[str, Any] = {"recipe": recipe_with_mean(net, mean), "precision": source.only("precision") or "auto"}
+    options |= {"flow": flow, "any_flow": any_flow}
     made_with = source.only("sampling")
     if made_with is not None:  # the query is cut into clips as the table's videos were
         sampling = Sampling.from_dict(json.loads(made_with))
-        options["clip_length"], options["short"] = sampling.clip_length, sampling.short
+        options["clip_length"] = net.input.content.clip_length(sampling.clip_length)
+        options["short"] = sampling.short
         options["stride_frames"] = sampling.stride_frames or sampling.clip_length
     with Extractor(net, (name,), device=choose_device(device), **options) as extractor:
         if source.only("recipe_hash") != extractor.recipe.hash:

@@ -10,9 +10,11 @@ import typer
 
 from tubelet.cli.options import (
     AnnotationsOption,
+    AnyFlowOption,
     DataOption,
     DeviceOption,
     DryRunOption,
+    FlowsOption,
     FpsOption,
     JsonOption,
     LimitOption,
@@ -77,6 +79,8 @@ def train(
         Path | None,
         typer.Option("--teacher", help="Learn without labels from this image network (T3D's supervision transfer)."),
     ] = None,
+    flow: FlowsOption = None,
+    any_flow: AnyFlowOption = False,
     allow_leak: Annotated[
         bool, typer.Option("--allow-leak", help="Test on groups that the starting weights saw, and mark the result.")
     ] = False,
@@ -126,7 +130,7 @@ def train(
     experiment: Experiment | None = load_experiment(dataset) if dataset.endswith(".toml") else None
     kind = experiment.dataset if experiment else dataset
     if experiment is not None:
-        _require_given(experiment, weights, teacher, also)
+        _require_given(experiment, weights, teacher, also, flow)
     if teacher is not None and also:
         raise UsageError("a teacher needs no labels, and --also brings some", remedy="give one of --teacher and --also")
     number = split if split is not None else (experiment.split if experiment else 1)
@@ -141,7 +145,9 @@ def train(
         labels=teacher is None,
     )
     further = _further(also or [], experiment, fps=fps, limit=limit)
-    settings = _settings(experiment, kind, manifest, model, recipe, mean, weights, start_from, flip)
+    settings = _settings(
+        experiment, kind, manifest, model, recipe, mean, weights, start_from, flip, flow or [], any_flow
+    )
     if further:
         settings = replace(settings, options={**settings.options, "tasks": [len(one.classes) for one in further]})
     settings = replace(
@@ -188,7 +194,7 @@ def train(
         for result in recognition.results if recognition else ():
             typer.echo(result)
         typer.echo(f"model:  {folder / 'model'}\nreport: {report}")
-        say(f"next: tubelet classify VIDEO_OR_FOLDER --model {folder}")
+        say(f"next: tubelet classify VIDEO_OR_FOLDER --model {folder}" + " --flow DIR" * bool(settings.flow))
     if failed:
         say(f"{len(failed)} videos could not be read, see {folder / 'failed.jsonl'}")
         raise typer.Exit(ExitCode.SOME_FAILED)
@@ -262,6 +268,8 @@ def _settings(
     weights: Path | None,
     start_from: str | None,
     flip: bool | None,
+    flow: list[Path],
+    any_flow: bool,
 ) -> RoundSettings:
     from typing import cast
 
@@ -296,10 +304,18 @@ def _settings(
         average_flip=averages_flips(kind),
         weights=None if weights is None else str(weights),
         start_from=how,
+        flow=flow,
+        any_flow=any_flow,
     )
 
 
-def _require_given(experiment: Experiment, weights: Path | None, teacher: Path | None, also: list[str] | None) -> None:
+def _require_given(
+    experiment: Experiment,
+    weights: Path | None,
+    teacher: Path | None,
+    also: list[str] | None,
+    flow: list[Path] | None,
+) -> None:
     if experiment.weights == "required" and weights is None:
         raise UsageError(
             f"the experiment {experiment.name} starts from trained weights, and none ship",
@@ -311,10 +327,9 @@ def _require_given(experiment: Experiment, weights: Path | None, teacher: Path |
             + ("learns from labels, not from a teacher" if teacher else "learns from a trained image network"),
             remedy="leave --teacher away" if teacher else "give its model folder with --teacher DIR",
         )
-    if experiment.flow == "required":
+    if experiment.flow == "required" and not flow:
         raise UsageError(
             f"the experiment {experiment.name} trains on stacks of stored optical flow",
-            why="this command reads the frames of videos",
             remedy="compute it with tubelet flow and give its folder with --flow DIR",
         )
     wanted = [one.dataset for one in experiment.also]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from tubelet.clips.ahead import run_ahead
 from tubelet.clips.boxes import Size
+from tubelet.clips.modality import LevelScale
 from tubelet.errors import DecodeWorkerError, TubeletError
 from tubelet.video.guard import GuardedPool, Message
 from tubelet.video.limits import Limits
@@ -41,12 +43,15 @@ class FrameBlock:
         ``(n, h, w, 3)`` uint8 RGB, n ≥ 1.
     times_s, ends_s
         ``(n,)`` float64: when each frame appears and when it gives way to the next, in seconds.
+    levels
+        Of stored flow, whose fields come as images of 2 or 4 channels: what their levels stand for.
     """
 
     first_index: int
     images: Images
     times_s: npt.NDArray[np.float64]
     ends_s: npt.NDArray[np.float64]
+    levels: LevelScale | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -69,6 +74,8 @@ class ClipDecoder:
         As in `tubelet.video.guard.GuardedPool`.
     """
 
+    task = TASK
+
     def __init__(
         self,
         workers: int = 1,
@@ -83,7 +90,7 @@ class ClipDecoder:
 
         def make_pool() -> GuardedPool:
             return GuardedPool(
-                TASK,
+                self.task,
                 workers,
                 memory_bytes=memory_bytes,
                 stall_timeout_s=stall_timeout_s,
@@ -97,6 +104,10 @@ class ClipDecoder:
         self._ahead: list[GuardedPool] = []
         self._lock = threading.Lock()
         self._closed = False
+
+    def locate(self, path: Path, video_id: str) -> Path:
+        """Where that is stored of a video which this decoder reads: the video itself."""
+        return path
 
     def measure(self, path: str | os.PathLike[str], fps: float | None = None, *, full: bool = True) -> DecodeReport:
         """Find out what is in a file.
@@ -296,6 +307,7 @@ class ClipDecoder:
                     images=message.array,
                     times_s=np.asarray(message.header["times_s"], np.float64),
                     ends_s=np.asarray(message.header["ends_s"], np.float64),
+                    levels=_level_scale(message.header),
                 )
         # Only now, when the child is free for another request: many consumers stop reading here.
         yield _report(last, path)
@@ -312,6 +324,13 @@ class ClipDecoder:
                 self._ahead.append(pool)
                 return
         pool.close()
+
+
+def _level_scale(header: Mapping[str, Any]) -> LevelScale | None:
+    if "bound" not in header:
+        return None
+    height, width = header["size_hw"]
+    return LevelScale(float(header["bound"]), (int(height), int(width)))
 
 
 def _report(messages: list[Message], path: str | os.PathLike[str]) -> DecodeReport:

@@ -28,9 +28,13 @@ from tubelet.errors import InputDataError, UsageError
 from tubelet.provenance import hash_json
 
 Color = Literal["rgb", "bgr", "flow"]
+FlowMean = Literal["level", "field"]
 
 RECIPE_FILE = "preprocessor_config.json"
 MEAN_VOLUME_FILE = "mean_volume.npy"
+
+NO_MOTION_LEVEL = 128
+"""The level of no motion, which TSN and P3D subtract from quantized flow."""
 
 # Goes into every hash. Raise it when the same values begin to give other pixels (a new resize, say).
 PIXEL_VERSION = 1
@@ -55,7 +59,7 @@ class Recipe:
     color
         ``rgb`` or ``bgr``: the order of the channels that the network sees. ``flow``: channels are displacements,
         x and y in turns (x1, y1, x2, y2, …); mirroring turns every x around, colors do not vary, and the mean is
-        the affair of the stack.
+        ``flow_mean``'s affair.
     mean
         Three gray levels (0 to 255) in the order of ``color``, or None.
     mean_volume
@@ -71,6 +75,10 @@ class Recipe:
     resize_short
         Length in pixels that the shorter side is resized to, the longer one in proportion (`boxes.size_after`); or
         None. Frames of videos of different shapes then have different sizes, and so the same crop.
+    flow_mean
+        What flow becomes. ``level``: stored levels minus 128, as TSN and P3D do. ``field``: pixels again, and each
+        field minus its own mean vector over all its pixels, before anything is cut out (Two-Stream, section 3.1).
+        None: pixels as they are.
 
     Raises
     ------
@@ -88,6 +96,7 @@ class Recipe:
     flip: bool = True
     average_flip: bool = False
     resize_short: int | None = None
+    flow_mean: FlowMean | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__  # the way for a frozen dataclass to tidy its own values
@@ -108,7 +117,11 @@ class Recipe:
         if self.color not in get_args(Color):
             raise _misfit(f"has the color {self.color!r}", "choose rgb, bgr or flow")
         if self.color == "flow" and (self.mean is not None or self.mean_volume is not None):
-            raise _misfit("of flow has a mean", "leave it out: the mean of flow belongs to the stack")
+            raise _misfit("of flow has a mean of colors", "leave it out: the mean of flow is flow_mean")
+        if self.color == "flow" and isinstance(self.scale, tuple):
+            raise _misfit("of flow has three scales", "give one for x and y")
+        if self.flow_mean is not None and (self.color != "flow" or self.flow_mean not in get_args(FlowMean)):
+            raise _misfit(f"of color {self.color} has flow_mean = {self.flow_mean!r}", "give level or field, for flow")
         if not all(math.isfinite(factor) and factor > 0 for factor in _factors(self.scale)):
             raise _misfit(f"has the scale {self.scale}", "give a positive number, or three")
         for name in ("flip", "average_flip"):
@@ -144,13 +157,13 @@ class Recipe:
     def hash(self) -> str:
         """Hexadecimal SHA-256 of the values as canonical JSON.
 
-        All but the name; the mean volume by its bytes; ``average_flip`` and ``resize_short`` only where they are
-        set. Canonical is: keys sorted, no spaces, floats in their shortest form that reads back the same. So it is
-        the same in every process and version of Python.
+        All but the name; the mean volume by its bytes; ``average_flip``, ``resize_short`` and ``flow_mean`` only
+        where they are set. Canonical is: keys sorted, no spaces, floats in their shortest form that reads back the
+        same. So it is the same in every process and version of Python.
         """
         values = self.to_dict()
         del values["name"]
-        for newer in ("average_flip", "resize_short"):  # recipes from before they existed keep their hash
+        for newer in ("average_flip", "resize_short", "flow_mean"):  # recipes from before they existed keep their hash
             if not values[newer]:
                 del values[newer]
         return hash_json({"pixel_version": PIXEL_VERSION, **values})
@@ -222,6 +235,7 @@ class Recipe:
             "flip": self.flip,
             "average_flip": self.average_flip,
             "resize_short": self.resize_short,
+            "flow_mean": self.flow_mean,
         }
 
     @classmethod
@@ -234,7 +248,7 @@ class Recipe:
             Missing, unknown or impossible values, or another volume than the one described.
         """
         fields = set(cls.__dataclass_fields__)
-        values = {"average_flip": False, "resize_short": None, **values}
+        values = {"average_flip": False, "resize_short": None, "flow_mean": None, **values}
         if fields != set(values):
             raise _misfit(f"has the fields {', '.join(sorted(values))}", f"the fields are {', '.join(sorted(fields))}")
         described = values["mean_volume"]

@@ -40,8 +40,10 @@ RECIPES: Mapping[str, str] = {
     "(0.485, 0.456, 0.406) over (0.229, 0.224, 0.225)",
     "p3d_rgb": "P3D: 242 x 182 cropped to 160, BGR 0-255 minus (104, 117, 123) (Qiu et al. 2017, released prototxts)",
     "t3d_rgb": "T3D: shorter side 256 cropped to 224, RGB 0-255 minus (123.68, 116.78, 103.94)",
-    "flow_224": "stacks of optical flow: 340 x 256 cropped to 224; means belong to the stack",
-    "flow_160": "P3D's optical flow: 242 x 182 cropped to 160; means belong to the stack",
+    "two_stream_flow": "Two-Stream's temporal net: shorter side 256 cropped to 224, pixels, each field minus its own "
+    "mean vector (section 3.1)",
+    "flow_224": "TSN's stacks of optical flow: 340 x 256 cropped to 224, levels minus 128",
+    "flow_160": "P3D's optical flow: 242 x 182 cropped to 160, levels minus 128",
 }
 """The recipes that have a name, each with a line that says what it is and where it comes from."""
 
@@ -78,8 +80,9 @@ _VALUES = {
     ),
     "p3d_rgb": Recipe("", (182, 242), (160, 160), "bgr", _IMAGENET_BGR),
     "t3d_rgb": Recipe("", None, (224, 224), "rgb", (123.68, 116.78, 103.94), resize_short=256),
-    "flow_224": Recipe("", (256, 340), (224, 224), "flow"),
-    "flow_160": Recipe("", (182, 242), (160, 160), "flow"),
+    "two_stream_flow": Recipe("", None, (224, 224), "flow", resize_short=256, flow_mean="field"),
+    "flow_224": Recipe("", (256, 340), (224, 224), "flow", flow_mean="level"),
+    "flow_160": Recipe("", (182, 242), (160, 160), "flow", flow_mean="level"),
 }
 
 

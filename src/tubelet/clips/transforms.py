@@ -13,11 +13,12 @@ from torch import Tensor
 from tubelet.clips.boxes import center_offset
 from tubelet.clips.drawn import Draw, change_color, cut_box
 from tubelet.clips.jitter import Jitter
-from tubelet.clips.recipe import Recipe
+from tubelet.clips.mirror import LEVELS_TOTAL, mirror_motion
+from tubelet.clips.recipe import NO_MOTION_LEVEL, Recipe
 from tubelet.clips.resize import Fields, as_tensor, check_flow, check_frames, resize
 from tubelet.errors import UsageError
 
-__all__ = ["Jitter", "drawn_input", "jittered_input", "resize", "to_input"]
+__all__ = ["Jitter", "drawn_input", "jittered_input", "mirror_inputs", "resize", "to_input"]
 
 
 def to_input(frames: Fields, recipe: Recipe, *, offset_yx: tuple[int, int] | None = None, flip: bool = False) -> Tensor:
@@ -39,7 +40,8 @@ def to_input(frames: Fields, recipe: Recipe, *, offset_yx: tuple[int, int] | Non
     offset_yx
         Corner of the crop in pixels; ``None`` is the central test crop, ``boxes.center_offset``.
     flip
-        Mirror the result from left to right. Of flow every x is turned around too: ``255 - level``, or ``-x``.
+        Mirror the result from left to right. Of flow every x is turned around too: ``255 - level``, or ``-x``
+        (`tubelet.clips.mirror`).
 
     Returns
     -------
@@ -88,8 +90,10 @@ def jittered_input(frames: Fields, recipe: Recipe, jitter: Jitter, rng: np.rando
 def drawn_input(frames: Fields, recipe: Recipe, draw: Draw) -> Tensor:
     """A clip as a given draw makes it: box, colors (cut to 0-255), light, mean, scale, mirror, in this order.
 
-    A mean volume goes through the same box as the pixels, so that each pixel loses the mean of its own place.
-    Parameters, result and errors are those of :func:`to_input`; a draw that changes the colors of flow is an error.
+    Flow is mirrored before 128 is subtracted from its levels. The mean of a field in pixels is not subtracted here: it
+    is that of the whole field, and gone before anything is cut out (`tubelet.flow.inputs`). A mean volume goes through
+    the same box as the pixels, so that each pixel loses the mean of its own place. Parameters, result and errors are
+    those of :func:`to_input`; a draw that changes the colors of flow is an error.
     """
     _check(frames, recipe)
     _check_draw(frames, recipe, draw)
@@ -101,8 +105,12 @@ def drawn_input(frames: Fields, recipe: Recipe, draw: Draw) -> Tensor:
         planes.add_(planes.new_tensor(draw.lighting_rgb).view(3, 1, 1, 1))
     if recipe.color == "bgr":
         planes = planes.flip(0)
-    elif recipe.color == "flow" and draw.flip:
-        planes[::2] = (255 if pixels.dtype == torch.uint8 else 0) - planes[::2]
+    if recipe.color == "flow":
+        if draw.flip:  # before the mean: levels and their opposites add up to 255, which is not twice 128
+            total = LEVELS_TOTAL if pixels.dtype == torch.uint8 else 0
+            planes = mirror_motion(planes, across=-1, components=0, total=total)
+        if recipe.flow_mean == "level":
+            planes.sub_(NO_MOTION_LEVEL)
     if recipe.mean_volume is not None:
         volume = as_tensor(recipe.mean_volume)[:, : len(pixels)]
         planes.sub_(cut_box(volume.permute(1, 2, 3, 0), draw, recipe.crop_hw))
@@ -112,13 +120,42 @@ def drawn_input(frames: Fields, recipe: Recipe, draw: Draw) -> Tensor:
         planes.mul_(planes.new_tensor(recipe.scale).view(3, 1, 1, 1))
     elif recipe.scale != 1.0:
         planes.mul_(recipe.scale)
-    return planes.flip(-1) if draw.flip else planes
+    return planes.flip(-1) if draw.flip and recipe.color != "flow" else planes
+
+
+def mirror_inputs(clips: Tensor, recipe: Recipe) -> Tensor:
+    """Mirror images of finished network inputs: what ``to_input(..., flip=True)`` would have made of their frames.
+
+    Parameters
+    ----------
+    clips
+        ``(..., C, T, h, w)`` floats.
+    recipe
+        The one that they were made by.
+    """
+    if recipe.color != "flow":
+        return clips.flip(-1)
+    # Levels lost 128 each, so that opposites add up to 255 - 256.
+    total = _factor(recipe) * (LEVELS_TOTAL - 2 * NO_MOTION_LEVEL) if recipe.flow_mean == "level" else 0
+    return mirror_motion(clips, across=-1, components=-4, total=total)
+
+
+def _factor(recipe: Recipe) -> float:
+    assert not isinstance(recipe.scale, tuple)  # a recipe of flow has one factor
+    return recipe.scale
 
 
 def _check(frames: Fields, recipe: Recipe) -> None:
     """Refuse frames that the recipe is not made for."""
     if recipe.color == "flow":
         check_flow(frames)
+        if recipe.flow_mean is not None and (recipe.flow_mean == "level") != (frames.dtype in (torch.uint8, np.uint8)):
+            raise UsageError(
+                f"flow has the type {frames.dtype}",
+                why=f"recipe {recipe.name} subtracts "
+                + ("128 from uint8 levels" if recipe.flow_mean == "level" else "means of fields in pixels, as float32"),
+                remedy="prepare the stack with tubelet.flow.inputs.arrange",
+            )
     else:
         check_frames(frames)
     frame_hw = (frames.shape[1], frames.shape[2])

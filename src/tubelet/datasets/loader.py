@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,13 +18,16 @@ from torch import Tensor
 
 from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.jitter import Jitter
+from tubelet.clips.modality import RGB, LevelScale, Modality
 from tubelet.clips.recipe import Recipe
+from tubelet.clips.resize import Fields
 from tubelet.clips.sampling import ClipIndices, Policy, Sampling
 from tubelet.clips.transforms import jittered_input
 from tubelet.clips.views import Views, view_inputs
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.order import ClassUniform, Order, Shuffled
 from tubelet.errors import InputDataError, TubeletError, UsageError, VideoError
+from tubelet.flow.inputs import arrange, finish
 from tubelet.provenance import derive_seed
 from tubelet.video.report import DecodeReport
 
@@ -55,6 +58,8 @@ class Batch:
 class DecodedVideos:
     """Resized frames of a manifest's videos: in memory up to a budget, beyond it decoded on demand.
 
+    Of networks that read motion the frames are fields of stored flow: levels, and ``lengths`` and indices count fields.
+
     Attributes
     ----------
     manifest
@@ -71,6 +76,10 @@ class DecodedVideos:
         First frame of each item in its video; not 0 only for an item that is a span of a video.
     kept
         Frames in memory, by index of the item.
+    modality
+        What inputs are made of.
+    scales
+        Of flow: what each video's levels stand for.
     """
 
     manifest: Manifest
@@ -81,6 +90,8 @@ class DecodedVideos:
     decoder: ClipDecoder
     offsets: list[int] = field(default_factory=list)
     kept: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+    modality: Modality = RGB
+    scales: list[LevelScale | None] = field(default_factory=list)
 
     @property
     def in_memory(self) -> bool:
@@ -88,14 +99,18 @@ class DecodedVideos:
         return len(self.kept) == len(self.lengths)
 
     def frames(self, video: int, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Frames of one video after the recipe's resize: (n, H, W, 3) uint8 RGB."""
+        """Frames of one video after the recipe's resize: (n, H, W, 3) uint8 RGB; of flow (n, H, W, 2 or 4) levels."""
         whole = self.kept.get(video)
         if whole is not None:
             return whole[indices]
         item = self.manifest.items[video]
-        path = self.manifest.file(item)
+        path = self.decoder.locate(self.manifest.file(item), item.path)
         shifted = indices + self.offsets[video]
         return self.decoder.clip(path, shifted, self.recipe.size, fps=self.manifest.fps)
+
+    def stacks(self, video: int, frames: NDArray[np.uint8]) -> Fields:
+        """What the recipe is applied to, made of a video's `frames`, see `tubelet.flow.inputs.arrange`."""
+        return arrange(frames, self.modality, self.recipe, self.scales[video] if self.scales else None)
 
 
 def decode_videos(
@@ -103,19 +118,38 @@ def decode_videos(
     recipe: Recipe,
     decoder: ClipDecoder,
     *,
+    modality: Modality = RGB,
     workers: int = 1,
     cache_bytes: int = 2 << 30,
     progress: Callable[[int], None] | None = None,
 ) -> DecodedVideos:
     """Read every video once: measure it, keep its resized frames while they fit, and set unreadable ones aside.
 
+    Parameters
+    ----------
+    manifest, recipe
+        The videos, and the size of their frames.
+    decoder
+        Of videos; of their stored flow (`tubelet.flow.decode.FlowDecoder`) for networks that read motion.
+    modality
+        What inputs are made of.
+    workers
+        Videos that are read at a time.
+    cache_bytes
+        Memory for frames.
+    progress
+        Called with 1 after each video.
+
     Raises
     ------
     InputDataError
         If not one video of the manifest can be read.
+    UsageError
+        If the recipe does not fit the modality.
     """
+    modality.check(recipe)
     room = cache_bytes
-    found = DecodedVideos(manifest, recipe, [], [], [], decoder)
+    found = DecodedVideos(manifest, recipe, [], [], [], decoder, modality=modality)
     readable: list[int] = []
     with ThreadPoolExecutor(workers) as threads:
         # A window of tasks, not all at once: frames wait in memory only until they are looked at here.
@@ -143,6 +177,7 @@ def decode_videos(
                 readable.append(index)
                 found.lengths.append(read.length)
                 found.offsets.append(read.offset)
+                found.scales.append(read.scale)
             if progress is not None:
                 progress(1)
     if not readable:
@@ -158,10 +193,17 @@ class _Read:
     length: int
     offset: int
     problem: str
+    scale: LevelScale | None = None
 
 
 def open_video(
-    manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, *, cache_bytes: int
+    manifest: Manifest,
+    index: int,
+    recipe: Recipe,
+    decoder: ClipDecoder,
+    *,
+    cache_bytes: int,
+    modality: Modality = RGB,
 ) -> DecodedVideos:
     """One item of a manifest, read once and kept where it fits, as `decode_videos` does with all of them.
 
@@ -174,7 +216,7 @@ def open_video(
     partial = [(manifest.items[index].path, read.problem)] if read.problem else []
     kept = {} if read.frames is None else {0: read.frames}
     one = manifest.select(keep=[index])
-    return DecodedVideos(one, recipe, [read.length], [], partial, decoder, [read.offset], kept)
+    return DecodedVideos(one, recipe, [read.length], [], partial, decoder, [read.offset], kept, modality, [read.scale])
 
 
 def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, room: int) -> _Read:
@@ -184,11 +226,13 @@ def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, 
     end_s = np.inf if item.end_s is None else item.end_s
     blocks: list[NDArray[np.uint8]] = []
     offset, length = 0, 0
+    scale: LevelScale | None = None
     # Where the frames cannot be kept the video is decoded all the same, to the smallest size: a damaged file
     # must be known before hours of training, not after.
     keep, held = room > 0, 0
     size = recipe.size if keep else (1, 1)
-    for part in decoder.stream(manifest.file(item), size, fps=manifest.fps):
+    path = decoder.locate(manifest.file(item), item.path)
+    for part in decoder.stream(path, size, fps=manifest.fps):
         if isinstance(part, DecodeReport):
             problem = "" if part.status == "ok" else "; ".join(part.problems)
             if not length:
@@ -197,7 +241,8 @@ def _read(manifest: Manifest, index: int, recipe: Recipe, decoder: ClipDecoder, 
                     path=manifest.file(item),
                     remedy="correct start_s and end_s, in seconds, in metadata.csv",
                 )
-            return _Read(np.concatenate(blocks) if keep else None, length, offset, problem)
+            return _Read(np.concatenate(blocks) if keep else None, length, offset, problem, scale)
+        scale = part.levels
         inside = (part.times_s >= start_s) & (part.times_s < end_s)
         if inside.any():
             if not length:
@@ -222,7 +267,7 @@ class TrainingClips:
     jitter
         Random changes, one draw per clip.
     clip_length, step_frames
-        Frames per clip and source frames from one to the next.
+        Frames (stacks, where the network reads motion) per clip, and source frames from one to the next.
     batch_size
         Clips per batch; batches run across the borders of epochs, so all have this size.
     seed
@@ -255,14 +300,15 @@ class TrainingClips:
         self.batch_size = batch_size
         self.seed = seed
         self._targets = videos.manifest.targets
-        self._random = input_sampling("random", clip_length, step_frames=step_frames, segments=segments)
+        self._source_length = videos.modality.source_length(clip_length)
+        self._random = input_sampling("random", self._source_length, step_frames=step_frames, segments=segments)
         if every_clip:
             if segments > 1:
                 raise UsageError(
                     "a network of segments takes one input from each video",
                     remedy='train it with clips = "random"',
                 )
-            cut = Sampling("non_overlapping", clip_length, step_frames=step_frames)
+            cut = Sampling("non_overlapping", self._source_length, step_frames=step_frames)
             self._samples = [
                 (video, clip) for video, length in enumerate(videos.lengths) for clip in cut.indices(length).frames
             ]
@@ -312,8 +358,9 @@ class TrainingClips:
         rng = np.random.default_rng(derive_seed(self.seed, "clip", epoch, sample))
         if clip is None:
             clip = self._random.indices(self.videos.lengths[video], rng).frames.reshape(-1)
-        frames = self.videos.frames(video, clip)
-        return video, jittered_input(frames, self.videos.recipe, self.jitter, rng), clip
+        stacks = self.videos.stacks(video, self.videos.frames(video, clip))
+        planes = jittered_input(stacks, self.videos.recipe, self.jitter, rng)
+        return video, finish(planes, self.videos.modality, self._source_length), clip
 
 
 def input_sampling(policy: Policy, clip_length: int, *, step_frames: int, segments: int) -> Sampling:
@@ -328,10 +375,14 @@ def plain_clips(
 ) -> tuple[Tensor, ClipIndices]:
     """Test-time inputs of one video: (n V, C, T, H, W) float32, and the indices of its n clips.
 
-    The V views of a clip are neighbors, so that scores become ``scores.view(n, V, -1).mean(1)``. Where snippets are
-    one input (``Sampling.one_input``), they come one after the other in time and n is 1.
+    ``sampling`` counts the network's own frames; where these are stacks or differences, the indices are those of the
+    fields or frames that they are made of. The V views of a clip are neighbors, so that scores become
+    ``scores.view(n, V, -1).mean(1)``. Where snippets are one input (``Sampling.one_input``), they come one after the
+    other in time and n is 1.
     """
-    indices = sampling.indices(videos.lengths[video])
+    length = videos.modality.source_length(sampling.clip_length)
+    indices = replace(sampling, clip_length=length).indices(videos.lengths[video])
     frames = indices.frames.reshape(1, -1) if sampling.one_input else indices.frames
     rows: Sequence[NDArray[np.int64]] = list(frames[:limit])
-    return torch.cat([view_inputs(videos.frames(video, row), videos.recipe, views) for row in rows]), indices
+    inputs = [view_inputs(videos.stacks(video, videos.frames(video, row)), videos.recipe, views) for row in rows]
+    return torch.cat([finish(planes, videos.modality, length) for planes in inputs]), indices

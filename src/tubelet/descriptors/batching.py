@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from tubelet.clips.decode import FrameBlock
+from tubelet.clips.modality import RGB, Modality
 from tubelet.clips.recipe import Recipe
 from tubelet.clips.sampling import Sampling
 from tubelet.descriptors.clips import ClipAssembler, ReadyClip
@@ -91,8 +92,8 @@ class ClipBatcher:
     ----------
     network
         From N clips ``(C, T, H, W)`` float32 to ``{layer: (N, D) float32}``.
-    recipe, sampling
-        How clips are made from decoded frames.
+    recipe, sampling, modality
+        How clips are made from decoded frames or fields.
     batch_size
         Clips per batch; only the very last one may be smaller.
     """
@@ -103,8 +104,10 @@ class ClipBatcher:
         recipe: Recipe,
         sampling: Sampling,
         batch_size: int,
+        modality: Modality = RGB,
     ) -> None:
         self._network = network
+        self._modality = modality
         self._recipe = recipe
         self._sampling = sampling
         self._batch_size = batch_size
@@ -129,7 +132,7 @@ class ClipBatcher:
         video: _Video | None = None
         for request, part in parts:
             if video is None:
-                video = _Video(request, ClipAssembler(request, self._recipe, self._sampling))
+                video = _Video(request, ClipAssembler(request, self._recipe, self._sampling, self._modality))
             for clip in video.take(part):
                 waiting.append(_Pending(video, clip))
                 n_clips += 1

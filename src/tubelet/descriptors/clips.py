@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tubelet.clips.decode import FrameBlock
+from tubelet.clips.modality import RGB, LevelScale, Modality
 from tubelet.clips.recipe import Recipe
 from tubelet.clips.sampling import Sampling
 from tubelet.clips.stream import DenseStream, StreamedClip
@@ -17,6 +18,7 @@ from tubelet.clips.transforms import to_input
 from tubelet.descriptors.request import VideoRequest
 from tubelet.descriptors.schema import ClipSpan
 from tubelet.errors import VideoError
+from tubelet.flow.inputs import arrange, finish
 
 _TimedFrame = tuple[NDArray[np.uint8], float, float]
 
@@ -37,12 +39,17 @@ class ClipAssembler:
     request
         Its span, if any, is cut out here: clips begin at the first frame of the span.
     recipe, sampling
-        How clips are made.
+        How clips are made; the sampling counts items of the source.
+    modality
+        What they are made of: frames, or fields of flow.
     """
 
-    def __init__(self, request: VideoRequest, recipe: Recipe, sampling: Sampling) -> None:
+    def __init__(self, request: VideoRequest, recipe: Recipe, sampling: Sampling, modality: Modality = RGB) -> None:
         self._request = request
         self._recipe = recipe
+        self._modality = modality
+        self._length = sampling.clip_length
+        self._levels: LevelScale | None = None
         self._stream: DenseStream[_TimedFrame] = sampling.stream()
         self._from_s = -np.inf if request.start_s is None else request.start_s
         self._to_s = np.inf if request.end_s is None else request.end_s
@@ -50,6 +57,7 @@ class ClipAssembler:
 
     def push(self, block: FrameBlock) -> Iterator[ReadyClip]:
         """Clips that this block completes."""
+        self._levels = block.levels
         for offset, image in enumerate(block.images):
             time_s, end_s = float(block.times_s[offset]), float(block.ends_s[offset])
             if not self._from_s <= time_s < self._to_s:
@@ -86,9 +94,11 @@ class ClipAssembler:
         span = ClipSpan(
             clip_index=clip.index,
             start_frame=self._first_frame + int(clip.indices.min()),
-            end_frame=self._first_frame + int(clip.indices.max()) + 1,
+            # A field shows the motion from its frame to the next.
+            end_frame=self._first_frame + int(clip.indices.max()) + self._modality.frames_per_source,
             start_s=min(time_s for _, time_s, _ in clip.frames),
             end_s=max(end_s for _, _, end_s in clip.frames),
             padded=clip.padded,
         )
-        return ReadyClip(span, to_input(images, self._recipe))
+        planes = to_input(arrange(images, self._modality, self._recipe, self._levels), self._recipe)
+        return ReadyClip(span, finish(planes, self._modality, self._length))

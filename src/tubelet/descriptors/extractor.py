@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -17,13 +18,16 @@ from tubelet.clips.decode import ClipDecoder, FrameBlock
 from tubelet.clips.recipe import Recipe
 from tubelet.clips.recipes import get_recipe
 from tubelet.clips.sampling import Sampling, ShortVideo
+from tubelet.clips.transforms import mirror_inputs
 from tubelet.descriptors.batching import ClipBatcher, Ended, Part, Rows
 from tubelet.descriptors.described import Described
 from tubelet.descriptors.network import ClipNetwork, PrecisionName
 from tubelet.descriptors.request import VideoRequest
 from tubelet.errors import TubeletError, UsageError
+from tubelet.flow.decode import FlowDecoder
+from tubelet.flow.library import FlowKind, survey_flow
 from tubelet.models.contract import VideoModel
-from tubelet.models.spec import require_rgb
+from tubelet.models.spec import require_source
 
 # Blocks of 32 frames; 128x171 pixels make 2 MB each.
 _BLOCKS_AHEAD = 6
@@ -63,6 +67,18 @@ class Extractor:
         Decoding processes.
     short
         What becomes of a video shorter than a clip: ``"loop"``, ``"repeat-last"`` or ``"refuse"``.
+    flow
+        For a network that reads motion: what ``tubelet flow`` wrote for these videos.
+    any_flow
+        Accept flow of another kind than the network was trained with; ``flow_notes`` then says what differs.
+
+    Attributes
+    ----------
+    sampling
+        What is read for each clip: frames; for networks that read motion fields, for RGB differences one frame more
+        than there are differences.
+    flow_kind, flow_notes
+        Of the flow that was read last, `tubelet.flow.library.FlowKind`; None where none is read.
 
     Raises
     ------
@@ -88,20 +104,21 @@ class Extractor:
         device: str = "auto",
         workers: int = 1,
         short: ShortVideo = "loop",
+        flow: str | os.PathLike[str] | None = None,
+        any_flow: bool = False,
     ) -> None:
         set_allocator()
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, not {batch_size}")
-        require_rgb(model.name, model.input)
+        require_source(model.name, model.input, flow)
         self.model = model
+        self.modality = model.input.content
+        length = model.input.clip_length if clip_length is None else clip_length
         self.sampling = Sampling(
-            "dense",
-            model.input.clip_length if clip_length is None else clip_length,
-            stride_frames,
-            model.input.step_frames,
-            short,
+            "dense", self.modality.source_length(length), stride_frames, model.input.step_frames, short
         )
         self.recipe = _recipe_for(model) if recipe is None else recipe
+        self.modality.check(self.recipe)
         height, width = model.input.height_width
         if self.recipe.crop_hw != (height, width):
             raise UsageError(
@@ -120,13 +137,18 @@ class Extractor:
         self._network = ClipNetwork(
             model,
             layers,
-            clip_length=self.sampling.clip_length,
-            average_flip=self.recipe.average_flip,
+            clip_length=length,
+            mirror=partial(mirror_inputs, recipe=self.recipe) if self.recipe.average_flip else None,
             precision=precision,
             device=device,
         )
         self.batch_size = self._network.fitting_batch if batch_size is None else batch_size
-        self._decoder = ClipDecoder(workers=workers)
+        self.any_flow = any_flow
+        self.flow_kind: FlowKind | None = None
+        self.flow_notes: tuple[str, ...] = ()
+        self._decoder = (
+            ClipDecoder(workers) if flow is None else FlowDecoder(flow, workers, backward=self.modality.both_directions)
+        )
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -223,7 +245,8 @@ class Extractor:
         """
         if self.model.weights_id != self.weights_id:
             raise UsageError("the model changed after this extractor was made", remedy="make a new Extractor for it")
-        batcher = ClipBatcher(self._network, self.recipe, self.sampling, self.batch_size)
+        self._survey(requests)
+        batcher = ClipBatcher(self._network, self.recipe, self.sampling, self.batch_size, self.modality)
         with closing(self._parts(requests)) as parts:
             yield from batcher.run(parts)
 
@@ -236,7 +259,7 @@ class Extractor:
         upcoming = iter(requests)
         current: VideoRequest | None = None
         stream = self._decoder.prefetch(
-            [request.path for request in requests],
+            [self._decoder.locate(request.path, request.video) for request in requests],
             self.recipe.size,
             max_ahead_blocks=_BLOCKS_AHEAD + _BLOCKS_PER_WORKER * (self.workers - 1),
             fps=rates.pop(),
@@ -248,6 +271,20 @@ class Extractor:
                 yield current, part
                 if not isinstance(part, FrameBlock):
                     current = None
+
+    def _survey(self, requests: Sequence[VideoRequest]) -> None:
+        """Refuse flow that is missing, or not of the kind that the network was trained with."""
+        if not isinstance(self._decoder, FlowDecoder) or not requests:
+            return
+        survey = survey_flow(
+            self._decoder.root,
+            {self._decoder.name(request.path, request.video): request.path for request in requests},
+            self.modality,
+            source=requests[0].root,
+            trained_with=(self.model.provenance or {}).get("flow"),
+            any_flow=self.any_flow,
+        )
+        self.flow_kind, self.flow_notes = survey.kind, survey.notes
 
     def close(self) -> None:
         """End the decoding processes; they also end with the program."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
@@ -39,8 +39,9 @@ class ClipNetwork:
         Names out of ``model.layer_names``.
     clip_length
         Frames in a clip.
-    average_flip
-        Average every clip's vectors with those of its mirror image (`tubelet.clips.recipe.Recipe`).
+    mirror
+        Makes the mirror images of a batch; every clip's vectors are then averaged with those of its mirror image
+        (``average_flip`` of `tubelet.clips.recipe.Recipe`).
     precision
         ``"auto"`` is float32: descriptors of different machines can then be compared. ``"bfloat16"`` is about
         1.4 times as fast where the processor has it, with a relative error near 3e-3 (docs/measured.md).
@@ -60,12 +61,12 @@ class ClipNetwork:
         layers: Sequence[str],
         *,
         clip_length: int,
-        average_flip: bool = False,
+        mirror: Callable[[Tensor], Tensor] | None = None,
         precision: PrecisionName = "auto",
         device: str = "auto",
     ) -> None:
         self.layers = _known_layers(model, layers)
-        self.average_flip = average_flip
+        self.mirror = mirror
         self.device = _device(device)
         self.precision = _precision(precision, self.device)
         self._dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
@@ -105,8 +106,8 @@ class ClipNetwork:
         batch = batch.to(self.device)
         with torch.inference_mode(), _evaluating(self._model), _exact_convolutions(self.device):
             vectors = self._vectors(batch, n)
-            if self.average_flip:
-                mirrored = self._vectors(batch.flip(-1), n)
+            if self.mirror is not None:
+                mirrored = self._vectors(self.mirror(batch), n)
                 vectors = {layer: (vectors[layer] + mirrored[layer]) / 2 for layer in self.layers}
             return {layer: vectors[layer].cpu().numpy() for layer in self.layers}
 

@@ -37,6 +37,17 @@ class VideoRequest:
     end_s: float | None = None
 
     @property
+    def video(self) -> str:
+        """The video's name in its data set, whichever span of it is meant."""
+        return self.video_id.rpartition("#t=")[0] if self.is_span else self.video_id
+
+    @property
+    def root(self) -> Path:
+        """The folder that ``video`` is relative to."""
+        whole = self.path.as_posix()
+        return Path(whole.removesuffix(self.video) or ".") if whole.endswith(f"/{self.video}") else self.path.parent
+
+    @property
     def is_span(self) -> bool:
         """Whether only a part of the video is meant."""
         return self.start_s is not None or self.end_s is not None

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from tubelet.clips.mirror import mirror_motion
 from tubelet.clips.resize import resize_field
 from tubelet.errors import NumericalError, UsageError
 
@@ -88,7 +89,7 @@ class Flow:
 
     def flip(self) -> Flow:
         """The flow of the frames mirrored from left to right: the field mirrored, and x negated."""
-        return replace(self, vectors=self.vectors[:, :, ::-1] * np.array((-1, 1), np.float32))
+        return replace(self, vectors=mirror_motion(self.vectors, across=2, components=3, total=0))
 
     def reverse(self) -> Flow:
         """The flow of the frames played backward.

@@ -104,7 +104,7 @@ def _targets(videos: Mapping[str, Path], out: Path, settings: FlowSettings) -> d
 
 def _why(path: Path, target: Path, settings: FlowSettings, parameters: dict[str, Any]) -> str | None:
     """Why flow has to be computed; None if it need not."""
-    stamp = file_stamp(path)
+    file_stamp(path)  # a video that is not there is an error, whatever is stored
     if path.is_dir() and os.path.realpath(target) == os.path.realpath(path):
         raise UsageError("the flow would replace the video", path=path, remedy="store it in another folder: -o DIR")
     if not target.exists():
@@ -120,13 +120,21 @@ def _why(path: Path, target: Path, settings: FlowSettings, parameters: dict[str,
         return "damaged"
     if record.settings != settings or record.parameters != parameters:
         return "settings"
-    if (record.source_size, record.source_mtime_ns) != (stamp.size, stamp.mtime_ns) and not _same_content(
-        path, stamp.size, record
-    ):
+    if not same_source(path, record):
         return "file"
     return None if looks_complete(target, record) else "damaged"
 
 
-def _same_content(path: Path, size: int, record: FlowRecord) -> bool:
+def same_source(path: Path, record: FlowRecord) -> bool:
+    """Whether a video is still the one that its flow was computed from.
+
+    Raises
+    ------
+    InputDataError
+        It cannot be looked at.
+    """
+    stamp = file_stamp(path)
+    if (record.source_size, record.source_mtime_ns) == (stamp.size, stamp.mtime_ns):
+        return True
     # The time changes when a file is copied or touched; only the content says whether it is another video.
-    return size == record.source_size and content_hash(path) == record.source_sha256
+    return stamp.size == record.source_size and content_hash(path) == record.source_sha256

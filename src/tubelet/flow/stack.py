@@ -25,14 +25,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tubelet.clips.mirror import LEVELS_TOTAL, mirror_motion
+from tubelet.clips.recipe import NO_MOTION_LEVEL
 from tubelet.clips.resize import as_tensor
 from tubelet.errors import UsageError
 from tubelet.flow.trajectory import motion_along
 
 Values = Tensor | NDArray[Any]
-
-NO_MOTION_LEVEL = 128
-"""The mean that TSN and P3D subtract from quantized flow; also the level of no motion."""
 
 
 def flow_stack(fields: Values) -> Tensor:
@@ -198,10 +197,7 @@ def flip_stack(stack: Values) -> Tensor:
     values = _stack(stack)
     if not values.is_floating_point() and values.dtype != torch.uint8:
         raise UsageError(f"a stack has the type {values.dtype}", remedy="give pixels as floats, or levels as uint8")
-    mirrored = values.flip(-1)
-    across = mirrored[..., 0::2, :, :]
-    across.copy_(255 - across if values.dtype == torch.uint8 else -across)
-    return mirrored
+    return mirror_motion(values, across=-1, components=-3, total=LEVELS_TOTAL if values.dtype == torch.uint8 else 0)
 
 
 def tsn_stack(levels: Values) -> Tensor:

@@ -23,6 +23,8 @@ def model_card(model: VideoModel, parameters: int, weights_sha256: str) -> str:
     if spec.segments > 1:
         clip = f"{spec.segments} snippets, one from each equal part of the video: {clip}"
     options = ", ".join(f"{name}={json.dumps(value)}" for name, value in model.options.items())
+    layer = descriptor_layer(model.layer_names)
+    flow = ', flow="FLOW"' if spec.content.is_flow else ""  # what tubelet flow wrote
     recipe = spec.recipe if model.recipe is None else f"{model.recipe.name} ({model.recipe.hash[:12]}…)"
     lines = [
         "---",
@@ -39,7 +41,7 @@ def model_card(model: VideoModel, parameters: int, weights_sha256: str) -> str:
         "from tubelet import Extractor, load_model",
         "",
         'model = load_model("path/to/this/folder")',
-        f'vectors = Extractor(model, layers=("{descriptor_layer(model.layer_names)}",)).describe("clip.mp4").vectors',
+        f'vectors = Extractor(model, layers=("{layer}",){flow}).describe("clip.mp4").vectors',
         "```",
         "",
         "| | |",

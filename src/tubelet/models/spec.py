@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tubelet.clips.modality import Modality, ModalityName, Stacking
 from tubelet.errors import UsageError
 
 
@@ -31,15 +32,23 @@ class InputSpec:
         Name of the published recipe that makes such clips, see ``tubelet.clips.recipes.get_recipe``.
     segments
         Equal parts of the video that give a snippet each (temporal segment networks); 1: one clip anywhere.
+    stacking
+        What stacks of flow hold, see `tubelet.clips.modality.Modality`.
     """
 
-    modality: str
+    modality: ModalityName
     channels: int
     clip_length: int
     step_frames: int
     side: int | tuple[int, int]
     recipe: str
     segments: int = 1
+    stacking: Stacking = "optical_flow"
+
+    @property
+    def content(self) -> Modality:
+        """What its channels are made of, and of how many frames or fields."""
+        return Modality(self.modality, self.channels, self.stacking)
 
     @property
     def frames(self) -> int:
@@ -110,19 +119,32 @@ class Source:
     printed: Mapping[str, str] = field(default_factory=dict)
 
 
-def require_rgb(model: str, spec: InputSpec) -> None:
-    """Refuse a network that takes something else than the frames of a video.
+def require_source(model: str, spec: InputSpec, flow: object) -> None:
+    """Refuse to read videos for a network that takes motion, and stored flow for one that takes frames.
+
+    Parameters
+    ----------
+    model, spec
+        The network's name and input.
+    flow
+        The folder of stored flow, if one was given.
 
     Raises
     ------
     UsageError
-        For optical flow and RGB differences, which have to be computed first.
+        If flow is needed and not given, or given and not needed.
     """
-    if spec.modality != "rgb":
+    taken = "RGB differences" if spec.modality == "rgb_difference" else spec.modality.replace("_", " ")
+    if spec.content.is_flow and not flow:
+        options = " --direction both" * spec.content.both_directions + " --warped" * (spec.modality == "warped_flow")
         raise UsageError(
-            f"{model} takes {spec.modality.replace('_', ' ')}, not frames",
-            why="this command reads RGB frames",
-            remedy="use a network of modality rgb, or feed the network from Python",
+            f"{model} takes optical {taken.replace('warped flow', 'flow (warped)')}, and no stored flow is given",
+            remedy=f"compute it with tubelet flow VIDEOS -o DIR{options}, then add --flow DIR (in Python flow=DIR)",
+        )
+    if flow and not spec.content.is_flow:
+        raise UsageError(
+            f"{model} takes {'frames' if taken == 'rgb' else taken}, and stored flow is given",
+            remedy="leave --flow away, or choose a network that takes flow (tubelet models says what each takes)",
         )
 
 

@@ -44,6 +44,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tubelet.clips.modality import ModalityName
 from tubelet.errors import UsageError
 from tubelet.models.bn_inception import BnInception
 from tubelet.models.consensus import make_consensus
@@ -117,7 +118,7 @@ class Tsn(VideoModel):
         trunk: BnInception | ResNet,
         *,
         num_classes: int,
-        modality: str,
+        modality: ModalityName,
         recipe: str,
         segments: int,
         consensus: str,

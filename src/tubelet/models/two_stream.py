@@ -43,6 +43,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tubelet.clips.modality import Stacking
 from tubelet.errors import UsageError
 from tubelet.models.contract import VideoModel, Weighted
 from tubelet.models.initialization import gaussian
@@ -250,6 +251,7 @@ def two_stream_temporal(
     clip_length: int = 1,
     side: int = 224,
     dropout: float = 0.9,
+    stacking: Stacking = "optical_flow",
     tasks: Sequence[int] = (),
 ) -> VideoModel:
     """The temporal stream: how things move, from stacked optical flow.
@@ -262,6 +264,9 @@ def two_stream_temporal(
         Stacks in a clip, each scored by itself.
     dropout
         Share of full6 and full7 dropped in training; 0.9 in the paper.
+    stacking
+        What a stack holds (section 3.1): ``"optical_flow"``, equation (1); ``"trajectory"``, equations (2) and (3);
+        ``"bidirectional"`` or ``"bidirectional_trajectory"``, L/2 fields of forward and L/2 of backward flow.
     name, num_classes, width, side, tasks
         As in `two_stream_spatial`.
     """
@@ -272,11 +277,14 @@ def two_stream_temporal(
         "clip_length": clip_length,
         "side": side,
         "dropout": dropout,
+        "stacking": stacking,
     }
     length = positive_int("clip_length", clip_length)
+    clip = InputSpec("flow", 2 * fields, length, 1, positive_int("side", side), "two_stream_flow", stacking=stacking)
+    _ = clip.content  # refuses an unknown stacking, and bidirectional stacks of an odd number of fields
     return CnnM(
         name,
-        InputSpec("flow", 2 * fields, length, 1, positive_int("side", side), "flow_224"),
+        clip,
         ("conv1",),
         num_classes=num_classes,
         tasks=tasks,

@@ -121,7 +121,7 @@ class Classifier:
         What ``tubelet train`` saved.
     head
         ``"net"``, ``"svm"``, or None: the SVM where there is one, as in the paper.
-    device, workers
+    device, workers, flow, any_flow
         As for the extractor.
 
     Raises
@@ -138,6 +138,8 @@ class Classifier:
         head: Head | None = None,
         device: str = "auto",
         workers: int = 1,
+        flow: str | os.PathLike[str] | None = None,
+        any_flow: bool = False,
     ) -> None:
         self.model = load_model(folder)
         if self.model.labels is None:
@@ -160,7 +162,14 @@ class Classifier:
                 _log.warning("%s", error)
         self.head: Head = head or ("net" if self.svm is None else "svm")
         layers = ("prob",) if self.svm is None else (self.svm.layer, "prob")
-        self._extractor = Extractor(self.model, layers, device=device, workers=workers, precision="float32")
+        self._extractor = Extractor(
+            self.model, layers, device=device, workers=workers, precision="float32", flow=flow, any_flow=any_flow
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the result should know of the stored flow that was read."""
+        return self._extractor.flow_notes
 
     def classify(self, videos: Manifest) -> Iterator[tuple[str, Classified | TubeletError]]:
         """Classify videos in order; one that fails yields its error, and the rest goes on."""

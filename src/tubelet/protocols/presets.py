@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from tubelet.clips.jitter import Jitter
 from tubelet.clips.recipe import Recipe
 from tubelet.clips.recipes import get_recipe
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta
-from tubelet.models.spec import require_rgb
+from tubelet.models.spec import require_source
 from tubelet.protocols.rounds import RoundSettings
 from tubelet.training.config import StartFrom, TrainConfig
 
@@ -37,10 +38,22 @@ WEIZMANN = SMALL.changed(iterations=600)
 _AVERAGE_FLIP = frozenset({"weizmann"})
 
 
-def protocol_settings(protocol: str, model: str | None = None, *, flip: bool) -> RoundSettings:
+def protocol_settings(
+    protocol: str,
+    model: str | None = None,
+    *,
+    flip: bool,
+    flow: Sequence[str | os.PathLike[str]] = (),
+    any_flow: bool = False,
+) -> RoundSettings:
     """The fixed settings of ``tubelet evaluate PROTOCOL``."""
     return round_settings(
-        model or "c3d_small", train=train_settings(protocol), flip=flip, average_flip=averages_flips(protocol)
+        model or "c3d_small",
+        train=train_settings(protocol),
+        flip=flip,
+        average_flip=averages_flips(protocol),
+        flow=flow,
+        any_flow=any_flow,
     )
 
 
@@ -67,6 +80,8 @@ def round_settings(
     start_from: StartFrom = "same",
     with_svm: bool = True,
     svm_c: float = 1.0,
+    flow: Sequence[str | os.PathLike[str]] = (),
+    any_flow: bool = False,
 ) -> RoundSettings:
     """Settings of a round: a network with its recipe, by default trained as small data needs it.
 
@@ -89,9 +104,11 @@ def round_settings(
         Model folder to start from, and how its weights become this network's, see `RoundSettings`.
     with_svm, svm_c
         Whether to describe the training videos and fit the SVM, and its C.
+    flow, any_flow
+        Folders of stored flow, for networks that read motion, see `RoundSettings`.
     """
     spec = build_meta(model, DEFAULT_CLASSES, dict(options or {})).input  # counting its work would take a second
-    require_rgb(model, spec)
+    require_source(model, spec, flow)
     if isinstance(recipe, Recipe):
         chosen = recipe
     else:
@@ -101,6 +118,7 @@ def round_settings(
             name = "c3d_channel_mean"
         chosen = get_recipe(name, mean)
         chosen = chosen.with_side(spec.side)
+    spec.content.check(chosen)
     chosen = chosen.with_flip(flip)
     return RoundSettings(
         model,
@@ -111,4 +129,6 @@ def round_settings(
         start_from=start_from,
         svm_c=svm_c,
         with_svm=with_svm,
+        flow=tuple(os.fspath(folder) for folder in flow),
+        any_flow=any_flow,
     )

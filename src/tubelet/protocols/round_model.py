@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tubelet.clips.decode import ClipDecoder
+from tubelet.clips.modality import RGB, Modality
 from tubelet.clips.recipe import Recipe
 from tubelet.datasets.loader import DecodedVideos, decode_videos
 from tubelet.datasets.manifest import Manifest
+from tubelet.flow.decode import FlowDecoder
+from tubelet.flow.library import FlowSurvey
 from tubelet.models.contract import VideoModel
 from tubelet.models.folder import load_model
 from tubelet.models.registry import create_model
@@ -39,8 +43,12 @@ def trained_model(
     device: str,
     test: Manifest | None = None,
     further: Sequence[Manifest] = (),
+    flow: FlowSurvey | None = None,
 ) -> tuple[VideoModel, list[tuple[str, str]]]:
-    """The round's model: loaded if it is finished, else trained (from the last checkpoint on), and saved."""
+    """The round's model: loaded if it is finished, else trained (from the last checkpoint on), and saved.
+
+    A network that reads motion reads it below the folders of ``settings``, and remembers its kind, which is ``flow``'s.
+    """
     target = folder / MODEL
     if (target / "config.json").exists():
         finished = load_model(target)
@@ -48,12 +56,20 @@ def trained_model(
     config = settings.train
     model = starting_model(settings, len(training.classes))
     begun = (model.provenance or {}).get("started_from") if settings.start_from != "same" else settings.weights
-    with ClipDecoder(workers=config.workers) as decoder:
-        videos = decoded(training, settings.recipe, decoder, config, "reading videos")
-        others = [decoded(one, settings.recipe, decoder, config, f"reading {one.name}") for one in further]
+    modality = model.input.content
+    with ExitStack() as stack:
+        decoders = [
+            stack.enter_context(FlowDecoder(root, config.workers, backward=modality.both_directions))
+            for root in settings.flow
+        ] or [stack.enter_context(ClipDecoder(workers=config.workers))] * (1 + len(further))
+        videos = decoded(training, settings.recipe, decoders[0], config, "reading videos", modality)
+        others = [
+            decoded(one, settings.recipe, decoder, config, f"reading {one.name}", modality)
+            for one, decoder in zip(further, decoders[1:], strict=True)
+        ]
         validation: DecodedVideos | None = None
         if test is not None and config.validate_every:
-            validation = decoded(test, settings.recipe, decoder, config, "reading test videos")
+            validation = decoded(test, settings.recipe, decoders[0], config, "reading test videos", modality)
         for one in (videos, *others):
             for path, why in one.failed + one.partial:
                 _log.warning("%s: %s", path, why)
@@ -70,6 +86,7 @@ def trained_model(
             "steps": outcome.steps,
             "precision": {"name": outcome.precision.name, "why": outcome.precision.reason},
             "started_from": begun,
+            **({} if flow is None else {"flow": flow.to_dict()}),
             "failed": [list(pair) for pair in failed],
         },
     )
@@ -88,13 +105,21 @@ def starting_model(settings: RoundSettings, num_classes: int) -> VideoModel:
     return model
 
 
-def decoded(manifest: Manifest, recipe: Recipe, decoder: ClipDecoder, config: TrainConfig, title: str) -> DecodedVideos:
+def decoded(
+    manifest: Manifest,
+    recipe: Recipe,
+    decoder: ClipDecoder,
+    config: TrainConfig,
+    title: str,
+    modality: Modality = RGB,
+) -> DecodedVideos:
     """Every video of a manifest, decoded once, with a progress bar; see `decode_videos`."""
     with progress(title, total=len(manifest), unit="video") as bar:
         return decode_videos(
             manifest,
             recipe,
             decoder,
+            modality=modality,
             workers=config.workers,
             cache_bytes=config.cache_mib << 20,
             progress=lambda count: bar.update(count),

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tubelet.artifacts import write_json
+from tubelet.clips.modality import Modality
 from tubelet.clips.recipe import Recipe
 from tubelet.datasets.manifest import Manifest
 from tubelet.descriptors.extractor import Extractor
@@ -31,6 +32,7 @@ from tubelet.models.folder import read_config
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.leak import refuse_seen_groups, refuse_shared_groups, trained_on
+from tubelet.protocols.round_flow import stored_flow
 from tubelet.protocols.round_model import MODEL, trained_model
 from tubelet.protocols.svm import CONFIG_FILE as SVM_CONFIG
 from tubelet.protocols.svm import DescriptorSVM
@@ -72,6 +74,10 @@ class RoundSettings:
         the same network for RGB. See `tubelet.weights.inflate` and `tubelet.weights.first_layer`.
     allow_leak
         Test even on groups that ``weights`` was trained on, with a note beside the figures.
+    flow
+        For networks that read motion: folders of stored flow, of the data set and then of each further one.
+    any_flow
+        Accept flow of another kind than the starting weights saw, or of several, with a note beside the figures.
     """
 
     model: str
@@ -85,11 +91,18 @@ class RoundSettings:
     weights: str | None = None
     start_from: StartFrom = "same"
     allow_leak: bool = False
+    flow: tuple[str, ...] = ()
+    any_flow: bool = False
 
     @property
     def descriptor_layer(self) -> str:
         """The layer of the descriptor: ``layer``, or the papers' choice for this network."""
         return self.layer or descriptor_layer(build_meta(self.model, DEFAULT_CLASSES, self.options).layer_names)
+
+    @property
+    def modality(self) -> Modality:
+        """What the network's input is made of."""
+        return build_meta(self.model, DEFAULT_CLASSES, self.options).input.content
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, for ``config.toml``. The number of workers changes no result and is left out."""
@@ -104,6 +117,7 @@ class RoundSettings:
             "weights": self.weights,
             "start_from": self.start_from,
             "allow_leak": self.allow_leak,
+            **({"flow": list(self.flow), "any_flow": self.any_flow} if self.flow else {}),
             "recipe": {**self.recipe.to_dict(), "hash": self.recipe.hash},
             "train": values,
         }
@@ -218,6 +232,10 @@ def run_round(
     if settings.weights is not None:  # the folder's name alone does not say what is in it
         resolved["weights_sha256"] = read_config(settings.weights).weights_sha256
     notes: list[str] = []
+    flow = stored_flow(settings, [_concatenated(training, test) or training, *further])
+    if flow is not None:
+        resolved["stored_flow"] = flow.kind.to_dict()
+        notes += flow.notes
     if settings.weights is not None and test is not None:
         notes += refuse_seen_groups(settings.weights, test, allow=settings.allow_leak)
     if test is not None:
@@ -229,7 +247,7 @@ def run_round(
     if scores_file.exists():
         return RoundScores.from_dict(json.loads(scores_file.read_text(encoding="utf-8")))
     with run.logging():
-        model, failed = trained_model(training, settings, folder, device=device, test=test, further=further)
+        model, failed = trained_model(training, settings, folder, device=device, test=test, further=further, flow=flow)
         layer = settings.descriptor_layer
         described = _concatenated(training if settings.with_svm else None, test)
         table = None
@@ -242,6 +260,8 @@ def run_round(
                 precision="float32",
                 device=device,
                 workers=settings.train.workers,
+                flow=settings.flow[0] if settings.flow else None,
+                any_flow=settings.any_flow,
             ) as extractor:
                 summary = extract(
                     described, extractor, folder / DESCRIPTORS, model_source=os.path.abspath(folder / MODEL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,8 +19,10 @@ from tubelet.datasets.manifest import Manifest
 from tubelet.descriptors.request import item_id
 from tubelet.errors import InputDataError, TubeletError
 from tubelet.failures import FAILED_FILE, FailedVideo, list_failures
+from tubelet.flow.decode import FlowDecoder
+from tubelet.flow.library import FlowSurvey, survey_flow
 from tubelet.models.contract import VideoModel
-from tubelet.models.spec import require_rgb
+from tubelet.models.spec import require_source
 from tubelet.protocols.score_file import ScoreFile
 from tubelet.protocols.score_journal import JOURNAL, ScoreJournal
 from tubelet.protocols.view_scores import VideoScores, ViewScorer
@@ -31,6 +34,7 @@ SCORES = "scores.npz"
 
 Part = Literal["test", "train", "all"]
 
+_MADE_BY = ("weights_sha256", "recipe_hash", "precision", "flow")
 _VIDEO_BYTES = 192 << 20  # resized frames of one video that are kept while it is scored; 735 of 256 x 340
 
 
@@ -62,6 +66,8 @@ def score_stream(
     notes: Sequence[str] = (),
     keep_views: bool = False,
     workers: int = 1,
+    flow: str | os.PathLike[str] | None = None,
+    any_flow: bool = False,
 ) -> StreamScores:
     """Score videos with a trained network, and write ``scores.npz`` into a folder.
 
@@ -84,6 +90,8 @@ def score_stream(
         Whether the file also holds the scores of every view.
     workers
         Decoding processes.
+    flow, any_flow
+        For a network that reads motion: its stored flow, and whether another kind than it was trained with will do.
 
     Raises
     ------
@@ -91,7 +99,9 @@ def score_stream(
         As `check_stream`; no video can be scored, or the folder holds other scores.
     """
     model, views = scorer.model, scorer.views
-    classes = check_stream(model, videos)
+    modality = model.input.content
+    classes = check_stream(model, videos, flow)
+    survey = None if flow is None else _survey(model, videos, flow, any_flow)
     settings: dict[str, Any] = {
         "stream": model.input.modality.replace("_", " "),
         "part": part,
@@ -102,7 +112,10 @@ def score_stream(
         "views": {**views.to_dict(), "hash": views.hash},
         "precision": scorer.precision,
     }
-    made_by = {**{key: settings[key] for key in ("weights_sha256", "recipe_hash", "precision")},
+    if survey is not None:
+        settings["flow"] = survey.kind.to_dict()
+        notes = [*notes, *survey.notes]
+    made_by = {**{key: settings[key] for key in _MADE_BY if key in settings},
                "views": views.hash, "classes": list(classes), "keep_views": keep_views}  # fmt: skip
     path = folder / SCORES
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +127,11 @@ def score_stream(
             journal.done.setdefault(video_id, scores)
         todo = [index for index, video_id in enumerate(ids) if video_id not in journal.done]
         with (
-            ClipDecoder(workers=workers) as decoder,
+            (
+                ClipDecoder(workers=workers)
+                if flow is None
+                else FlowDecoder(flow, workers, backward=modality.both_directions)
+            ) as decoder,
             closing(_ahead(videos, todo, scorer, decoder, workers)) as stream,
             progress(f"scoring {views.name}", total=len(ids), unit="video", initial=len(ids) - len(todo)) as bar,
         ):
@@ -141,17 +158,17 @@ def score_stream(
     return StreamScores(file, path, tuple(failures))
 
 
-def check_stream(model: VideoModel, videos: Manifest) -> tuple[str, ...]:
+def check_stream(model: VideoModel, videos: Manifest, flow: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
     """The model's class names, after making sure that it can be tested on these videos.
 
     Raises
     ------
     UsageError
-        The network takes something else than frames.
+        The network takes motion and no stored flow is given, or the other way round.
     InputDataError
         The model has no class names, or a video has another label.
     """
-    require_rgb(model.name, model.input)
+    require_source(model.name, model.input, flow)
     if model.labels is None:
         raise InputDataError(
             "the model has no class names", remedy="save it with labels, or train it with tubelet train"
@@ -166,6 +183,17 @@ def check_stream(model: VideoModel, videos: Manifest) -> tuple[str, ...]:
     return model.labels
 
 
+def _survey(model: VideoModel, videos: Manifest, flow: str | os.PathLike[str], any_flow: bool) -> FlowSurvey:
+    return survey_flow(
+        flow,
+        {item.path: videos.file(item) for item in videos.items},
+        model.input.content,
+        source=videos.root,
+        trained_with=(model.provenance or {}).get("flow"),
+        any_flow=any_flow,
+    )
+
+
 def _ahead(
     videos: Manifest, todo: Sequence[int], scorer: ViewScorer, decoder: ClipDecoder, workers: int
 ) -> Generator[tuple[int, DecodedVideos | TubeletError], None, None]:
@@ -173,7 +201,14 @@ def _ahead(
 
     def opened(index: int) -> DecodedVideos | TubeletError:
         try:
-            return open_video(videos, index, scorer.recipe, decoder, cache_bytes=_VIDEO_BYTES)
+            return open_video(
+                videos,
+                index,
+                scorer.recipe,
+                decoder,
+                cache_bytes=_VIDEO_BYTES,
+                modality=scorer.model.input.content,
+            )
         except TubeletError as error:
             return error
 
@@ -200,8 +235,8 @@ def _finished(
 ) -> dict[str, VideoScores]:
     """The videos of a score file that was made with these settings."""
     file = ScoreFile.load(path)
-    keys = ("weights_sha256", "recipe_hash", "views", "precision")
-    if file.classes != classes or any(file.settings.get(key) != settings[key] for key in keys):
+    keys = (*_MADE_BY, "views")
+    if file.classes != classes or any(file.settings.get(key) != settings.get(key) for key in keys):
         raise InputDataError(
             "the scores here were made by another model or with other settings",
             path=path,

@@ -17,8 +17,10 @@ import numpy as np
 
 from tubelet.artifacts import write_json
 from tubelet.clips.decode import ClipDecoder
+from tubelet.clips.modality import RGB
 from tubelet.clips.recipes import get_recipe
 from tubelet.datasets.manifest import Manifest
+from tubelet.errors import UsageError
 from tubelet.models.folder import load_model, read_config
 from tubelet.models.spec import descriptor_layer
 from tubelet.models.supervision_transfer import SupervisionTransfer
@@ -112,6 +114,11 @@ def transfer_round(
     UsageError
         If the teacher takes several frames, the folder holds another run, or the starting weights saw test groups.
     """
+    if settings.modality != RGB:
+        raise UsageError(
+            f"{settings.model} takes {settings.modality.name.replace('_', ' ')}, and the teacher looks at frames",
+            remedy="choose a student that takes RGB",
+        )
     resolved = {
         "training": facts(training),
         "test": None if test is None else facts(test),

@@ -1,7 +1,7 @@
 """A trained network's scores of videos, over all test views of each.
 
 One video at a time: its frames are decoded once, its views are cut in chunks that fit a batch, so that 250 views of
-224 x 224 pixels never lie in memory together. Inputs are ``(n, H, W, C)`` of any C: what a recipe of flow takes, too.
+224 x 224 pixels never lie in memory together. Frames may be fields of stored flow.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from tubelet.allocator import set_allocator
+from tubelet.clips.transforms import mirror_inputs
 from tubelet.clips.views import view_inputs
 from tubelet.datasets.loader import DecodedVideos
 from tubelet.descriptors.network import ClipNetwork, PrecisionName
 from tubelet.errors import NumericalError, UsageError
+from tubelet.flow.inputs import finish
 from tubelet.models.contract import VideoModel
 from tubelet.protocols.views import TestViews
 
@@ -119,7 +122,9 @@ class ViewScorer:
             model,
             (self._layer,),
             clip_length=model.input.clip_length,
-            average_flip=model.recipe.average_flip and not views.mirrored,
+            mirror=partial(mirror_inputs, recipe=model.recipe)
+            if model.recipe.average_flip and not views.mirrored
+            else None,
             precision=precision,
             device=device,
         )
@@ -153,11 +158,12 @@ class ViewScorer:
             The video is shorter than a clip, and the views refuse that.
         """
         spec = self.model.input
-        clips = self.views.indices(video_id, videos.lengths[video], spec.clip_length, spec.step_frames)
+        length = spec.content.source_length(spec.clip_length)
+        clips = self.views.indices(video_id, videos.lengths[video], length, spec.step_frames)
         inputs = (
-            view
+            finish(view, spec.content, length)
             for frames in clip_frames(videos, video, clips.frames)
-            for view in view_inputs(frames, self.recipe, self.views.crops)
+            for view in view_inputs(videos.stacks(video, frames), self.recipe, self.views.crops)
         )
         rows = [
             self._network(batch)[self._layer]
