@@ -71,6 +71,20 @@ def test_weights_bring_their_preprocessing_along(tubelet: Tubelet, ucf101: Path,
     assert "needs its mean volume" in needs.complaint
 
 
+def test_an_experiment_keeps_what_the_command_does_not_say(
+    tubelet: Tubelet, motion_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "own.toml").write_text(
+        'name = "own"\nsource = "a test"\ndataset = "folder"\nmodel = "c3d_small"\nrecipe = "c3d_small"\n'
+        '[train]\nprecision = "float32"\nseed = 7\n'
+    )
+    command = ("train", tmp_path / "own.toml", "--data", motion_folder, "--dry-run", "--json")
+    plan = tubelet(*command).json["train"]
+    assert (plan["precision"], plan["seed"]) == ("float32", 7)
+    plan = tubelet(*command, "--seed", 3, "--precision", "auto").json["train"]
+    assert (plan["precision"], plan["seed"]) == ("auto", 3)
+
+
 def test_without_an_experiment_the_weights_name_the_network(
     tubelet: Tubelet, motion_folder: Path, tmp_path: Path
 ) -> None:

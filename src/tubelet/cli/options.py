@@ -34,6 +34,18 @@ AnnotationsOption = Annotated[
     typer.Option("--annotations", help="Folder of the official lists.", show_default="inside or beside --data"),
 ]
 PrecisionOption = Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")]
+# Of `train`, where an experiment's file may have its own.
+ItsSeedOption = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, help="Seed of everything random.", show_default="0, or the experiment's"),
+]
+ItsWorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Decoding processes.", show_default="2, or the experiment's")
+]
+ItsPrecisionOption = Annotated[
+    str | None,
+    typer.Option("--precision", help="auto, float32 or bfloat16.", show_default="auto, or the experiment's"),
+]
 MeanOption = Annotated[Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")]
 SvmCOption = Annotated[float, typer.Option("--C", min=1e-9, help="C of the SVM (squared hinge).")]
 FlowOption = Annotated[

@@ -16,14 +16,14 @@ from tubelet.cli.options import (
     DryRunOption,
     FlowsOption,
     FpsOption,
+    ItsPrecisionOption,
+    ItsSeedOption,
+    ItsWorkersOption,
     JsonOption,
     LimitOption,
     MeanOption,
     OverwriteOption,
-    PrecisionOption,
-    SeedOption,
     SvmCOption,
-    WorkersOption,
     choose_device,
     one_of,
     print_json,
@@ -106,9 +106,9 @@ def train(
     svm: Annotated[bool, typer.Option("--svm/--no-svm", help="Fit the linear SVM on the descriptors.")] = True,
     svm_c: SvmCOption = 1.0,
     fps: FpsOption = None,
-    precision: PrecisionOption = "auto",
-    seed: SeedOption = 0,
-    workers: WorkersOption = 2,
+    precision: ItsPrecisionOption = None,
+    seed: ItsSeedOption = None,
+    workers: ItsWorkersOption = None,
     limit: LimitOption = None,
     device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
@@ -160,12 +160,12 @@ def train(
             batch_size=batch_size,
             learning_rate=learning_rate,
             train_layers=None if train_layers is None else [name.strip() for name in train_layers.split(",")],
-            precision=one_of(precision, ("auto", "float32", "bfloat16"), "--precision"),
+            precision=precision and one_of(precision, ("auto", "float32", "bfloat16"), "--precision"),
             seed=seed,
             workers=workers,
         ),
     )
-    training, test = hold_out(manifest, kind, test_groups, test_fraction, seed)
+    training, test = hold_out(manifest, kind, test_groups, test_fraction, settings.train.seed)
     folder = out or Path("runs/train") / (experiment.name if experiment else manifest.name)
     where = choose_device(device)
     say(_plan(manifest, training, test, settings, folder, further))
