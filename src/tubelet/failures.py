@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -30,3 +31,10 @@ def list_failures(path: Path, failures: Sequence[FailedVideo]) -> None:
     else:
         with suppress(FileNotFoundError):
             path.unlink()
+
+
+def counts_line(folder: str, verb: str, *, done: int, skipped: int, failed: int, partial: int) -> str:
+    """``FOLDER: 3 stored (1 of them lost frames), 2 already there, 0 failed``: how a run over many videos ended."""
+    lost = f" ({partial} of them lost frames)" if partial else ""
+    see = f", see {os.path.join(folder, FAILED_FILE)}" if failed else ""
+    return f"{folder}: {done} {verb}{lost}, {skipped} already there, {failed} failed{see}"

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tubelet.datasets.discovery import require_folder
 from tubelet.datasets.item_table import Item
-from tubelet.datasets.manifest import Findings, Manifest
-from tubelet.datasets.official_lists import list_lines, video_name, videos_by_name
+from tubelet.datasets.manifest import Manifest
+from tubelet.datasets.official_lists import list_lines, listed_manifest, video_name, videos_by_name
 from tubelet.errors import InputDataError, UsageError
 
 _FOLDERS = ("annotations", "testTrainMulti_7030_splits", "test_train_splits", "splits", ".")
@@ -160,28 +160,22 @@ def open_hmdb51(
                 unused += 1
             else:
                 items.append(Item(path, label, None if split is None else side, hmdb_group(name, label)))
-    if not items:
-        raise InputDataError(
-            "none of the videos that the lists of HMDB51 name is there",
-            path=folder,
-            why=f"it would hold {missing[0]}" if missing else "all that are there are in neither part of the split",
-            remedy="give the folder that holds the class folders",
-        )
-    notes = [f"{unused:,} videos are in neither part of split {split}"] if unused else []
-    if missing:
-        listed = sum(map(len, lists.values()))
-        notes.append(f"{len(missing):,} of {listed:,} listed videos are not there: this is a part of HMDB51")
-    return Manifest(
-        "hmdb51" if split is None else f"hmdb51-split{split}",
+    return listed_manifest(
+        "HMDB51",
+        split,
         folder,
-        tuple(items),
+        items,
         tuple(lists),
-        True if flip is None else flip,
-        fps,
-        "the sources that clips of a class were cut from, from the names",
-        allow_outside,
-        Findings(missing=tuple(missing), unlisted=tuple(sorted(present.values())), notes=tuple(notes)),
-    ).require_inside()
+        missing,
+        present,
+        listed=sum(map(len, lists.values())),
+        empty=f"it would hold {missing[0]}" if missing else "all that are there are in neither part of the split",
+        notes=[f"{unused:,} videos are in neither part of split {split}"] if unused else [],
+        flip=flip,
+        fps=fps,
+        grouping="the sources that clips of a class were cut from, from the names",
+        allow_outside=allow_outside,
+    )
 
 
 def _holds_lists(folder: Path) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tubelet.datasets.discovery import is_litter, is_video_name
+from tubelet.datasets.manifest import Findings, Item, Manifest
 from tubelet.errors import InputDataError
 from tubelet.reporting.text import first_few
 
@@ -72,3 +73,71 @@ def videos_by_name(root: Path, named: Callable[[str], bool]) -> dict[str, str]:
             remedy="give the folder that holds one copy of each, videos or frames",
         )
     return found
+
+
+def listed_manifest(
+    name: str,
+    split: int | None,
+    folder: Path,
+    items: Sequence[Item],
+    classes: tuple[str, ...],
+    missing: Sequence[str],
+    unlisted: Mapping[str, str],
+    *,
+    listed: int,
+    empty: str,
+    flip: bool | None,
+    fps: float | None,
+    grouping: str,
+    allow_outside: bool,
+    notes: Sequence[str] = (),
+) -> Manifest:
+    """The manifest of what is there of a data set with official lists, which are often had in part.
+
+    Parameters
+    ----------
+    name
+        The data set's, as it is written.
+    split
+        Number of the official split, or None.
+    folder, items, classes, fps, grouping, allow_outside
+        As in `Manifest`.
+    missing
+        Listed videos that are not there.
+    unlisted
+        Videos that are there and not listed, by name.
+    listed
+        How many videos the lists name.
+    empty
+        Why there may be no items.
+    flip
+        Whether mirrored clips keep their label; None: yes, as published.
+    notes
+        What else was found.
+
+    Raises
+    ------
+    InputDataError
+        There are no items, or a link leads out of the folder.
+    """
+    if not items:
+        raise InputDataError(
+            f"none of the videos that the lists of {name} name is there",
+            path=folder,
+            why=empty,
+            remedy="give the folder that holds the class folders",
+        )
+    if missing:
+        part = f"{len(missing):,} of {listed:,} listed videos are not there: this is a part of {name}"
+        notes = [*notes, part]
+    return Manifest(
+        name.lower() if split is None else f"{name.lower()}-split{split}",
+        folder,
+        tuple(items),
+        classes,
+        True if flip is None else flip,
+        fps,
+        grouping,
+        allow_outside,
+        Findings(missing=tuple(missing), unlisted=tuple(sorted(unlisted.values())), notes=tuple(notes)),
+    ).require_inside()

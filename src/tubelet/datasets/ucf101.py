@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from tubelet.datasets.discovery import require_folder
 from tubelet.datasets.groups import stem, ucf_group
 from tubelet.datasets.item_table import Item
-from tubelet.datasets.manifest import Findings, Manifest
-from tubelet.datasets.official_lists import list_lines, videos_by_name
+from tubelet.datasets.manifest import Manifest
+from tubelet.datasets.official_lists import list_lines, listed_manifest, videos_by_name
 from tubelet.errors import InputDataError, UsageError
 
 _FOLDERS = (
@@ -154,28 +154,22 @@ def open_ucf101(
             missing.append(path)
         else:
             items.append(Item(found, label, None if split is None else side, ucf_group(path)))
-    if not items:
-        example = PurePosixPath(listed[0][0])
-        raise InputDataError(
-            "none of the videos that the lists of UCF101 name is there",
-            path=folder,
-            why=f"it would hold {example}, or the folder {example.with_suffix('')}",
-            remedy="give the folder that holds the class folders",
-        )
-    notes = []
-    if missing:
-        notes.append(f"{len(missing):,} of {len(listed):,} listed videos are not there: this is a part of UCF101")
-    return Manifest(
-        "ucf101" if split is None else f"ucf101-split{split}",
+    example = PurePosixPath(listed[0][0])
+    return listed_manifest(
+        "UCF101",
+        split,
         folder,
-        tuple(items),
+        items,
         lists.classes,
-        True if flip is None else flip,
-        fps,
-        "the official groups g01 to g25, from the names",
-        allow_outside,
-        Findings(missing=tuple(missing), unlisted=tuple(sorted(present.values())), notes=tuple(notes)),
-    ).require_inside()
+        missing,
+        present,
+        listed=len(listed),
+        empty=f"it would hold {example}, or the folder {example.with_suffix('')}",
+        flip=flip,
+        fps=fps,
+        grouping="the official groups g01 to g25, from the names",
+        allow_outside=allow_outside,
+    )
 
 
 def _read_classes(path: Path) -> tuple[str, ...]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tubelet.errors import ExitCode
-from tubelet.failures import FAILED_FILE, FailedVideo
+from tubelet.failures import FailedVideo, counts_line
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,8 @@ class ExtractSummary:
         return asdict(self)
 
     def __str__(self) -> str:
-        parts = [f"{self.done} described", f"{self.skipped} already there", f"{self.failed} failed"]
-        if self.partial:
-            parts[0] += f" ({self.partial} of them lost frames)"
-        failed = f", see {os.path.join(self.table, FAILED_FILE)}" if self.failed else ""
+        counts = counts_line(
+            self.table, "described", done=self.done, skipped=self.skipped, failed=self.failed, partial=self.partial
+        )
         rate = f" at {self.clips_per_s:.1f} clips/s" if self.rows else ""
-        return f"{self.table}: {', '.join(parts)}{failed}; {self.rows} rows written{rate}"
+        return f"{counts}; {self.rows} rows written{rate}"

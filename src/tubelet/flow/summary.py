@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tubelet.errors import ExitCode
-from tubelet.failures import FAILED_FILE, FailedVideo
+from tubelet.failures import FailedVideo, counts_line
 
 
 @dataclass(frozen=True)
@@ -76,11 +75,11 @@ class FlowSummary:
         return asdict(self)
 
     def __str__(self) -> str:
-        parts = [f"{self.done} stored", f"{self.skipped} already there", f"{self.failed} failed"]
-        if self.partial:
-            parts[0] += f" ({self.partial} of them lost frames)"
-        failed = f", see {os.path.join(self.folder, FAILED_FILE)}" if self.failed else ""
-        lines = [f"{self.folder}: {', '.join(parts)}{failed}"]
+        lines = [
+            counts_line(
+                self.folder, "stored", done=self.done, skipped=self.skipped, failed=self.failed, partial=self.partial
+            )
+        ]
         if self.pairs:
             lines.append(f"{self.pairs} pairs of frames at {self.pairs_per_s:.1f} pairs/s, {size_text(self.nbytes)}")
         if self.stored_px is not None and self.quantized_px is not None and self.saturated_share is not None:
