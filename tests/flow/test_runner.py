@@ -198,6 +198,26 @@ def test_two_videos_cannot_have_one_place(videos: dict[str, Path], tmp_path: Pat
     assert plan_flow(nested, tmp_path, FlowSettings(store="compact")).todo == list(nested)
 
 
+def test_the_largest_videos_are_begun_first(
+    videos: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    def as_completed(threads: object, work: object, names: list[str]) -> list[tuple[str, object]]:
+        begun.extend(names)
+        return []
+
+    monkeypatch.setattr("tubelet.flow.runner.as_completed", as_completed)
+    compute_flow(videos, tmp_path / "flow", FlowSettings(), workers=2)
+    sizes = {
+        name: sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path]))
+        for name, path in videos.items()
+    }
+    assert sorted(begun) == sorted(videos)
+    assert begun != list(videos)  # or the order would prove nothing
+    assert [sizes[name] for name in begun] == sorted(sizes.values(), reverse=True)
+
+
 def test_one_run_at_a_time(videos: dict[str, Path], tmp_path: Path) -> None:
     from tubelet.artifacts import lock_folder
 

@@ -134,10 +134,12 @@ class _Run:
         for video_id, error in self._plan.missing:
             self._fail(video_id, error)
         remove_leftovers(self._plan.targets[video_id] for video_id in self._plan.todo)  # of an earlier run
+        # A long video begun last would leave every worker but one without work.
+        longest_first = sorted(self._plan.todo, key=self._bytes.__getitem__, reverse=True)
         try:
             with progress("computing flow", unit="frame") as self._bar, threads_of(pool) as threads:
                 self._show()
-                for video_id, outcome in as_completed(threads, lambda name: self._one(name, pool), self._plan.todo):
+                for video_id, outcome in as_completed(threads, lambda name: self._one(name, pool), longest_first):
                     if isinstance(outcome, FlowRecord):
                         self._records.append(outcome)
                     else:
