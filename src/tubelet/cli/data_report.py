@@ -42,7 +42,9 @@ def _print_counts(out: Console, report: CheckReport, kind: str) -> None:
     head = Text(printable(manifest.name), "bold")
     classes = sum(map(bool, filled))
     named = f"{classes} class{'es' * (classes != 1)}" if classes else "no labels"
-    head.append(f"  ({kind})  {len(manifest)} video{'s' * (len(manifest) != 1)}, {named}", "not bold")
+    videos, rows = len(report.videos), len(manifest)
+    parts = f" in {rows} segment{'s' * (rows != 1)}" if any(item.end_s is not None for item in manifest.items) else ""
+    head.append(f"  ({kind})  {videos} video{'s' * (videos != 1)}{parts}, {named}", "not bold")
     if manifest.fps is not None:
         head.append(f", {manifest.fps:g} frames/s given", "not bold")
     out.print(head)
@@ -61,7 +63,7 @@ def _print_counts(out: Console, report: CheckReport, kind: str) -> None:
     table.add_column(f"class (the {_CLASSES} smallest)" if cut else "class", "all")
     for split in splits:
         total = sum(row[split] for row in filled.values())
-        table.add_column(split or "videos", str(total), justify="right")
+        table.add_column(split or ("segments" if parts else "videos"), str(total), justify="right")
     for label in shown:
         name = printable(label) if label else "(no label)"
         table.add_row(Text(name), *(Text(str(filled[label][split] or "–")) for split in splits))

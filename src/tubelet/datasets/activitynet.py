@@ -174,11 +174,12 @@ def open_activitynet(
     bare = 0
     for video, known in listed.items():
         path = present.pop(video, None)
-        if path is None:
+        if segments and not known.segments:
+            bare += path is not None
+        elif path is None:
             missing.append(f"v_{video}.mp4")
         elif segments:
             items += _rows(path, video, known)
-            bare += not known.segments
         else:
             labels = known.labels
             items.append(Item(path, labels[0] if labels else None, known.split, video, more_labels=labels[1:]))
@@ -186,14 +187,14 @@ def open_activitynet(
     if bare:
         notes.append(f"{bare:,} videos have no annotated segment and are left out")
     return listed_manifest(
-        "ActivityNet-segments" if segments else "ActivityNet",
+        "ActivityNet",  # also in segments: what was trained on one must not be tested on the other
         None,
         folder,
         items,
         classes,
         missing,
         [*present.values(), *videos.others],
-        listed=len(listed),
+        listed=sum(bool(known.segments) for known in listed.values()) if segments else len(listed),
         empty=f"it would hold {missing[0]}" if missing else "none that is there has an annotated segment",
         notes=notes,
         flip=flip,

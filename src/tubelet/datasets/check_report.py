@@ -150,7 +150,8 @@ class CheckReport:
     @cached_property
     def empty_classes(self) -> tuple[str, ...]:
         """Classes without a single readable video."""
-        filled = {item.label for item in self.manifest.items if self.by_path[item.path].status != "failed"}
+        readable = [item for item in self.manifest.items if self.by_path[item.path].status != "failed"]
+        filled = {label for item in readable for label in item.every_label}
         return tuple(name for name in self.manifest.classes if name not in filled)
 
     @cached_property
@@ -206,7 +207,7 @@ class CheckReport:
         if self.partial:
             found.append(f"{_count(self.partial, 'video')} lost frames")
         if self.beyond:
-            found.append(f"{_count(self.beyond, 'segment')} begin behind the end of the video")
+            found.append(f"{_count(self.beyond, 'segment')} without a frame: behind the end of the video")
         if self.manifest.findings.mislabeled:
             found.append(
                 f"{_count(self.manifest.findings.mislabeled, 'video')} mislabeled: place or name contradicts the list"
@@ -287,7 +288,7 @@ class CheckReport:
             item, over = self.past_end[0]
             times = f"{item.start_s or 0.0:g} to {item.end_s:g} s"
             named = f"{item.path}, {times}, by {over:.2f} s"
-            yield f"{_count(self.past_end, 'segment')} end behind the end of the video: {named}"
+            yield f"{_count(self.past_end, 'segment')} longer than the video: {named}"
         if self.duplicates:
             groups = {item.path: item.own_group for item in self.manifest.items}
             apart = [paths for paths in self.duplicates if len({groups[path] for path in paths}) > 1]

@@ -111,7 +111,7 @@ def read_kinetics_tables(annotations: Path) -> tuple[tuple[KineticsClip, ...], t
     strange = sorted(set(found) - set(classes))
     if strange:
         raise InputDataError(
-            f"{len(strange)} labels of the tables are not among the classes",
+            "the tables have labels that are not among the classes",
             path=files[0],
             why=first_few(strange, shown=5),
             remedy="put the list of classes of the same release (400, 600, 700) beside the tables",

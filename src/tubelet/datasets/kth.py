@@ -81,9 +81,11 @@ def read_sequences(path: Path) -> Sequences:
     frames: dict[str, tuple[tuple[int, int], ...]] = {}
     unreleased: list[str] = []
     problems: list[str] = []
+    begun = False
     for line, words in list_lines(path):
         name, rest = words[0].casefold(), words[1:]
-        if not frames and not (_NAME.fullmatch(name) and rest[:1] == ["frames"]):
+        begun = begun or _NAME.fullmatch(name) is not None or rest[:1] == ["frames"]
+        if not begun:
             continue  # the head is prose
         ranges = " ".join(rest[1:])
         if _NAME.fullmatch(name) is None or person_of(name) is None:

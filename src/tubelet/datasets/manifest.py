@@ -273,7 +273,7 @@ class Manifest:
 
     def drop_empty_classes(self) -> Manifest:
         """The same items with only the classes that occur: class indices change."""
-        present = {item.label for item in self.items}
+        present = {label for item in self.items for label in item.every_label}
         return replace(self, classes=tuple(name for name in self.classes if name in present))
 
     def file(self, item: Item | str) -> Path:

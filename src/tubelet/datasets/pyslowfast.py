@@ -57,7 +57,8 @@ def looks_like_pyslowfast(root: Path) -> bool:
     for side in _SIDES:
         try:
             lines = list_text(root / f"{side}.csv").split("\n", 1)
-            return is_video(root / _row(lines[0].strip(), side).path)
+            first = root / _row(lines[0].strip(), side).path
+            return first.exists() and is_video(first)
         except (InputDataError, ValueError):
             continue
     return False
