@@ -72,6 +72,9 @@ def test_bad_lists_and_folders(tree, tmp_path: Path) -> None:
     path.write_text("person11_boxing_d1 frames 1-5, 1-5\nperson11_boxing_d2 frames 0-5\nperson11_boxing_d3 1-5\n")
     with pytest.raises(InputDataError, match=r"3 lines of the list cannot be used.*line 3 is not"):
         read_sequences(path)
+    path.write_text("head\n\npersn11_boxing_d1 frames 1-5\nperson11_boxing_d2 frames 1-5\n")
+    with pytest.raises(InputDataError, match="line 3: 'persn11_boxing_d1' is no sequence"):
+        read_sequences(path)
     path.write_text("nothing but a head\n")
     with pytest.raises(InputDataError, match="names no sequence"):
         read_sequences(path)

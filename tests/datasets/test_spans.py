@@ -49,6 +49,11 @@ def test_short_videos_and_segments() -> None:
     near = [item.start_s for item in found.items if item.path == "b.mp4"]
     assert set(near) <= {0.0, 0.001, 0.002}
     assert len(set(near)) == len(near), "no place twice"
+    seen = set()
+    for seed in range(20):  # that a place is never drawn has a probability of 3·(2/3)^100
+        drawn = random_spans(manifest.select(keep=[1]), {"b.mp4": 2.002}, count=5, length_s=2.0, split=None, seed=seed)
+        seen |= {item.start_s for item in drawn.items}
+    assert seen == {0.0, 0.001, 0.002}, "both ends included"
     inside = [(item.start_s, item.end_s) for item in found.items if item.path == "c.mp4"]
     assert len(inside) == 5
     assert all(start >= 3.0 and end <= 5.5 + 1e-9 for start, end in inside)

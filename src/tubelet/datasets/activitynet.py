@@ -6,7 +6,7 @@ and ``parentName``, of which the leaves are the classes. That is what Evaluation
 eval_detection.py of github.com/activitynet/ActivityNet read; Crawler/run_crosscheck.py there names files
 ``v_<id>.mp4`` and knows ``<id>.mp4``.
 
-P3D (section 5, table 4: 10,024 / 4,926 / 5,044 videos, top-1, top-3, mAP) classifies whole untrimmed videos, so one
+P3D (table 4: 10,024 / 4,926 / 5,044 videos, top-1, top-3, mAP) classifies whole untrimmed videos, so one
 video is one row, with all of its classes; the challenge's hit@k counts any of them. One row per annotated segment, for
 training on what shows the activity, is the kind ``activitynet-segments``.
 """

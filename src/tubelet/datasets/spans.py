@@ -88,8 +88,8 @@ def random_spans(
 ) -> Manifest:
     """Replace videos by rows of ``length_s`` seconds at random places, which may overlap.
 
-    C3D takes five clips of 2 s of every training video of Sports-1M (section 3), Res3D as well, P3D five of 5 s
-    (section 4). Tests see whole videos, of which they draw clips themselves.
+    C3D takes five clips of 2 s of every training video of Sports-1M, Res3D as well, P3D five of 5 s. Tests see whole
+    videos, of which they draw clips themselves.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def random_spans(
 def _cut(item: Item, duration_s: float, count: int, length_s: float, seed: int) -> list[Item]:
     start_s = item.start_s or 0.0
     end_s = duration_s if item.end_s is None else min(item.end_s, duration_s)
-    room_ms = int((end_s - start_s - length_s) * 1000)
+    room_ms = int((end_s - start_s - length_s) * 1000 + 1e-6)  # a hair more, or 2.002 s would leave 1 ms for 2 s
     if room_ms < 1:
         return [item]
     rng = np.random.default_rng(derive_seed(seed, "spans", item.path, repr(start_s)))
