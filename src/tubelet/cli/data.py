@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="data",
-    help="Check folders of videos, and cut them into training clips.",
+    help="Check folders of videos, or cut them into clips.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -30,12 +30,15 @@ OutsideOption = Annotated[bool, typer.Option("--allow-outside", help="Follow pat
 
 @app.callback()
 def _data() -> None:
-    """Check folders of videos, and cut them into training clips."""
+    """Check folders of videos, or cut them into clips."""
 
 
 @app.command("kinds")
 def kinds(as_json: JsonOption = False) -> None:
-    """List the kinds of data sets that can be read, and how results on each are published."""
+    """List the kinds of data sets, and how results are published.
+
+    docs/datasets.md has the formats and their sources.
+    """
     from tubelet.datasets.catalog import DATASETS
 
     if as_json:
@@ -61,7 +64,7 @@ def cut(
     allow_outside: OutsideOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw short clips at random places of long videos, and write them as rows of a table.
+    """Draw clips at random places, as rows of a table.
 
     The table has start_s and end_s, and stands for the folder wherever a KIND is asked for: metadata. Videos of other
     splits stay whole. Exit code 3 if videos are unreadable: they are left out, and listed beside the table.
