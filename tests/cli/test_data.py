@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tubelet.cli.data import app
+from tubelet.datasets import DATASETS, open_dataset
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import InputDataError, UsageError
 from tubelet.video.encode import encode
@@ -158,3 +159,64 @@ def test_help_needs_neither_torch_nor_a_decoder() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr
     assert "--short-frames" in done.stdout
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    result = runner.invoke(app, list(map(str, arguments)))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout
+
+
+def test_kinds_are_listed() -> None:
+    code, out = run("kinds")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[::2]] == list(DATASETS)
+    assert "sports1m              Sports-1M with its official partitions" in out
+    assert json.loads(run("kinds", "--json")[1])[-1]["kind"] == list(DATASETS)[-1]
+
+
+def test_videos_are_cut_into_clips(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (60, 32, 48, 3), np.uint8)
+    root = tmp_path / "videos"
+    for name, count in (("train/a/one.mp4", 60), ("train/a/two.mp4", 10), ("test/a/three.mp4", 20)):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        encode(root / name, frames[:count], codec="mpeg4")
+    (root / "train/a/text.mp4").write_text("no video")
+    cut = ("cut", root, "--clips", 5, "--seconds", 1, "--seed", 3, "--workers", 1)
+    code, out = run(*cut, "-o", root / "metadata.csv", "--json")
+    assert code == 3
+    assert json.loads(out) == {
+        "table": str(root / "metadata.csv"),
+        "videos": 3,
+        "rows": 7,
+        "whole": 1,
+        "failed": 1,
+        "seed": 3,
+    }
+    assert json.loads((root / "failed.jsonl").read_text())["video_id"] == "train/a/text.mp4"
+    (root / "train/a/text.mp4").unlink()
+    clips = [item for item in open_dataset(root).items if item.path == "train/a/one.mp4"]
+    assert [item.split for item in clips] == ["train"] * 5
+    assert all(0 <= item.start_s <= 1.4 and item.end_s == pytest.approx(item.start_s + 1) for item in clips)
+    assert check(root)[0] == 0
+    # A table above the videos, of all splits.
+    code, out = run(*cut, "--kind", "class-folders", "--split", "all", "-o", tmp_path / "metadata.csv")
+    assert code == 0
+    # one.mp4 has 2.4 s; the two others have 0.4 and 0.8 s and stay whole.
+    assert out == f"{tmp_path / 'metadata.csv'}: 7 rows of 3 videos (2 kept whole: too short to cut), 0 unreadable\n"
+    again = [item for item in open_dataset(tmp_path).items if item.path == "videos/train/a/one.mp4"]
+    assert [(item.start_s, item.end_s) for item in again] == [(item.start_s, item.end_s) for item in clips]
+    assert not (tmp_path / "failed.jsonl").exists()
+    with pytest.raises(UsageError, match="the table exists"):
+        run(*cut, "--kind", "class-folders", "-o", root / "metadata.csv")
+    with pytest.raises(UsageError, match="the table's folder does not hold the videos"):
+        run(*cut, "--kind", "class-folders", "-o", tmp_path / "other/metadata.csv")
+
+
+def test_nothing_that_can_be_cut(tmp_path: Path) -> None:
+    (tmp_path / "train/a").mkdir(parents=True)
+    (tmp_path / "train/a/text.mp4").write_text("no video")
+    with pytest.raises(InputDataError, match="not one of the videos can be read"):
+        run("cut", tmp_path, "--clips", 1, "--seconds", 1, "-o", tmp_path / "m.csv", "--workers", 1)
+    assert not (tmp_path / "m.csv").exists()

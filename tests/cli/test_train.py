@@ -91,6 +91,25 @@ def test_a_changed_setting_is_refused_unless_the_run_may_go(
     assert not (tmp_path / "run" / "scores.json").exists()
 
 
+def test_a_test_set_without_published_labels_gives_way_to_the_validation_set(tubelet: Tubelet, tmp_path: Path) -> None:
+    rows = {"train": ("a", "b"), "val": ("a", "b", "a"), "test": (None,)}
+    number = 0
+    for split, labels in rows.items():
+        text = (
+            "label,youtube_id,time_start,time_end,split\n"
+            if split != "test"
+            else "youtube_id,time_start,time_end,split\n"
+        )
+        for label in labels:
+            number += 1
+            text += f"{label}," * (label is not None) + f"{number:011d},0,10,{split}\n"
+            (tmp_path / f"{number:011d}_000000_000010.mp4").write_bytes(bytes([number]))
+        (tmp_path / f"{split}.csv").write_text(text)
+    found = tubelet("train", "kinetics", "--data", tmp_path, "--dry-run", "--json")
+    assert (found.code, found.json["training"], found.json["test"]) == (0, 2, 3)
+    assert "1 videos of the test set have no published labels and are left out" in found.err
+
+
 def test_a_dry_run_says_the_plan_and_writes_nothing(
     tubelet: Tubelet, motion_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,9 @@ from tubelet.errors import InputDataError, UsageError
 
 
 def test_every_kind_is_described() -> None:
-    assert set(DATASETS) == {"folder", "metadata", "class-folders", "videos", "ucf101", "hmdb51", "weizmann"}
+    own = {"folder", "metadata", "class-folders", "videos", "pyslowfast"}
+    actions = {"ucf101", "hmdb51", "weizmann", "kth", "sports1m", "kinetics", "activitynet", "activitynet-segments"}
+    assert set(DATASETS) == own | actions | {"yupenn", "maryland"}
     assert all(kind.about and kind.protocol for kind in DATASETS.values())
 
 

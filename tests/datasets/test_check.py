@@ -271,3 +271,28 @@ def test_real_files_in_real_decoding_processes(tmp_path: Path) -> None:
     assert [(item.path, frames) for item, frames in report.short] == [("walk/short.avi", 7)]
     assert report.duplicates == (("run/copy.avi", "walk/good.avi"),)
     assert report.exit_code == ExitCode.SOME_FAILED
+
+
+def test_segments_that_the_video_is_too_short_for(tree) -> None:
+    root = tree("a.avi", "b.avi", "c.avi")  # 40 frames at 25 frames/s: 1.6 s
+    spans = {"a.avi": (0.0, 1.64), "b.avi": (0.0, 1.65), "c.avi": (1.6, 3.0)}
+    items = tuple(Item(path, "x", None, None, *times) for path, times in spans.items())
+    report = check_dataset(Manifest("m", root, items, ("x",)), Verdicts(), short_frames=1)
+    assert [(item.path, round(over, 6)) for item, over in report.past_end] == [("b.avi", 0.05), ("c.avi", 1.4)]
+    assert "2 segments longer than the video: b.avi, 0 to 1.65 s, by 0.05 s" in report.warnings
+    assert [item.path for item in report.beyond] == ["c.avi"]
+    assert report.problems == ("1 segment without a frame: behind the end of the video",)
+    assert report.exit_code == ExitCode.SOME_FAILED
+    assert report.to_dict()["past_end"][1] == {"path": "c.avi", "start_s": 1.6, "end_s": 3.0, "by_s": 1.4}
+    broken = check_dataset(Manifest("m", root, items[:1], ("x",)), Verdicts(a=VideoError("no video")))
+    assert broken.past_end == broken.beyond == (), "of what cannot be read nothing is known"
+
+
+def test_mislabeled_videos_and_several_labels(tree) -> None:
+    root = tree("y/a.avi")
+    items = (Item("y/a.avi", "x", more_labels=("y",)),)
+    findings = Findings(mislabeled=("y/a.avi: the list says z",))
+    report = check_dataset(Manifest("m", root, items, ("x", "y", "z"), findings=findings), Verdicts())
+    assert report.problems == ("1 video mislabeled: place or name contradicts the list",)
+    assert report.empty_classes == ("z",)
+    assert report.to_dict()["mislabeled"] == ["y/a.avi: the list says z"]

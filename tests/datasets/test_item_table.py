@@ -179,6 +179,7 @@ items = st.builds(
     start_s=st.none() | st.floats(0, 10),
     end_s=st.none() | st.floats(11, 1e6),
     labels=st.dictionaries(st.sampled_from(["weather", "Ort", "a b", "x;y"]), words, max_size=3),
+    more_labels=st.lists(words.filter(lambda name: "|" not in name), max_size=3).map(tuple),
 )
 
 
@@ -191,3 +192,12 @@ def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, 
     kept = [row for row in rows if row.path.strip()]
     if len(kept) == len(rows):
         assert list(read_items(path, tolerant=False).items) == rows
+
+
+def test_several_labels_of_one_video(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label,more_labels\na.avi,boxing,judo | table tennis|\nb.avi,judo,\n")
+    assert [item.every_label for item in read_items(path).items] == [("boxing", "judo", "table tennis"), ("judo",)]
+    assert read_items(path).items[0].labels == {}
+    assert "more_labels" not in write_items(path, [Item("a.avi", "boxing")]).read_text()
+    with pytest.raises(InputDataError, match=r"cannot hold these names.*'a\|b'"):
+        write_items(path, [Item("a.avi", "x", more_labels=("a|b",))])

@@ -189,3 +189,17 @@ def test_a_root_that_is_a_link_is_the_folder_it_points_to(tree, tmp_path: Path) 
     link = tmp_path / "shortcut"
     link.symlink_to(tmp_path / "data", target_is_directory=True)
     assert Manifest("m", link, (Item("walk/a.avi"),), ()).file("walk/a.avi").exists()
+
+
+def test_several_labels_of_one_video() -> None:
+    both = replace(ITEMS[0], more_labels=("walk",))
+    several = manifest(items=(both, Item("x.avi"), *ITEMS[2:]))
+    assert several.every_target.tolist() == [[1, 2], [-1, -1], [0, -1], [0, -1]]
+    assert several.every_target.dtype == np.int64
+    assert manifest().every_target.tolist() == [[1], [1], [0], [0]]
+    assert manifest(items=()).every_target.shape == (0, 0)
+    assert several.drop_empty_classes().classes == ("bend", "run", "walk")
+    assert several.with_label("place").items[0].more_labels == (), "they were answers to another question"
+    assert manifest(items=(both,)).hash != manifest(items=ITEMS[:1]).hash
+    with pytest.raises(InputDataError, match=r"not among its classes.*fly"):
+        manifest(items=(replace(both, more_labels=("fly",)),))

@@ -18,6 +18,7 @@ from tubelet.datasets.splits import (
     random_group_split,
     refuse_leaks,
     split_by_groups,
+    without_withheld,
 )
 from tubelet.errors import InputDataError, UsageError
 
@@ -226,3 +227,12 @@ def test_leaking_splits_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputDataError, match=r"leak into each other.*group p1 is in test and train"):
         refuse_leaks(planted(tmp_path))
     refuse_leaks(planted(tmp_path).select(split="train"))
+
+
+def test_a_test_set_without_published_labels_is_left_out(tmp_path: Path) -> None:
+    items = (Item("a", "x", "train"), Item("b", "x", "val"), Item("c", None, "test"), Item("d", None, "test"))
+    manifest = Manifest("m", tmp_path, items, ("x",))
+    assert without_withheld(manifest).splits == ("train", "val")
+    forgotten = Manifest("m", tmp_path, (*items, Item("e", "x", "test")), ("x",))
+    assert without_withheld(forgotten) is forgotten
+    assert without_withheld(manifest.select(split="train")).items == items[:1]

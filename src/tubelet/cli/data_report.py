@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tubelet.datasets.check import CheckReport, VideoCheck
+from tubelet.datasets.item_table import Item
 from tubelet.datasets.manifest import OWN_GROUPS
 from tubelet.datasets.splits import Leak
 from tubelet.errors import ExitCode
@@ -41,7 +42,9 @@ def _print_counts(out: Console, report: CheckReport, kind: str) -> None:
     head = Text(printable(manifest.name), "bold")
     classes = sum(map(bool, filled))
     named = f"{classes} class{'es' * (classes != 1)}" if classes else "no labels"
-    head.append(f"  ({kind})  {len(manifest)} video{'s' * (len(manifest) != 1)}, {named}", "not bold")
+    videos, rows = len(report.videos), len(manifest)
+    parts = f" in {rows} segment{'s' * (rows != 1)}" if any(item.end_s is not None for item in manifest.items) else ""
+    head.append(f"  ({kind})  {videos} video{'s' * (videos != 1)}{parts}, {named}", "not bold")
     if manifest.fps is not None:
         head.append(f", {manifest.fps:g} frames/s given", "not bold")
     out.print(head)
@@ -60,7 +63,7 @@ def _print_counts(out: Console, report: CheckReport, kind: str) -> None:
     table.add_column(f"class (the {_CLASSES} smallest)" if cut else "class", "all")
     for split in splits:
         total = sum(row[split] for row in filled.values())
-        table.add_column(split or "videos", str(total), justify="right")
+        table.add_column(split or ("segments" if parts else "videos"), str(total), justify="right")
     for label in shown:
         name = printable(label) if label else "(no label)"
         table.add_row(Text(name), *(Text(str(filled[label][split] or "–")) for split in splits))
@@ -94,9 +97,12 @@ def _print_faults(out: Console, report: CheckReport) -> None:
     unreadable = [f"{video.path}: {_plainly(report, video)}" for video in report.unreadable]
     _print_list(out, "unreadable", unreadable, "bold red")
     _print_list(out, "lost frames", [_partial(report, video) for video in report.partial], "bold red")
+    _print_list(out, "mislabeled", report.manifest.findings.mislabeled, "bold red")
     _print_list(out, "missing", report.manifest.findings.missing, "yellow", shown=3)
-    short = [f"{item.path}: {frames} frames" for item, frames in report.short]
+    short = [f"{_span(item)}: {frames} frames" for item, frames in report.short]
     _print_list(out, f"shorter than {report.short_frames} frames", short, "yellow")
+    beyond = [f"{_span(item)}: ends {over:.2f} s behind the video" for item, over in report.past_end]
+    _print_list(out, "segments past the end", beyond, "yellow")
     _print_list(out, "same content", [" = ".join(paths) for paths in report.duplicates], "yellow")
     _print_list(out, "not in the list", report.manifest.findings.unlisted, "yellow", shown=3)
     _print_list(out, "ignored (no videos)", report.manifest.findings.ignored, "dim", shown=5)
@@ -128,6 +134,14 @@ def _print_verdict(out: Console, report: CheckReport) -> None:
         return
     for problem in report.problems:
         out.print(Text(f"PROBLEM: {printable(problem)}", "bold red"))
+
+
+def _span(item: Item) -> str:
+    """The item's path, and its times where it is a part of the video."""
+    if item.start_s is None and item.end_s is None:
+        return item.path
+    end = "the end" if item.end_s is None else f"{item.end_s:g} s"
+    return f"{item.path} from {item.start_s or 0.0:g} s to {end}"
 
 
 def _partial(report: CheckReport, video: VideoCheck) -> str:

@@ -216,9 +216,14 @@ def open_labeled(
     With ``labels`` False, videos may have none.
     """
     from tubelet.datasets.catalog import open_dataset
+    from tubelet.datasets.splits import without_withheld
 
     manifest = open_dataset(kind, data, split=split, fps=fps, label_column=label_column, annotations=annotations)
     if labels:
+        known = without_withheld(manifest)
+        if len(known) < len(manifest):
+            say(f"{len(manifest) - len(known):,} videos of the test set have no published labels and are left out")
+        manifest = known
         _ = manifest.targets  # raises the error that explains how to label videos
     if limit is not None and limit < len(manifest):
         seen: Counter[tuple[str | None, str | None]] = Counter()

@@ -9,14 +9,21 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from tubelet.datasets.activitynet import find_activitynet, open_activitynet, open_activitynet_segments
 from tubelet.datasets.class_folders import open_class_folders, open_videos
 from tubelet.datasets.discovery import require_folder, walk_videos
 from tubelet.datasets.groups import ucf_group
 from tubelet.datasets.hmdb51 import find_hmdb_lists, is_hmdb_name, open_hmdb51
+from tubelet.datasets.kinetics import find_kinetics_tables, is_kinetics_name, open_kinetics
+from tubelet.datasets.kth import open_kth, person_of
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.metadata_csv import find_tables, open_metadata_csv
+from tubelet.datasets.pyslowfast import looks_like_pyslowfast, open_pyslowfast
+from tubelet.datasets.scenes import open_maryland, open_yupenn
+from tubelet.datasets.sports1m import find_sports1m_lists, open_sports1m
 from tubelet.datasets.ucf101 import find_annotations, open_ucf101
 from tubelet.datasets.weizmann import open_weizmann, parse_name
+from tubelet.datasets.youtube import youtube_id
 from tubelet.errors import InputDataError, UsageError
 
 
@@ -87,6 +94,44 @@ DATASETS: dict[str, DatasetKind] = {
         ("split", "annotations"),
     ),
     "weizmann": DatasetKind(open_weizmann, "Weizmann actions, <actor>_<action>.avi", "leave one actor out"),
+    "kth": DatasetKind(
+        open_kth,
+        "KTH actions with 00sequences.txt, person01_boxing_d1_uncomp.avi",
+        "official split over persons",
+        ("annotations",),
+    ),
+    "sports1m": DatasetKind(
+        open_sports1m,
+        "Sports-1M with its official partitions, several labels a video, named by YouTube id",
+        "official split, clip hit@1, video hit@1 and hit@5",
+        ("annotations",),
+    ),
+    "kinetics": DatasetKind(
+        open_kinetics,
+        "Kinetics-400, -600 or -700 with its official tables, <id>_<start>_<end>.mp4",
+        "official split, top-1 and top-5 of the validation set",
+        ("annotations",),
+    ),
+    "activitynet": DatasetKind(
+        open_activitynet,
+        "ActivityNet with its annotations, whole untrimmed videos, v_<id>.mp4",
+        "official split, top-1, top-3 and mAP of the validation set",
+        ("annotations",),
+    ),
+    "activitynet-segments": DatasetKind(
+        open_activitynet_segments,
+        "ActivityNet with its annotations, one row per annotated segment",
+        "official split",
+        ("annotations",),
+    ),
+    "yupenn": DatasetKind(open_yupenn, "YUPENN dynamic scenes, <class>/<video>", "leave one video out"),
+    "maryland": DatasetKind(open_maryland, "Maryland dynamic scenes, <class>/<video>", "leave one video out"),
+    "pyslowfast": DatasetKind(
+        open_pyslowfast,
+        "lists of PySlowFast: train.csv, val.csv, test.csv of lines <path> <label number>",
+        "the lists' split",
+        ("annotations",),
+    ),
 }
 """Every kind of dataset by name."""
 
@@ -117,7 +162,7 @@ def open_dataset(
     label_column
         Which column of ``metadata.csv`` is the label.
     annotations
-        Folder of the official lists, where it is neither inside nor beside ``root``.
+        Folder of the official lists (ActivityNet: or the file), where it is neither inside nor beside ``root``.
     flip
         Whether mirrored clips keep their label; None takes the dataset's own answer.
     allow_outside
@@ -151,8 +196,9 @@ def open_dataset(
 def detect_kind(root: str | os.PathLike[str]) -> str:
     """The kind that fits a folder: its table, else the names of its videos, else class folders.
 
-    "ucf101" and "hmdb51" only if all videos are named like theirs and official lists lie inside or beside;
-    "weizmann" only if all are named like those.
+    "weizmann" and "kth" if all videos are named like theirs; "ucf101", "hmdb51", "kinetics", "activitynet" and
+    "sports1m" if, besides, their official lists lie inside or beside; "pyslowfast" if such a list in the folder names a
+    video there. Names of scenes say nothing, so "yupenn" and "maryland" are never guessed.
 
     Raises
     ------
@@ -164,13 +210,25 @@ def detect_kind(root: str | os.PathLike[str]) -> str:
     folder = require_folder(root)
     if find_tables(folder):
         return "metadata"
-    if _all_named(folder, lambda path: parse_name(path) is not None):
-        return "weizmann"
-    if _has_lists(find_annotations, folder) and _all_named(folder, lambda path: ucf_group(path) is not None):
-        return "ucf101"
-    if _has_lists(find_hmdb_lists, folder) and _all_named(folder, is_hmdb_name):
-        return "hmdb51"
+    if looks_like_pyslowfast(folder):
+        return "pyslowfast"
+    for kind, (fits, find) in _SIGNS.items():
+        # Names first: they are settled by the first video of another kind.
+        if _all_named(folder, fits) and (find is None or _has_lists(find, folder)):
+            return kind
     return "folder"
+
+
+_SIGNS: dict[str, tuple[Callable[[str], bool], Callable[[Path], Path] | None]] = {
+    "weizmann": (lambda path: parse_name(path) is not None, None),
+    "kth": (lambda path: person_of(path) is not None, None),
+    "ucf101": (lambda path: ucf_group(path) is not None, find_annotations),
+    "hmdb51": (is_hmdb_name, find_hmdb_lists),
+    "kinetics": (is_kinetics_name, find_kinetics_tables),
+    "activitynet": (lambda path: youtube_id(os.path.basename(path)) is not None, find_activitynet),
+    "sports1m": (lambda path: youtube_id(os.path.basename(path)) is not None, find_sports1m_lists),
+}
+"""What gives a kind away: the names of all videos, and lists where names alone might be chance."""
 
 
 def _all_named(folder: Path, fits: Callable[[str], bool]) -> bool:

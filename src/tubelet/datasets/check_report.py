@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -14,6 +12,7 @@ from typing import Any, Literal
 
 from tubelet.datasets.item_table import Item
 from tubelet.datasets.manifest import Manifest
+from tubelet.datasets.official_lists import plain_name
 from tubelet.datasets.splits import Leak
 from tubelet.errors import ExitCode
 from tubelet.reporting.text import first_few
@@ -99,6 +98,23 @@ class CheckReport:
         lengths = [(item, self.frames_of(item)) for item in self.manifest.items]
         return tuple((item, frames) for item, frames in lengths if frames is not None and frames < self.short_frames)
 
+    @cached_property
+    def past_end(self) -> tuple[tuple[Item, float], ...]:
+        """Items that end behind their readable video, and by how many seconds; a frame's duration is forgiven."""
+        found: list[tuple[Item, float]] = []
+        for item in self.manifest.items:
+            video = self.by_path[item.path]
+            if item.end_s is not None and video.fps and video.status != "failed":
+                over = item.end_s - video.frames_decoded / video.fps
+                if over > 1.0 / video.fps + 1e-6:
+                    found.append((item, over))
+        return tuple(found)
+
+    @cached_property
+    def beyond(self) -> tuple[Item, ...]:
+        """Items of which a readable video has not one frame: they begin behind its end."""
+        return tuple(item for item in self.manifest.items if self.frames_of(item) == 0)
+
     def frames_of(self, item: Item) -> int | None:
         """Frames of an item, of a span by the frame rate; None if the video is unreadable."""
         video = self.by_path[item.path]
@@ -134,7 +150,8 @@ class CheckReport:
     @cached_property
     def empty_classes(self) -> tuple[str, ...]:
         """Classes without a single readable video."""
-        filled = {item.label for item in self.manifest.items if self.by_path[item.path].status != "failed"}
+        readable = [item for item in self.manifest.items if self.by_path[item.path].status != "failed"]
+        filled = {label for item in readable for label in item.every_label}
         return tuple(name for name in self.manifest.classes if name not in filled)
 
     @cached_property
@@ -142,8 +159,7 @@ class CheckReport:
         """Classes that are named alike but for case, blanks, punctuation or Unicode form: probably one."""
         same: dict[str, list[str]] = defaultdict(list)
         for name in self.manifest.classes:
-            plain = re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
-            same[plain or name].append(name)
+            same[plain_name(name)].append(name)
         return tuple(tuple(names) for names in same.values() if len(names) > 1)
 
     @cached_property
@@ -190,6 +206,12 @@ class CheckReport:
             found.append(f"{_count(self.unreadable, 'video')} cannot be read")
         if self.partial:
             found.append(f"{_count(self.partial, 'video')} lost frames")
+        if self.beyond:
+            found.append(f"{_count(self.beyond, 'segment')} without a frame: behind the end of the video")
+        if self.manifest.findings.mislabeled:
+            found.append(
+                f"{_count(self.manifest.findings.mislabeled, 'video')} mislabeled: place or name contradicts the list"
+            )
         return tuple(found)
 
     @cached_property
@@ -201,12 +223,12 @@ class CheckReport:
     def exit_code(self) -> ExitCode:
         """What the command line ends with.
 
-        BAD_DATA (4) on a leak, which makes every figure worthless; SOME_FAILED (3) if videos are unreadable
-        or partial; else DONE.
+        BAD_DATA (4) on a leak, which makes every figure worthless; SOME_FAILED (3) on any other problem: videos are
+        unreadable, partial or mislabeled, or segments begin behind the end; else DONE.
         """
         if self.leaks:
             return ExitCode.BAD_DATA
-        return ExitCode.SOME_FAILED if self.unreadable or self.partial else ExitCode.DONE
+        return ExitCode.SOME_FAILED if self.problems else ExitCode.DONE
 
     def to_dict(self) -> dict[str, Any]:
         """The whole report, JSON-ready; the root appears only where an error names its file."""
@@ -234,6 +256,11 @@ class CheckReport:
                 {"path": item.path, "start_s": item.start_s, "end_s": item.end_s, "frames": frames}
                 for item, frames in self.short
             ],
+            "past_end": [
+                {"path": item.path, "start_s": item.start_s, "end_s": item.end_s, "by_s": round(over, 3)}
+                for item, over in self.past_end
+            ],
+            "mislabeled": list(findings.mislabeled),
             "duplicates": [list(paths) for paths in self.duplicates],
             "leaks": [
                 {
@@ -257,6 +284,11 @@ class CheckReport:
         if self.short:
             less = f"shorter than {self.short_frames} frames"
             yield f"{_count(self.short, 'video')} {less}: one padded clip each"
+        if self.past_end:
+            item, over = self.past_end[0]
+            times = f"{item.start_s or 0.0:g} to {item.end_s:g} s"
+            named = f"{item.path}, {times}, by {over:.2f} s"
+            yield f"{_count(self.past_end, 'segment')} longer than the video: {named}"
         if self.duplicates:
             groups = {item.path: item.own_group for item in self.manifest.items}
             apart = [paths for paths in self.duplicates if len({groups[path] for path in paths}) > 1]

@@ -16,7 +16,7 @@ from pathlib import Path
 from tubelet.datasets.discovery import require_folder
 from tubelet.datasets.item_table import Item
 from tubelet.datasets.manifest import Manifest
-from tubelet.datasets.official_lists import list_lines, listed_manifest, video_name, videos_by_name
+from tubelet.datasets.official_lists import find_lists, find_videos, list_lines, listed_manifest, video_name
 from tubelet.errors import InputDataError, UsageError
 
 _FOLDERS = ("annotations", "testTrainMulti_7030_splits", "test_train_splits", "splits", ".")
@@ -33,23 +33,14 @@ def find_hmdb_lists(root: str | os.PathLike[str], annotations: str | os.PathLike
     InputDataError
         There is none; the message names the places looked at.
     """
-    if annotations is not None:
-        folder = require_folder(annotations)
-        if not _holds_lists(folder):
-            raise InputDataError(
-                "the folder holds no <class>_test_split1.txt", path=folder, remedy="give the folder of the lists"
-            )
-        return folder
-    base = Path(root)
-    for place in (base, base.resolve().parent):
-        for name in _FOLDERS:
-            if _holds_lists(place / name):
-                return place / name
-    raise InputDataError(
-        "the official lists of HMDB51 are not found",
-        path=base,
-        why=f"no <class>_test_split1.txt inside or beside it, nor in {', '.join(_FOLDERS[:2])} there",
-        remedy="unpack test_train_splits.rar beside the videos (or --annotations)",
+    return find_lists(
+        root,
+        annotations,
+        lambda folder: any(_LIST.fullmatch(entry.name) for entry in folder.iterdir()),
+        dataset="HMDB51",
+        sought="<class>_test_split1.txt",
+        folders=_FOLDERS,
+        remedy="unpack test_train_splits.rar beside the videos",
     )
 
 
@@ -147,7 +138,8 @@ def open_hmdb51(
     """
     folder = require_folder(root)
     lists = read_hmdb_lists(find_hmdb_lists(folder, annotations), 1 if split is None else split)
-    present = videos_by_name(folder, is_hmdb_name)
+    videos = find_videos(folder, lambda name, _: video_name(name) if is_hmdb_name(name) else None)
+    present = videos.by_key
     items: list[Item] = []
     missing: list[str] = []
     unused = 0
@@ -167,7 +159,7 @@ def open_hmdb51(
         items,
         tuple(lists),
         missing,
-        present,
+        [*present.values(), *videos.others],
         listed=sum(map(len, lists.values())),
         empty=f"it would hold {missing[0]}" if missing else "all that are there are in neither part of the split",
         notes=[f"{unused:,} videos are in neither part of split {split}"] if unused else [],
@@ -176,7 +168,3 @@ def open_hmdb51(
         grouping="the sources that clips of a class were cut from, from the names",
         allow_outside=allow_outside,
     )
-
-
-def _holds_lists(folder: Path) -> bool:
-    return folder.is_dir() and any(_LIST.fullmatch(entry.name) for entry in folder.iterdir())

@@ -19,10 +19,13 @@ from tubelet.reporting.text import first_few
 COLUMNS = ("path", "label", "split", "group", "start_s", "end_s")
 """The columns with a meaning; every other column of a table is one more label of the video."""
 
+MORE_LABELS = "more_labels"
+"""The column of a video's further classes, parted by ``|``; written only where a video has any."""
+
 _PATH_NAMES = ("path", "file_name")
 _SPLITS = {
     "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val",
+    "val": "val", "valid": "val", "validate": "val", "validation": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
 
@@ -45,7 +48,10 @@ class Item:
     start_s, end_s
         Span in seconds; None means from the beginning, to the end.
     labels
-        Further labels by column name.
+        Further labels by column name: other questions about the video, such as its mood.
+    more_labels
+        Further classes beside ``label`` where a video has several (Sports-1M): an answer that names any of them is
+        right. Training takes ``label``, the first that the list gives.
     """
 
     path: str
@@ -55,6 +61,12 @@ class Item:
     start_s: float | None = None
     end_s: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    more_labels: tuple[str, ...] = ()
+
+    @property
+    def every_label(self) -> tuple[str, ...]:
+        """All classes of the item, the first one first; empty where it has none."""
+        return self.more_labels if self.label is None else (self.label, *self.more_labels)
 
     @property
     def own_group(self) -> str:
@@ -85,8 +97,8 @@ def read_items(path: str | os.PathLike[str], *, tolerant: bool = True) -> ItemTa
     """Read a table of videos.
 
     The first line names the columns: ``file_name`` or ``path`` and any of ``label, split, group, start_s,
-    end_s``; others become `Item.labels`. Comma, semicolon or tab, whichever splits the header. UTF-8 with or
-    without a byte-order mark; any line ends.
+    end_s, more_labels`` (parted by ``|``); others become `Item.labels`. Comma, semicolon or tab, whichever
+    splits the header. UTF-8 with or without a byte-order mark; any line ends.
 
     Parameters
     ----------
@@ -131,9 +143,24 @@ def read_items(path: str | os.PathLike[str], *, tolerant: bool = True) -> ItemTa
 
 
 def write_items(path: str | os.PathLike[str], items: Sequence[Item]) -> Path:
-    """Write items as a CSV table (UTF-8, comma), atomically; ``read_items(tolerant=False)`` reads it."""
+    """Write items as a CSV table (UTF-8, comma), atomically; ``read_items(tolerant=False)`` reads it.
+
+    Raises
+    ------
+    InputDataError
+        One of several classes of a video has ``|`` in its name.
+    """
+    parted = sorted({name for item in items for name in item.more_labels if "|" in name})
+    if parted:
+        raise InputDataError(
+            "a table cannot hold these names among several classes of a video",
+            path=path,
+            why=first_few([repr(name) for name in parted]),
+            remedy="rename the classes: | parts them",
+        )
     more = sorted({name for item in items for name in item.labels})
-    rows = [[*COLUMNS, *more], *(_cells(item, more) for item in items)]
+    several = [MORE_LABELS] if any(item.more_labels for item in items) else []
+    rows = [[*COLUMNS, *several, *more], *(_cells(item, several, more) for item in items)]
     # csv leaves a lone carriage return unquoted, and readers take it for the end of the line.
     lone = any("\r" in cell for row in rows for cell in row)
     stream = io.StringIO()
@@ -142,10 +169,10 @@ def write_items(path: str | os.PathLike[str], items: Sequence[Item]) -> Path:
     return write_text(path, stream.getvalue())
 
 
-def _cells(item: Item, more: Sequence[str]) -> list[str]:
+def _cells(item: Item, several: Sequence[str], more: Sequence[str]) -> list[str]:
     known = [item.path, item.label, item.split, item.group, item.start_s, item.end_s]
     cells = ["" if value is None else repr(value) if isinstance(value, float) else str(value) for value in known]
-    return [*cells, *(item.labels.get(name, "") for name in more)]
+    return [*cells, *("|".join(item.more_labels) for _ in several), *(item.labels.get(name, "") for name in more)]
 
 
 def _text(path: Path) -> str:
@@ -220,8 +247,9 @@ def _item(columns: list[str], fields: list[str], tolerant: bool) -> Item:
     split = row.get("split")
     if split is not None and tolerant:
         split = canonical_split(split) or split
-    more = {name: value for name, value in row.items() if name not in COLUMNS}
-    return Item(row["path"], row.get("label"), split, row.get("group"), start_s, end_s, more)
+    more = {name: value for name, value in row.items() if name not in (*COLUMNS, MORE_LABELS)}
+    several = tuple(name.strip() if tolerant else name for name in row.get(MORE_LABELS, "").split("|") if name)
+    return Item(row["path"], row.get("label"), split, row.get("group"), start_s, end_s, more, several)
 
 
 def _seconds(row: Mapping[str, str], name: str) -> float | None:

@@ -37,12 +37,15 @@ class Findings:
         Videos that the folder holds and the list does not name.
     notes
         Sentences for the user.
+    mislabeled
+        Videos whose place or name contradicts the list's label, one sentence each.
     """
 
     ignored: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    mislabeled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Manifest:
             raise InputDataError(
                 f"the manifest {self.name} names a class twice", path=self.root, remedy="give every class one name"
             )
-        strange = sorted({item.label for item in self.items if item.label is not None} - known)
+        strange = sorted({label for item in self.items for label in item.every_label} - known)
         if strange:
             raise InputDataError(
                 f"the manifest {self.name} has labels that are not among its classes",
@@ -137,6 +140,19 @@ class Manifest:
         return np.array([index[item.label] for item in self.items if item.label is not None], dtype=np.int64)
 
     @cached_property
+    def every_target(self) -> NDArray[np.int64]:
+        """(n, L) int64: all class indices of every item, L the most that one has; −1 where an item has fewer.
+
+        An answer is right if it is any of them (Sports-1M's hit@k); takes items without a label too.
+        """
+        index = {name: position for position, name in enumerate(self.classes)}
+        width = max((len(item.every_label) for item in self.items), default=0)
+        found = np.full((len(self), width), -1, dtype=np.int64)
+        for row, item in zip(found, self.items, strict=True):
+            row[: len(item.every_label)] = [index[label] for label in item.every_label]
+        return found
+
+    @cached_property
     def item_groups(self) -> tuple[str, ...]:
         """Group of every item, in order; an item without one stands for itself (its path)."""
         return tuple(item.own_group for item in self.items)
@@ -172,6 +188,7 @@ class Manifest:
         """SHA-256 over classes and items, whatever the items' order; the videos themselves are not read."""
         rows = [
             [item.path, item.label, item.split, item.group, item.start_s, item.end_s, dict(item.labels)]
+            + ([list(item.more_labels)] if item.more_labels else [])
             for item in sorted(self.items, key=_order)
         ]
         return hash_json({"classes": list(self.classes), "items": rows})
@@ -249,14 +266,14 @@ class Manifest:
                 remedy=f"there are {', '.join(['label', *columns])}",
             )
         items = tuple(
-            replace(item, label=item.labels.get(column), labels={**_original(item), **item.labels})
+            replace(item, label=item.labels.get(column), labels={**_original(item), **item.labels}, more_labels=())
             for item in self.items
         )
         return replace(self, items=items, classes=classes_of(items))
 
     def drop_empty_classes(self) -> Manifest:
         """The same items with only the classes that occur: class indices change."""
-        present = {item.label for item in self.items}
+        present = {label for item in self.items for label in item.every_label}
         return replace(self, classes=tuple(name for name in self.classes if name in present))
 
     def file(self, item: Item | str) -> Path:
@@ -353,7 +370,7 @@ class Manifest:
 
 def classes_of(items: Sequence[Item]) -> tuple[str, ...]:
     """The labels that occur, sorted by code point: the same order on every machine."""
-    return tuple(sorted({item.label for item in items if item.label is not None}))
+    return tuple(sorted({label for item in items for label in item.every_label}))
 
 
 def _original(item: Item) -> dict[str, str]:

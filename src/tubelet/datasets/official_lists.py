@@ -1,12 +1,15 @@
-"""What readers of data sets with official lists have in common: lines of a list, and videos found by their names."""
+"""What readers of data sets with official lists have in common: lists, their lines, and videos found by their names."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
-from tubelet.datasets.discovery import is_litter, is_video_name
+from tubelet.datasets.discovery import is_litter, is_video_name, require_folder
 from tubelet.datasets.manifest import Findings, Item, Manifest
 from tubelet.errors import InputDataError
 from tubelet.reporting.text import first_few
@@ -14,8 +17,56 @@ from tubelet.reporting.text import first_few
 _DEPTH = 3
 
 
-def list_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number from 1, words) of every line that is not empty.
+def find_lists(
+    root: str | os.PathLike[str],
+    annotations: str | os.PathLike[str] | None,
+    holds: Callable[[Path], bool],
+    *,
+    dataset: str,
+    sought: str,
+    folders: Sequence[str],
+    remedy: str,
+) -> Path:
+    """The folder of the official lists: the one given, or one inside or beside ``root``.
+
+    Parameters
+    ----------
+    root
+        The folder of the videos.
+    annotations
+        The folder of the lists, or None to look for it.
+    holds
+        Whether a folder that exists holds the lists.
+    dataset, sought, remedy
+        For the error: the data set's name, what was looked for, and how to get it.
+    folders
+        Usual names of the folder, "." for the place itself.
+
+    Raises
+    ------
+    InputDataError
+        There is none; the message names the places looked at.
+    """
+    if annotations is not None:
+        folder = require_folder(annotations)
+        if not holds(folder):
+            raise InputDataError(f"the folder holds no {sought}", path=folder, remedy="give the folder of the lists")
+        return folder
+    base = Path(root)
+    for place in (base, base.resolve().parent):
+        for name in folders:
+            if (place / name).is_dir() and holds(place / name):
+                return place / name
+    raise InputDataError(
+        f"the official lists of {dataset} are not found",
+        path=base,
+        why=f"no {sought} inside or beside it, nor in {', '.join(folders[:2])} there",
+        remedy=f"{remedy} (or --annotations)",
+    )
+
+
+def list_text(path: Path) -> str:
+    """A list as text: UTF-8 with or without a byte-order mark, any line ends.
 
     Raises
     ------
@@ -23,32 +74,96 @@ def list_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         The file cannot be read, or is not UTF-8.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputDataError(
             "the list cannot be read", path=path, why=str(error), remedy="unpack the official lists again"
         ) from error
-    for line, row in enumerate(text.split("\n"), 1):
+
+
+def list_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number from 1, words) of every line that is not empty; raises as `list_text`."""
+    for line, row in enumerate(list_text(path).split("\n"), 1):
         if row.strip():
             yield line, row.split()
 
 
-def video_name(entry: str) -> str:
-    """Name of a video file without its suffix, or of a folder of frames, in lower case: what lists and disk share."""
-    return (os.path.splitext(entry)[0] if is_video_name(entry) else entry).casefold()
-
-
-def videos_by_name(root: Path, named: Callable[[str], bool]) -> dict[str, str]:
-    """Path of every video below ``root`` whose name fits, by `video_name`; down to two levels of folders.
-
-    Folders are judged by their names alone: looking into 13,320 of them would take minutes on a network disk.
+def list_names(path: Path) -> tuple[str, ...]:
+    """Names of classes, one a line: the name on line k has the number k − 1.
 
     Raises
     ------
     InputDataError
-        Two videos have the same name.
+        The file cannot be read, a line is empty (all numbers behind it would be wrong) or a name is there twice.
+    """
+    names = [line.strip() for line in list_text(path).rstrip().split("\n")]
+    lines: dict[str, int] = {}
+    for line, name in enumerate(names, 1):
+        if not name or lines.setdefault(name, line) != line:
+            raise InputDataError(
+                "the list of classes is damaged",
+                path=path,
+                why=f"line {line} repeats {name!r} of line {lines[name]}" if name else f"line {line} is empty",
+                remedy="copy the official list again: a class's number is the number of its line",
+            )
+    return tuple(names)
+
+
+def refuse_damaged(path: Path, problems: Sequence[str]) -> None:
+    """Refuse a list with unusable lines, all of them together.
+
+    Raises
+    ------
+    InputDataError
+        There are any.
+    """
+    if problems:
+        raise InputDataError(
+            f"{len(problems)} line{'s' * (len(problems) > 1)} of the list cannot be used",
+            path=path,
+            why=first_few(problems, "; ", shown=5),
+            remedy="copy the official list again, or correct the lines",
+        )
+
+
+def video_name(entry: str) -> str:
+    """Name of a video file without its suffix, or of a folder of frames, in lower case: what lists and disk share."""
+    return video_stem(entry).casefold()
+
+
+def video_stem(entry: str) -> str:
+    """As `video_name`, but as it is written: names from YouTube differ by case."""
+    return os.path.splitext(entry)[0] if is_video_name(entry) else entry
+
+
+@dataclass(frozen=True)
+class FoundVideos:
+    """Videos below a folder: the path of each by its key, and the paths of video files that have none."""
+
+    by_key: dict[str, str]
+    others: tuple[str, ...]
+
+
+def find_videos(root: Path, key_of: Callable[[str, bool], str | None]) -> FoundVideos:
+    """Every video below ``root`` by its name; down to two levels of folders.
+
+    Folders are judged by their names alone: looking into 13,320 of them would take minutes on a network disk.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    key_of
+        What identifies the video, from an entry's name and whether it is a folder (of frames, perhaps); None for names
+        that are not the data set's.
+
+    Raises
+    ------
+    InputDataError
+        Two videos have the same key.
     """
     found: dict[str, str] = {}
+    others: list[str] = []
     twice: list[str] = []
     pending = [("", 1)]
     while pending:
@@ -59,11 +174,16 @@ def videos_by_name(root: Path, named: Callable[[str], bool]) -> dict[str, str]:
                     continue
                 is_folder = entry.is_dir()
                 relative = f"{below}{entry.name}"
-                if named(entry.name) and (is_folder or is_video_name(entry.name)):
-                    before = found.setdefault(video_name(entry.name), relative)
+                if not is_folder and not is_video_name(entry.name):
+                    continue
+                key = key_of(entry.name, is_folder)
+                if key is not None:
+                    before = found.setdefault(key, relative)
                     if before != relative:
                         twice.append(f"{before} and {relative}")
-                elif is_folder and depth < _DEPTH:
+                elif not is_folder:
+                    others.append(relative)
+                elif depth < _DEPTH:
                     pending.append((f"{relative}/", depth + 1))
     if twice:
         raise InputDataError(
@@ -72,7 +192,28 @@ def videos_by_name(root: Path, named: Callable[[str], bool]) -> dict[str, str]:
             why=first_few(twice, shown=2),
             remedy="give the folder that holds one copy of each, videos or frames",
         )
-    return found
+    return FoundVideos(found, tuple(others))
+
+
+def misplaced(items: Iterable[Item], classes: Sequence[str]) -> tuple[str, ...]:
+    """Items that lie in a folder named after another class than the list gives them, one sentence each.
+
+    Names are compared without regard to case, blanks and punctuation: ``riding_a_bike`` is "riding a bike". Classes
+    that are plain numbers are left out, since folders are numbered for other reasons too.
+    """
+    named = {plain_name(name): name for name in classes if not name.isdigit()}
+    found: dict[str, str] = {}
+    for item in items:
+        parents = [named.get(plain_name(part)) for part in PurePosixPath(item.path).parts[:-1]]
+        folder = next((name for name in reversed(parents) if name is not None), None)
+        if folder is not None and item.label is not None and folder not in item.every_label:
+            found.setdefault(item.path, f"{item.path}: the list says {' and '.join(item.every_label)}")
+    return tuple(found.values())
+
+
+def plain_name(name: str) -> str:
+    """A class's name without what people write differently: case, blanks, punctuation, Unicode form."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold()) or name
 
 
 def listed_manifest(
@@ -82,7 +223,7 @@ def listed_manifest(
     items: Sequence[Item],
     classes: tuple[str, ...],
     missing: Sequence[str],
-    unlisted: Mapping[str, str],
+    unlisted: Iterable[str],
     *,
     listed: int,
     empty: str,
@@ -93,6 +234,8 @@ def listed_manifest(
     notes: Sequence[str] = (),
 ) -> Manifest:
     """The manifest of what is there of a data set with official lists, which are often had in part.
+
+    Videos in a folder named after another class than the list's are in ``findings.mislabeled``.
 
     Parameters
     ----------
@@ -105,7 +248,7 @@ def listed_manifest(
     missing
         Listed videos that are not there.
     unlisted
-        Videos that are there and not listed, by name.
+        Paths of videos that are there and not listed.
     listed
         How many videos the lists name.
     empty
@@ -139,5 +282,10 @@ def listed_manifest(
         fps,
         grouping,
         allow_outside,
-        Findings(missing=tuple(missing), unlisted=tuple(sorted(unlisted.values())), notes=tuple(notes)),
+        Findings(
+            missing=tuple(missing),
+            unlisted=tuple(sorted(unlisted)),
+            notes=tuple(notes),
+            mislabeled=misplaced(items, classes),
+        ),
     ).require_inside()

@@ -16,7 +16,7 @@ from tubelet.datasets.discovery import require_folder
 from tubelet.datasets.groups import stem, ucf_group
 from tubelet.datasets.item_table import Item
 from tubelet.datasets.manifest import Manifest
-from tubelet.datasets.official_lists import list_lines, listed_manifest, videos_by_name
+from tubelet.datasets.official_lists import find_lists, find_videos, list_lines, listed_manifest, video_name
 from tubelet.errors import InputDataError, UsageError
 
 _FOLDERS = (
@@ -53,21 +53,14 @@ def find_annotations(root: str | os.PathLike[str], annotations: str | os.PathLik
     InputDataError
         There is none; the message names the places looked at.
     """
-    if annotations is not None:
-        folder = require_folder(annotations)
-        if not (folder / "classInd.txt").is_file():
-            raise InputDataError("the folder holds no classInd.txt", path=folder, remedy="give the folder of the lists")
-        return folder
-    base = Path(root)
-    for place in (base, base.resolve().parent):
-        for name in _FOLDERS:
-            if (place / name / "classInd.txt").is_file():
-                return place / name
-    raise InputDataError(
-        "the official lists of UCF101 are not found",
-        path=base,
-        why=f"no classInd.txt inside or beside it, nor in {', '.join(_FOLDERS[:2])} there",
-        remedy="unpack UCF101TrainTestSplits-RecognitionTask.zip beside the videos (or --annotations)",
+    return find_lists(
+        root,
+        annotations,
+        lambda folder: (folder / "classInd.txt").is_file(),
+        dataset="UCF101",
+        sought="classInd.txt",
+        folders=_FOLDERS,
+        remedy="unpack UCF101TrainTestSplits-RecognitionTask.zip beside the videos",
     )
 
 
@@ -141,7 +134,8 @@ def open_ucf101(
     """
     folder = require_folder(root)
     lists = read_official_lists(find_annotations(folder, annotations), 1 if split is None else split)
-    present = videos_by_name(folder, lambda name: ucf_group(name) is not None)
+    videos = find_videos(folder, lambda name, _: video_name(name) if ucf_group(name) is not None else None)
+    present = videos.by_key
     listed = [
         *((path, label, "train") for path, label in lists.train),
         *((p, c, "test") for p, c in lists.test),
@@ -162,7 +156,7 @@ def open_ucf101(
         items,
         lists.classes,
         missing,
-        present,
+        [*present.values(), *videos.others],
         listed=len(listed),
         empty=f"it would hold {example}, or the folder {example.with_suffix('')}",
         flip=flip,
