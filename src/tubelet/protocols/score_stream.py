@@ -38,6 +38,17 @@ _MADE_BY = ("weights_sha256", "recipe_hash", "precision", "flow")
 _VIDEO_BYTES = 192 << 20  # resized frames of one video that are kept while it is scored; 735 of 256 x 340
 
 
+class NothingScoredError(InputDataError):
+    """Not one of the videos could be scored; ``failures`` says why."""
+
+    failures: tuple[FailedVideo, ...] = ()
+
+    def because_of(self, failures: Sequence[FailedVideo]) -> NothingScoredError:
+        """The error, with the failure of each video."""
+        self.failures = tuple(failures)
+        return self
+
+
 @dataclass(frozen=True, eq=False)
 class StreamScores:
     """How scoring ended.
@@ -96,7 +107,9 @@ def score_stream(
     Raises
     ------
     UsageError, InputDataError
-        As `check_stream`; no video can be scored, or the folder holds other scores.
+        As `check_stream`; the folder holds other scores.
+    NothingScoredError
+        No video can be scored.
     """
     model, views = scorer.model, scorer.views
     modality = model.input.content
@@ -150,7 +163,9 @@ def score_stream(
         list_failures(folder / FAILED_FILE, failures)
         kept = [index for index, video_id in enumerate(ids) if video_id in journal.done]
         if not kept:
-            raise InputDataError("no video could be scored", path=videos.root, remedy=f"see {folder / FAILED_FILE}")
+            raise NothingScoredError(
+                "no video could be scored", path=videos.root, remedy=f"see {folder / FAILED_FILE}"
+            ).because_of(failures)
         file = _file(videos, kept, classes, journal.done, settings, notes)
         if todo or not path.exists():
             file.save(path)
