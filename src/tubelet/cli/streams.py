@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from tubelet.datasets.manifest import Manifest
     from tubelet.datasets.splits import Fold
     from tubelet.protocols.stream_experiment import StreamExperiment
-    from tubelet.protocols.streams import Stream, StreamRound
+    from tubelet.protocols.streams import StreamRound
+    from tubelet.protocols.streams_open import Stream
 
 
 def streams(
@@ -68,7 +69,8 @@ def streams(
     """
     from tubelet.cli.train import open_labeled
     from tubelet.protocols.stream_experiment import load_stream_experiment
-    from tubelet.protocols.streams import open_folds, open_streams, pooled_scores, run_streams
+    from tubelet.protocols.streams import pooled_scores, run_streams
+    from tubelet.protocols.streams_open import open_folds, open_streams
     from tubelet.protocols.streams_report import write_streams
     from tubelet.protocols.streams_result import compare_streams
     from tubelet.provenance import environment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from tubelet.models.contract import VideoModel
 from tubelet.models.spec import require_source
 from tubelet.protocols.score_file import ScoreFile
 from tubelet.protocols.score_journal import JOURNAL, ScoreJournal
+from tubelet.protocols.shared_frames import part_of
 from tubelet.protocols.view_scores import VideoScores, ViewScorer
 from tubelet.provenance import environment
 from tubelet.reporting.terminal import progress
@@ -79,6 +80,7 @@ def score_stream(
     workers: int = 1,
     flow: str | os.PathLike[str] | None = None,
     any_flow: bool = False,
+    decoded: Callable[[], DecodedVideos] | None = None,
 ) -> StreamScores:
     """Score videos with a trained network, and write ``scores.npz`` into a folder.
 
@@ -103,6 +105,9 @@ def score_stream(
         Decoding processes.
     flow, any_flow
         For a network that reads motion: its stored flow, and whether another kind than it was trained with will do.
+    decoded
+        Gives videos that somebody has decoded by the model's recipe, where there is one to score; those that are not
+        among them are read.
 
     Raises
     ------
@@ -145,7 +150,7 @@ def score_stream(
                 if flow is None
                 else FlowDecoder(flow, workers, backward=modality.both_directions)
             ) as decoder,
-            closing(_ahead(videos, todo, scorer, decoder, workers)) as stream,
+            closing(_ahead(videos, todo, scorer, decoder, workers, decoded() if decoded and todo else None)) as stream,
             progress(f"scoring {views.name}", total=len(ids), unit="video", initial=len(ids) - len(todo)) as bar,
         ):
             for index, opened in stream:
@@ -210,11 +215,20 @@ def _survey(model: VideoModel, videos: Manifest, flow: str | os.PathLike[str], a
 
 
 def _ahead(
-    videos: Manifest, todo: Sequence[int], scorer: ViewScorer, decoder: ClipDecoder, workers: int
+    videos: Manifest,
+    todo: Sequence[int],
+    scorer: ViewScorer,
+    decoder: ClipDecoder,
+    workers: int,
+    decoded: DecodedVideos | None,
 ) -> Generator[tuple[int, DecodedVideos | TubeletError], None, None]:
     """Each video's frames, or its error, in order; as many as there are workers are decoded ahead."""
 
     def opened(index: int) -> DecodedVideos | TubeletError:
+        if decoded is not None:
+            known = part_of(decoded, videos.select(keep=[index]))
+            if known.lengths:
+                return known
         try:
             return open_video(
                 videos,

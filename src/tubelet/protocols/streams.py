@@ -16,52 +16,22 @@ from pathlib import Path
 import numpy as np
 
 from tubelet.artifacts import write_json
-from tubelet.datasets.content import copies
-from tubelet.datasets.groups import join_copies
 from tubelet.datasets.manifest import Manifest
-from tubelet.datasets.splits import Fold, group_folds, leave_one_group_out, official_fold, refuse_leaks
-from tubelet.errors import InputDataError, UsageError
-from tubelet.flow.library import FlowSurvey, flow_command
-from tubelet.models.registry import DEFAULT_CLASSES, ModelInfo, build_meta, model_info
+from tubelet.datasets.splits import Fold
+from tubelet.errors import InputDataError
+from tubelet.models.folder import read_provenance
 from tubelet.protocols.leak import refuse_seen_groups
-from tubelet.protocols.presets import averages_flips, recipe_of, round_settings
-from tubelet.protocols.round_flow import stored_flow
 from tubelet.protocols.round_model import MODEL, trained_model
-from tubelet.protocols.rounds import RoundSettings, resolved_settings
+from tubelet.protocols.rounds import resolved_settings
 from tubelet.protocols.score_file import ScoreFile, concatenated
 from tubelet.protocols.score_stream import SCORES, NothingScoredError, score_stream
-from tubelet.protocols.stream_experiment import StreamExperiment, StreamPlan
+from tubelet.protocols.shared_frames import SharedFrames, part_of
+from tubelet.protocols.streams_open import Stream
 from tubelet.protocols.view_scores import ViewScorer
-from tubelet.protocols.views import TestViews, default_views, views_by_name
 from tubelet.provenance import environment
 from tubelet.training.run_folder import RunFolder, safe_name
 
 TIMING = "timing.json"
-
-
-@dataclass(frozen=True)
-class Stream:
-    """One stream, ready to run.
-
-    Attributes
-    ----------
-    name
-        In tables and folders.
-    settings
-        How its network is trained.
-    views
-        How it is tested.
-    info
-        Its network at the data set's number of classes.
-    flow
-        The stored flow that it reads, where it reads motion.
-    """
-
-    name: str
-    settings: RoundSettings
-    views: TestViews
-    info: ModelInfo
-    flow: FlowSurvey | None = None
 
 
 @dataclass(frozen=True)
@@ -93,130 +63,6 @@ class StreamRound:
         return 0 if self.scores is None else int((np.argmax(self.scores.scores, axis=1) == self.scores.labels).sum())
 
 
-def open_folds(experiment: StreamExperiment, manifest: Manifest) -> tuple[Manifest, tuple[Fold, ...]]:
-    """The folds of an experiment, each checked for leaks; and the manifest with copies of a video in one group.
-
-    Raises
-    ------
-    InputDataError
-        There are no such folds: too few groups, no official parts; or official parts leak into each other.
-    UsageError
-        More folds than groups.
-    """
-    hashes = copies(manifest.files())
-    folds: tuple[Fold, ...]
-    if experiment.folds == "official":
-        official = official_fold(manifest, hashes)
-        if official is None:
-            raise InputDataError(
-                f"{manifest.name} has no training and test part of its own",
-                path=manifest.root,
-                remedy="use folds = 'groups' or a number",
-            )
-        folds = (official,)
-    else:
-        # Copies of one file count as filmed together, or a fold would test on what it trained on.
-        manifest = join_copies(manifest, hashes)
-        folds = tuple(
-            leave_one_group_out(manifest)
-            if experiment.folds == "groups"
-            else group_folds(manifest, experiment.folds, seed=experiment.fold_seed)
-        )
-    for fold in folds:
-        sides = {item.span: "train" for item in fold.train.items} | {item.span: "test" for item in fold.test.items}
-        items = tuple({item.span: item for item in (*fold.train.items, *fold.test.items)}.values())
-        refuse_leaks(replace(manifest, items=items).with_splits([sides[item.span] for item in items]), hashes)
-    return manifest, folds
-
-
-def open_streams(
-    experiment: StreamExperiment,
-    manifest: Manifest,
-    folds: Sequence[Fold],
-    *,
-    weights: Path | None = None,
-    flow: Path | None = None,
-    any_flow: bool = False,
-    allow_leak: bool = False,
-    seed: int | None = None,
-    workers: int | None = None,
-) -> tuple[Stream, ...]:
-    """The streams of an experiment, after making sure that each can be trained and tested on every fold.
-
-    Parameters
-    ----------
-    experiment, manifest, folds
-        What is to be run, see `open_folds`.
-    weights
-        Model folder for streams that require one.
-    flow, any_flow
-        Stored flow for streams that require it, and whether of any kind.
-    allow_leak
-        Test also on groups that the weights were trained on, with a note.
-    seed, workers
-        In place of those of the file.
-
-    Raises
-    ------
-    UsageError
-        Weights or flow are missing; a network, an option, a recipe or views do not fit; the weights saw test groups.
-    InputDataError
-        Stored flow is missing or damaged.
-    """
-    found = []
-    for plan in experiment.streams:
-        settings = _settings(plan, experiment, manifest, weights, flow, any_flow)
-        settings = replace(settings, allow_leak=allow_leak, train=settings.train.changed(seed=seed, workers=workers))
-        network = build_meta(plan.model, len(manifest.classes), dict(plan.options))
-        views = default_views(network) if plan.views is None else views_by_name(plan.views, settings.train.seed)
-        if settings.weights is not None:
-            for fold in folds:
-                refuse_seen_groups(settings.weights, fold.test, allow=allow_leak)
-        info = model_info(plan.model, len(manifest.classes), **plan.options)
-        found.append(Stream(plan.name, settings, views, info, stored_flow(settings, [manifest])))
-    return tuple(found)
-
-
-def _settings(
-    plan: StreamPlan,
-    experiment: StreamExperiment,
-    manifest: Manifest,
-    weights: Path | None,
-    flow: Path | None,
-    any_flow: bool,
-) -> RoundSettings:
-    content = build_meta(plan.model, DEFAULT_CLASSES, dict(plan.options)).input.content
-    if content.is_flow != (plan.flow == "required"):
-        raise UsageError(
-            f"the stream {plan.name} says flow = {plan.flow!r}, and its network takes {content.name.replace('_', ' ')}",
-            remedy=f"write flow = {'required' if content.is_flow else 'none'!r}",
-        )
-    if content.is_flow and flow is None:
-        raise UsageError(
-            f"the stream {plan.name} reads stored optical flow, and none is given",
-            remedy=f"run: {flow_command(manifest.root, 'DIR', None, content)}, then add --flow DIR",
-        )
-    if plan.weights == "required" and weights is None:
-        raise UsageError(
-            f"the stream {plan.name} starts from trained weights, and none ship",
-            remedy="give a model folder with --weights DIR",
-        )
-    start = weights if plan.weights == "required" else None
-    return round_settings(
-        plan.model,
-        recipe=(None if start is None else recipe_of(start, plan.start_from)) or plan.recipe,
-        options=plan.options,
-        train=plan.train,
-        flip=manifest.flip,
-        average_flip=averages_flips(experiment.dataset),
-        weights=None if start is None else str(start),
-        start_from=plan.start_from,
-        with_svm=False,
-        flow=(flow,) if content.is_flow and flow is not None else (),
-        any_flow=any_flow,
-    )
-
-
 def run_streams(
     streams: Sequence[Stream],
     folds: Sequence[Fold],
@@ -246,16 +92,20 @@ def run_streams(
         Not one training video of a fold can be read.
     """
     done: list[StreamRound] = []
-    for fold in folds:
-        for stream in streams:
-            folder = root / safe_name(stream.name) / safe_name(fold.name)
-            done.append(_round(stream, fold, folder, device))
-            if on_round is not None:
-                on_round(done)
+    every = {item.span: item for fold in folds for item in (*fold.train.items, *fold.test.items)}
+    with SharedFrames(
+        replace(folds[0].train, items=tuple(every.values())), [stream.settings for stream in streams]
+    ) as frames:
+        for fold in folds:
+            for stream in streams:
+                folder = root / safe_name(stream.name) / safe_name(fold.name)
+                done.append(_round(stream, fold, folder, device, frames))
+                if on_round is not None:
+                    on_round(done)
     return done
 
 
-def _round(stream: Stream, fold: Fold, folder: Path, device: str) -> StreamRound:
+def _round(stream: Stream, fold: Fold, folder: Path, device: str, frames: SharedFrames) -> StreamRound:
     settings = stream.settings
     run = RunFolder(
         folder,
@@ -265,10 +115,20 @@ def _round(stream: Stream, fold: Fold, folder: Path, device: str) -> StreamRound
             **resolved_settings(fold.train, fold.test, settings, device, stream.flow),
         },
     )
-    scores: ScoreFile | None = None
+    scores = _finished(folder, fold)
+    if scores is not None:
+        lost = (read_provenance(folder / MODEL) or {}).get("failed", [])
+        return _ended(stream, fold, folder, scores, [(path, why) for path, why in lost])
     with run.logging():
         with _timed(folder, "training_s", (folder / MODEL / "config.json").exists()):
-            model, failed = trained_model(fold.train, settings, folder, device=device, flow=stream.flow)
+            model, failed = trained_model(
+                fold.train,
+                settings,
+                folder,
+                device=device,
+                flow=stream.flow,
+                videos=lambda: part_of(frames.of(settings), fold.train),
+            )
         # Of the finished network: what it was trained on, and what it started from.
         notes = refuse_seen_groups(folder / MODEL, fold.test, allow=settings.allow_leak)
         if unseen := sorted({str(item.label) for item in fold.test.items} - {str(i.label) for i in fold.train.items}):
@@ -283,11 +143,25 @@ def _round(stream: Stream, fold: Fold, folder: Path, device: str) -> StreamRound
                     workers=settings.train.workers,
                     flow=settings.flow[0] if settings.flow else None,
                     any_flow=settings.any_flow,
+                    decoded=lambda: frames.of(settings),
                 )
             scores, failures = scored.file, scored.failures
         except NothingScoredError as error:
             failures = error.failures
-    failed += [(failure.video_id, failure.error) for failure in failures]
+    return _ended(stream, fold, folder, scores, [*failed, *((failure.video_id, failure.error) for failure in failures)])
+
+
+def _finished(folder: Path, fold: Fold) -> ScoreFile | None:
+    """The scores of a round, where not one test video is missing: then neither network nor videos are needed."""
+    if not (folder / SCORES).exists():
+        return None
+    scores = ScoreFile.load(folder / SCORES)
+    return scores if len(scores) == len(fold.test) else None
+
+
+def _ended(
+    stream: Stream, fold: Fold, folder: Path, scores: ScoreFile | None, failed: Sequence[tuple[str, str]]
+) -> StreamRound:
     took = _times(folder)
     return StreamRound(
         stream.name, fold.name, scores, tuple(failed), took.get("training_s", 0.0), took.get("scoring_s", 0.0)

@@ -10,7 +10,7 @@ from tubelet.artifacts import write_json
 from tubelet.datasets.manifest import Manifest
 from tubelet.protocols.run_report import interval_text
 from tubelet.protocols.stream_experiment import StreamExperiment
-from tubelet.protocols.streams import Stream
+from tubelet.protocols.streams_open import Stream
 from tubelet.protocols.streams_result import StreamsResult
 from tubelet.reporting.page import Page
 from tubelet.reporting.text import percent

@@ -11,7 +11,8 @@ from tubelet.protocols.fusion import Difference, columns, difference_of, fuse, p
 from tubelet.protocols.result import Result
 from tubelet.protocols.score_file import ScoreFile, aligned
 from tubelet.protocols.stream_experiment import FusionPlan, StreamExperiment
-from tubelet.protocols.streams import Stream, StreamRound
+from tubelet.protocols.streams import StreamRound
+from tubelet.protocols.streams_open import Stream
 from tubelet.reporting.terminal import duration
 from tubelet.reporting.text import times
 
