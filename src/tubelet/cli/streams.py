@@ -69,7 +69,7 @@ def streams(
     """
     from tubelet.cli.train import open_labeled
     from tubelet.protocols.stream_experiment import load_stream_experiment
-    from tubelet.protocols.streams import pooled_scores, run_streams
+    from tubelet.protocols.streams import finished_rounds, pooled_scores, run_streams
     from tubelet.protocols.streams_open import open_folds, open_streams
     from tubelet.protocols.streams_report import write_streams
     from tubelet.protocols.streams_result import compare_streams
@@ -116,7 +116,10 @@ def streams(
     def tell(done: Sequence[StreamRound]) -> None:
         say(_progress(done, ready, folds))
 
-    rounds = run_streams(ready, folds, root, device=where, on_round=tell)
+    finished = finished_rounds(ready, folds, root, device=where)
+    if finished:
+        say(f"{len(finished)} of {len(ready) * len(folds)} rounds are finished already")
+    rounds = run_streams(ready, folds, root, device=where, finished=finished, on_round=tell)
     failed = sorted({pair for one in rounds for pair in one.failed})
     run.write_failures("failed.jsonl", failed)
     pooled = pooled_scores(ready, rounds, manifest, root)
@@ -126,7 +129,7 @@ def streams(
         scores={one.name: str(root / safe_name(one.name) / "scores.npz") for one in ready},
     )
     result = compare_streams(chosen, ready, rounds, pooled, settings=settings, provenance=record)
-    report = write_streams(root, chosen, manifest, ready, result, record)
+    report = write_streams(root, chosen, manifest, ready, rounds, result, record)
     if as_json:
         print_json({**result.to_dict(), "failed": [list(pair) for pair in failed], "report": str(report)})
     else:

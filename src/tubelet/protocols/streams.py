@@ -69,6 +69,7 @@ def run_streams(
     root: Path,
     *,
     device: str = "cpu",
+    finished: Sequence[StreamRound] = (),
     on_round: Callable[[Sequence[StreamRound]], None] | None = None,
 ) -> list[StreamRound]:
     """Train and test every stream on every fold, all streams of a fold before the next fold.
@@ -81,8 +82,15 @@ def run_streams(
         Where the streams' folders lie.
     device
         ``"cpu"`` or ``"cuda"``.
+    finished
+        From `finished_rounds`.
     on_round
-        Called after each with all that are finished.
+        Called after each with all that are done, the newest last.
+
+    Returns
+    -------
+    list of StreamRound
+        Of every fold and stream, in this order.
 
     Raises
     ------
@@ -91,34 +99,62 @@ def run_streams(
     InputDataError
         Not one training video of a fold can be read.
     """
-    done: list[StreamRound] = []
+    done = list(finished)
+    over = {(one.stream, one.fold) for one in done}
     every = {item.span: item for fold in folds for item in (*fold.train.items, *fold.test.items)}
     with SharedFrames(
         replace(folds[0].train, items=tuple(every.values())), [stream.settings for stream in streams]
     ) as frames:
         for fold in folds:
             for stream in streams:
-                folder = root / safe_name(stream.name) / safe_name(fold.name)
-                done.append(_round(stream, fold, folder, device, frames))
-                if on_round is not None:
-                    on_round(done)
-    return done
+                if (stream.name, fold.name) not in over:
+                    done.append(_round(stream, fold, _folder(root, stream, fold), device, frames))
+                    if on_round is not None:
+                        on_round(done)
+    place = {(stream.name, fold.name): (row, column) for row, fold in enumerate(folds)
+             for column, stream in enumerate(streams)}  # fmt: skip
+    return sorted(done, key=lambda one: place[one.stream, one.fold])
+
+
+def finished_rounds(
+    streams: Sequence[Stream], folds: Sequence[Fold], root: Path, *, device: str = "cpu"
+) -> list[StreamRound]:
+    """The rounds that earlier calls of `run_streams` ended with no test video missing; they need no network again.
+
+    Raises
+    ------
+    UsageError
+        A folder holds a round with other settings.
+    """
+    found = []
+    for fold in folds:
+        for stream in streams:
+            folder = _folder(root, stream, fold)
+            if not folder.exists():
+                continue
+            _run_folder(stream, fold, folder, device)
+            if not (folder / SCORES).exists():
+                continue
+            scores = ScoreFile.load(folder / SCORES)
+            if len(scores) == len(fold.test):
+                lost = (read_provenance(folder / MODEL) or {}).get("failed", [])
+                found.append(_ended(stream, fold, folder, scores, [(path, why) for path, why in lost]))
+    return found
+
+
+def _folder(root: Path, stream: Stream, fold: Fold) -> Path:
+    return root / safe_name(stream.name) / safe_name(fold.name)
+
+
+def _run_folder(stream: Stream, fold: Fold, folder: Path, device: str) -> RunFolder:
+    resolved = resolved_settings(fold.train, fold.test, stream.settings, device, stream.flow)
+    return RunFolder(folder, {"fold": fold.name, "views": stream.views.to_dict(), **resolved})
 
 
 def _round(stream: Stream, fold: Fold, folder: Path, device: str, frames: SharedFrames) -> StreamRound:
     settings = stream.settings
-    run = RunFolder(
-        folder,
-        {
-            "fold": fold.name,
-            "views": stream.views.to_dict(),
-            **resolved_settings(fold.train, fold.test, settings, device, stream.flow),
-        },
-    )
-    scores = _finished(folder, fold)
-    if scores is not None:
-        lost = (read_provenance(folder / MODEL) or {}).get("failed", [])
-        return _ended(stream, fold, folder, scores, [(path, why) for path, why in lost])
+    run = _run_folder(stream, fold, folder, device)
+    scores: ScoreFile | None = None
     with run.logging():
         with _timed(folder, "training_s", (folder / MODEL / "config.json").exists()):
             model, failed = trained_model(
@@ -149,14 +185,6 @@ def _round(stream: Stream, fold: Fold, folder: Path, device: str, frames: Shared
         except NothingScoredError as error:
             failures = error.failures
     return _ended(stream, fold, folder, scores, [*failed, *((failure.video_id, failure.error) for failure in failures)])
-
-
-def _finished(folder: Path, fold: Fold) -> ScoreFile | None:
-    """The scores of a round, where not one test video is missing: then neither network nor videos are needed."""
-    if not (folder / SCORES).exists():
-        return None
-    scores = ScoreFile.load(folder / SCORES)
-    return scores if len(scores) == len(fold.test) else None
 
 
 def _ended(

@@ -89,9 +89,9 @@ class StreamsResult:
         """The row with the highest accuracy; of equal ones the first."""
         return max(self.rows, key=lambda result: result.value)
 
-    def weights_text(self, fusion: Result) -> str:
-        """``spatial + 1.5 temporal``, with what is added up."""
-        plan = next(plan for plan in self.plans if plan.name == fusion.protocol)
+    def weights_text(self, fusion: str) -> str:
+        """``spatial + 1.5 temporal (before softmax)``: what a fusion adds up."""
+        plan = next(plan for plan in self.plans if plan.name == fusion)
         terms = [
             name if weight == 1 else f"{weight:g} {name}"
             for name, weight in zip(plan.streams, plan.factors, strict=True)
@@ -140,7 +140,7 @@ class StreamsResult:
                 )
             )
         lines = [f"{self.name}: {first.n} videos{unit}", *columns(table)]
-        lines += [f"  {result.protocol} = {self.weights_text(result)}" for result in self.fusions]
+        lines += [f"  {result.protocol} = {self.weights_text(result.protocol)}" for result in self.fusions]
         if self.differences:
             lines.append("differences on the same videos, in points")
             lines += columns(
