@@ -214,6 +214,19 @@ def test_with_height_and_width_nothing_is_cut_off() -> None:
         whole.with_side(56)
 
 
+def test_small_nets_see_the_whole_field() -> None:
+    recipe = get_recipe("flow_small").with_side(96)
+    assert recipe.size == recipe.crop_hw == (96, 96)
+    levels = np.full((1, 96, 96, 2), 128, np.uint8)
+    levels[0, 0, 0] = (255, 0)  # motion in the frame's corner, which other recipes of flow cut off
+    levels[0, 95, 95] = (138, 121)
+    expected = np.zeros((2, 1, 96, 96), np.float32)
+    expected[:, 0, 0, 0] = (127, -128)
+    expected[:, 0, 95, 95] = (10, -7)
+    assert (to_input(levels, recipe).numpy() == expected).all()
+    assert (to_input(levels, recipe, flip=True).numpy()[:, 0, 0, 95] == (-128, -128)).all()  # 255 - 255 - 128
+
+
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "c3d_sports1m"])
 def test_saved_recipes_are_read_back(name: str, tmp_path: Path) -> None:
     recipe = get_recipe(name).with_flip(False)

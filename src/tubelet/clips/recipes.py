@@ -44,6 +44,7 @@ RECIPES: Mapping[str, str] = {
     "mean vector (section 3.1)",
     "flow_224": "TSN's stacks of optical flow: 340 x 256 cropped to 224, levels minus 128",
     "flow_160": "P3D's optical flow: 242 x 182 cropped to 160, levels minus 128",
+    "flow_small": "small nets trained from scratch on flow: whole field at 56 x 56, levels minus 128",
 }
 """The recipes that have a name, each with a line that says what it is and where it comes from."""
 
@@ -83,6 +84,7 @@ _VALUES = {
     "two_stream_flow": Recipe("", None, (224, 224), "flow", resize_short=256, flow_mean="field"),
     "flow_224": Recipe("", (256, 340), (224, 224), "flow", flow_mean="level"),
     "flow_160": Recipe("", (182, 242), (160, 160), "flow", flow_mean="level"),
+    "flow_small": Recipe("", (56, 56), (56, 56), "flow", flow_mean="level"),
 }
 
 
