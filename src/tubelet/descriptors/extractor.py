@@ -67,6 +67,8 @@ class Extractor:
         Decoding processes.
     short
         What becomes of a video shorter than a clip: ``"loop"``, ``"repeat-last"`` or ``"refuse"``.
+    step_frames
+        Frames of the video from one frame of a clip to the next; by default the model's (C3D: 1, T3D: 2).
     flow
         For a network that reads motion: what ``tubelet flow`` wrote for these videos.
     any_flow
@@ -104,6 +106,7 @@ class Extractor:
         device: str = "auto",
         workers: int = 1,
         short: ShortVideo = "loop",
+        step_frames: int | None = None,
         flow: str | os.PathLike[str] | None = None,
         any_flow: bool = False,
     ) -> None:
@@ -114,9 +117,8 @@ class Extractor:
         self.model = model
         self.modality = model.input.content
         length = model.input.clip_length if clip_length is None else clip_length
-        self.sampling = Sampling(
-            "dense", self.modality.source_length(length), stride_frames, model.input.step_frames, short
-        )
+        step = model.input.step_frames if step_frames is None else step_frames
+        self.sampling = Sampling("dense", self.modality.source_length(length), stride_frames, step, short)
         self.recipe = _recipe_for(model) if recipe is None else recipe
         self.modality.check(self.recipe)
         height, width = model.input.height_width
