@@ -65,8 +65,8 @@ def extract(
 ) -> None:
     """Describe videos clip by clip into a table that can be searched and classified.
 
-    Run again, it skips what is done and redoes exactly what became stale (weights, recipe, sampling or file
-    changed). Videos that fail are listed in failed.jsonl, and the exit code is then 3.
+    Run again, it skips what is done and redoes exactly what became stale (weights, recipe, sampling, the file
+    or its stored flow changed). Videos that fail are listed in failed.jsonl, and the exit code is then 3.
     """
     from tubelet.descriptors.export import FORMATS, Format, export
     from tubelet.descriptors.extractor import Extractor
