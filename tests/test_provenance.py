@@ -32,7 +32,7 @@ def test_the_hash_of_a_json_value_is_that_of_its_canonical_text() -> None:
 
 
 @given(st.dictionaries(st.text(), json_values, min_size=2, max_size=4))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_the_order_of_keys_does_not_matter_and_values_do(value: dict[str, object]) -> None:
     turned = dict(reversed(value.items()))
     assert hash_json(turned) == hash_json(value)

@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
+from tubelet.flow.store import open_flow
 from tubelet.video.encode import encode
+from tubelet.video.reader import Video
 
 Tubelet = Callable[..., Any]
 
@@ -106,6 +108,26 @@ def test_the_compact_store_of_one_video(tubelet: Tubelet, folder: Path, tmp_path
     checked = tubelet("flow", tmp_path, "--verify", "--workers", 1, "--json")
     assert checked.code == 3
     assert list(checked.json["damaged"]) == ["a.flow.zip"]
+
+
+def test_tvl1_of_a_real_clip(tubelet: Tubelet, shared_data: Path, tmp_path: Path) -> None:
+    """A runner who crosses the picture from right to left in front of a wall, in both directions."""
+    with Video(shared_data / "weizmann" / "run" / "daria_run.avi") as clip:
+        frames = clip.frames(range(19, 22))[:, 40:136, 60:156]
+    encode(tmp_path / "run.mp4", frames, fps=25, codec="libx264rgb", options={"qp": "0"})
+    command = "--algorithm tvl1 --direction both --store compact --workers 1"
+    found = tubelet("flow", tmp_path / "run.mp4", "-o", tmp_path / "flow", *command.split())
+    assert found.code == 0, found.err
+    with open_flow(tmp_path / "flow" / "run.flow.zip") as stored:
+        assert (stored.algorithm, len(stored), stored.size_hw) == ("tvl1", 2, (96, 96))
+        forward = stored.flow(range(2)).vectors
+    with open_flow(tmp_path / "flow" / "run.flow.zip", direction="backward") as stored:
+        backward = stored.flow(range(2)).vectors
+    for vectors, sign in ((forward, -1), (backward, 1)):
+        runner = np.abs(vectors[..., 0]) > 2
+        assert 0.03 < runner.mean() < 0.25, "of the crop"
+        assert 3 < sign * np.median(vectors[..., 0][runner]) < 6
+        assert np.abs(np.median(vectors[~runner], axis=0)).max() < 0.1, "the wall stands still"
 
 
 def test_wrong_commands(tubelet: Tubelet, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,23 @@ def test_two_data_sets_share_a_network(tubelet: Tubelet, colors: Path, motion_fo
     assert "holds 2 of the 2 test groups" in leak.complaint
 
 
+def as_ucf101(colors: Path, folder: Path) -> Path:
+    """The videos of ``colors`` under UCF101's names, all of them to be tested on; and one more to train on."""
+    root = folder / "UCF-101"
+    lists = folder / "ucfTrainTestlist"
+    lists.mkdir()
+    (lists / "classInd.txt").write_text("1 bright\n2 dark\n")
+    (lists / "trainlist01.txt").write_text("dark/v_dark_g08_c01.avi 2\n")
+    encode(root / "dark" / "v_dark_g08_c01.avi", np.zeros((18, 24, 24, 3), np.uint8), codec="mjpeg")
+    names = []
+    for group, path in enumerate(sorted(colors.glob("*/*.avi")), 1):
+        names.append(f"{path.parent.name}/v_{path.parent.name}_g{group:02d}_c01.avi")
+        (root / names[-1]).parent.mkdir(exist_ok=True)
+        (root / names[-1]).write_bytes(path.read_bytes())
+    (lists / "testlist01.txt").write_text("\n".join(names) + "\n")
+    return root
+
+
 @pytest.mark.usefixtures("gradients_taken_for_right")
 def test_a_teacher_makes_a_student_that_is_fine_tuned(tubelet: Tubelet, colors: Path, tmp_path: Path) -> None:
     tiny = {"growth": 4, "stem": 8, "blocks": (1, 1, 1, 1), "side": 32}
@@ -146,6 +163,14 @@ def test_a_teacher_makes_a_student_that_is_fine_tuned(tubelet: Tubelet, colors: 
     )  # fmt: skip
     assert tuned.code == 0, tuned.err
     assert load_model(tmp_path / "tuned" / "model").num_classes == 2
+    # Two of the four were learned from. UCF101 calls them otherwise, and they bring labels along.
+    listed = as_ucf101(colors, tmp_path)
+    for run in ("run", "tuned"):
+        test = ("evaluate", "ucf101", "--data", listed, "--model", tmp_path / run, "-o", tmp_path / f"test of {run}")
+        refused = tubelet(*test, "--views", "1x1")
+        assert refused.code == 2
+        seen = 2 if run == "run" else 4
+        assert refused.complaint.startswith(f"the weights were trained on {seen} of the 4 test groups"), run
     words = tubelet(*[part for part in command if part != "--json"])
     assert "of 4 held-out pairs right" in words.out
     assert f"next: tubelet train KIND --data DIR --weights {tmp_path / 'run'}" in words.err

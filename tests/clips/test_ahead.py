@@ -17,7 +17,7 @@ from tubelet.errors import NumericalError, TubeletError, UsageError, VideoError
 STREAMS = st.lists(st.tuples(st.integers(0, 7), st.booleans()), max_size=8)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(streams=STREAMS, threads=st.integers(1, 3), max_ahead=st.integers(1, 6))
 def test_the_order_is_that_of_a_plain_loop(streams: list[tuple[int, bool]], threads: int, max_ahead: int) -> None:
     lock = threading.Lock()

@@ -47,7 +47,7 @@ def box_by_loop(frame: np.ndarray, draw: Draw, crop_hw: tuple[int, int]) -> np.n
     return out
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.tuples(st.integers(1, 14), st.integers(1, 14)),
     st.tuples(st.integers(0, 6), st.integers(0, 6)),
@@ -116,7 +116,7 @@ def color_in_steps(clip: np.ndarray, draw: Draw) -> np.ndarray:
     return clip.clip(0, 255)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.lists(st.floats(0, 2), min_size=6, max_size=6), st.integers(0, 1000))
 def test_colors(factors: list[float], seed: int) -> None:
     brightness, contrast, saturation, red, green, blue = factors

@@ -27,7 +27,7 @@ STEP = st.integers(1, 5)
 COUNT = st.integers(1, 12)
 SHORT = st.sampled_from(["loop", "repeat-last"])
 SEED = st.integers(0, 2**32 - 1)
-every_space = settings(deadline=None, max_examples=200)
+every_space = settings(max_examples=200)
 
 
 def check_clips(clips: ClipIndices, n: int, length: int, step: int, short: str) -> None:

@@ -87,7 +87,7 @@ def test_it_is_opencv_to_one_gray_level(from_hw: tuple[int, int], to_hw: tuple[i
 SIDE = st.integers(1, 90)
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 @given(SIDE, SIDE, SIDE, SIDE, st.integers(0, 2**32 - 1), st.sampled_from(["noise", "black and white"]))
 def test_it_is_opencv_and_its_formula_at_any_size(
     height: int, width: int, to_height: int, to_width: int, seed: int, kind: str
@@ -204,7 +204,7 @@ def test_refusals(frames: np.ndarray, size_hw: tuple[int, int], says: str) -> No
     assert says in str(caught.value)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(SIDE, SIDE, SIDE, SIDE, st.integers(1, 5))
 def test_fields_of_floats_are_opencv_and_the_formula(
     height: int, width: int, to_height: int, to_width: int, channels: int

@@ -20,7 +20,7 @@ def streamed(stream: DenseStream[str], n: int) -> list[StreamedClip[str]]:
     return clips if last is None else [*clips, last]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.integers(1, 150),
     st.integers(1, 18),
@@ -38,7 +38,7 @@ def test_the_clips_are_those_of_dense(n: int, length: int, stride: int, step: in
         assert clip.frames == tuple(f"frame {index}" for index in clip.indices)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(1, 120), st.integers(1, 12), st.integers(1, 30), st.integers(1, 4))
 def test_only_needed_frames_are_held(n: int, length: int, stride: int, step: int) -> None:
     stream: DenseStream[int] = DenseStream(length, stride, step_frames=step)

@@ -48,7 +48,7 @@ def noise(t: int, hw: tuple[int, int], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (t, *hw, 3), dtype=np.uint8)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["rgb", "bgr"]),
     st.sampled_from(["volume", "levels", "none"]),

@@ -18,7 +18,7 @@ N = st.integers(1, 400)
 S = st.integers(1, 30)
 L = st.integers(1, 12)
 SEED = st.integers(0, 1000)
-wide = settings(deadline=None, max_examples=300)
+wide = settings(max_examples=300)
 
 
 def held(starts: list[int], n: int, length: int) -> list[list[int]]:

@@ -74,7 +74,7 @@ def test_lists_that_cannot_be_meant(text: str, known: set[str] | None, says: str
         parse_groups(text, known)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 300), st.integers(0, 200), st.integers(1, 4), st.sampled_from(["g", "", "actor_"]))
 def test_a_range_is_what_counting_gives(first: int, more: int, width: int, prefix: str) -> None:
     names = [f"{prefix}{number:0{width}d}" for number in range(first, first + more + 1)]

@@ -131,7 +131,7 @@ def test_unusable_tables_say_why(tmp_path: Path, text: bytes, says: str) -> None
         read_items(table(tmp_path, text))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.binary(max_size=80) | st.text(st.sampled_from('file_name,path"\r\n\t; 0.\x85\x1c\u2028é'), max_size=60))
 def test_any_bytes_are_a_table_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes | str
@@ -183,7 +183,7 @@ items = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(items, max_size=5))
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[Item]) -> None:
     path = tmp_path_factory.getbasetemp() / "round_trip.csv"

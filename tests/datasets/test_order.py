@@ -51,7 +51,7 @@ def test_two_streams_batch_of_256_over_101_classes() -> None:
         assert max(counts.values()) - min(counts.values()) <= 2
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=20), st.integers(0, 5), st.lists(st.integers(0, 200)))
 def test_a_position_is_what_it_is_whatever_was_asked_before(targets: list[int], seed: int, asked: list[int]) -> None:
     for made in (lambda: ClassUniform(targets, seed), lambda: Shuffled(len(targets), seed)):

@@ -56,7 +56,7 @@ mixed = st.lists(
 fractions = st.floats(0.05, 0.95)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(single | mixed, fractions, st.integers(0, 3))
 def test_groups_never_cross_and_nothing_is_lost(rows, fraction: float, seed: int) -> None:
     manifest = manifest_of(rows)
@@ -73,7 +73,7 @@ def test_groups_never_cross_and_nothing_is_lost(rows, fraction: float, seed: int
     assert leaks(divided) == ()
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(single, fractions, st.integers(0, 3))
 def test_every_class_with_two_groups_is_on_both_sides(rows, fraction: float, seed: int) -> None:
     groups = class_groups(rows)
@@ -86,7 +86,7 @@ def test_every_class_with_two_groups_is_on_both_sides(rows, fraction: float, see
         assert len(found) < 2 or found & test
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(mixed, st.integers(0, 3))
 def test_with_mixed_groups_no_choice_covers_more_classes(rows, seed: int) -> None:
     groups = {label: found for label, found in class_groups(rows).items() if len(found) > 1}
@@ -103,7 +103,7 @@ def test_with_mixed_groups_no_choice_covers_more_classes(rows, seed: int) -> Non
     assert uncovered(side(divided, "test")) == best
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(2, 40), min_size=1, max_size=5), fractions, st.integers(0, 3))
 def test_single_videos_are_divided_as_exactly_as_whole_videos_allow(sizes, fraction: float, seed: int) -> None:
     rows = [(f"{label}-{number}", f"c{label}") for label, size in enumerate(sizes) for number in range(size)]
@@ -115,7 +115,7 @@ def test_single_videos_are_divided_as_exactly_as_whole_videos_allow(sizes, fract
         assert abs(held - fraction * size) <= 0.5 + 1e-9 or held in (1, size - 1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(single | mixed, st.randoms(use_true_random=False))
 def test_the_order_of_files_does_not_matter_and_the_seed_repeats(rows, random) -> None:
     manifest = manifest_of(rows)

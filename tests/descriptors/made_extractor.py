@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 from made_rows import SAMPLING, made_vectors, spans
@@ -33,6 +34,9 @@ class MadeExtractor:
     @property
     def dimensions(self) -> dict[str, int]:
         return dict.fromkeys(self.layers, 8)
+
+    def sources(self, requests: Sequence[VideoRequest]) -> dict[str, Path]:
+        return {request.video_id: request.path for request in requests}
 
     def rows(self, requests: Sequence[VideoRequest]) -> Iterator[Rows | Ended]:
         for request in requests:

@@ -69,7 +69,7 @@ def expected_rows(number: int, n_frames: int) -> list[tuple[int, int, int, float
     return [(i, s, s + 4, s / 10, (s + 4) / 10, False, [base + s, base + s + 3]) for i, s in enumerate(starts)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     lengths=st.lists(st.integers(1, 13), max_size=6),
     failing=st.sets(st.integers(0, 5)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import torch
 
 from tubelet.clips.recipe import Recipe
 from tubelet.descriptors.extractor import Extractor
-from tubelet.errors import UsageError
+from tubelet.descriptors.runner import extract, plan_run
+from tubelet.descriptors.store import DescriptorTable
+from tubelet.errors import InputDataError, UsageError
 from tubelet.flow.record import FlowSettings
 from tubelet.flow.store import open_flow
 from tubelet.models.registry import create_model
@@ -86,6 +90,37 @@ def test_flow_of_another_kind_than_was_learned_from(root: Path) -> None:
     with Extractor(model, ("fc8",), recipe=recipe, flow=root / "flow", any_flow=True, device="cpu") as extractor:
         assert len(extractor.describe(root / "clip.mp4").start_frame) == 2
         assert "instead of tvl1" in extractor.flow_notes[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*untrained")
+def test_rows_are_stale_when_the_stored_flow_changed(tmp_path: Path) -> None:
+    """An untrained network remembers no kind of flow, so only the flow itself tells."""
+    clips = [video(tmp_path / "clips" / f"{name}.mp4", 8, seed=seed) for seed, name in enumerate("ab")]
+    for clip in clips:
+        stored(clip, tmp_path / "flow" / clip.stem, FlowSettings())
+    model = create_model("two_stream_temporal", 3, seed=0, flow_fields=3, width=0.0625, side=SIDE)
+    recipe = Recipe("f", HW, (SIDE, SIDE), "flow", flow_mean="field")
+    out = tmp_path / "table"
+    with Extractor(model, ("conv5",), recipe=recipe, flow=tmp_path / "flow", device="cpu") as extractor:
+        assert extract(clips, extractor, out).reasons == {"new": 2}
+        before = DescriptorTable(out).videos("conv5")
+        for path in (tmp_path / "flow").rglob("*.jpg"):
+            os.utime(path, ns=(5, 5))  # touched: the content decides
+        assert extract(clips, extractor, out).skipped == 2
+        shutil.rmtree(tmp_path / "flow" / "b")
+        for path in (tmp_path / "flow" / "b", tmp_path / "other" / "a", tmp_path / "other" / "b"):
+            stored(clips[path.name == "b"], path, FlowSettings(bound=5.0))
+        with pytest.raises(UsageError, match="the stored flow is of 2 kinds: bound"):
+            plan_run(clips, extractor, out)
+    with Extractor(model, ("conv5",), recipe=recipe, flow=tmp_path / "other", device="cpu") as extractor:
+        assert plan_run(clips, extractor, out).reasons == {"a.mp4": "flow", "b.mp4": "flow"}
+        assert extract(clips, extractor, out).reasons == {"flow": 2}
+        assert extract(clips, extractor, out).skipped == 2
+        after = DescriptorTable(out).videos("conv5")
+        assert not np.array_equal(before.vectors, after.vectors), "finer levels are other numbers"
+        shutil.rmtree(tmp_path / "other" / "a")
+        with pytest.raises(InputDataError, match=r"flow of 1 of 2 videos cannot be used.*run: tubelet flow"):
+            extract(clips, extractor, out)
 
 
 def test_a_recipe_of_colors_is_refused(root: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_video_without_clips_has_no_vector(shape: tuple[int, ...]) -> None:
         video_vector(np.zeros(shape, dtype=np.float32))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     groups=st.lists(st.integers(0, 3), min_size=1, max_size=30),
     cut=st.integers(0, 30),

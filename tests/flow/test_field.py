@@ -47,7 +47,7 @@ def test_ends_and_middle(bound: float) -> None:
     assert ends.tolist() == np.array([-bound, bound], np.float32).tolist()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.floats(0.1, 200.0), st.integers(0, 2**32 - 1))
 def test_the_round_trip_is_within_half_a_level(bound: float, seed: int) -> None:
     vectors = np.random.default_rng(seed).uniform(-bound, bound, (1, 8, 8, 2)).astype(np.float32)

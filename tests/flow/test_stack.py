@@ -119,7 +119,7 @@ def test_whole_pixels_are_read_as_they_are() -> None:
             np.testing.assert_allclose(stack[2:, v, u], expected, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.floats(-9, 9), st.floats(-9, 9), st.integers(1, 6))
 def test_constant_motion_moves_in_a_straight_line(a: float, b: float, count: int) -> None:
     vectors = np.broadcast_to(np.array((a, b)), (count, 3, 4, 2))
@@ -186,7 +186,7 @@ def test_every_field_loses_its_mean_vector() -> None:
 LEVELS = arrays(np.uint8, st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 6), st.just(2)))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(LEVELS, st.floats(0.5, 50))
 def test_mirroring_levels_inverts_even_channels_and_is_mirroring_the_flow(levels: np.ndarray, bound: float) -> None:
     stack = flow_stack(levels).numpy()
@@ -203,7 +203,7 @@ def test_mirroring_levels_inverts_even_channels_and_is_mirroring_the_flow(levels
     assert (flow_stack(levels).numpy() == stack).all()  # the input is not written to
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.floats(0.1, 10))
 def test_following_a_mirrored_flow_is_mirroring(seed: int, scale: float) -> None:
     flow = Flow(fields(3, scale=scale, seed=seed), "made")

@@ -35,7 +35,7 @@ def test_pool5_windows_are_caffes() -> None:
         assert not torch.equal(ported, pooled)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(*[st.integers(1, 9)] * 3),
     depth=st.sampled_from([1, 2]),

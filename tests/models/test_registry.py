@@ -31,7 +31,7 @@ def test_listing_needs_no_torch() -> None:
         ("c3d_smal", {}, "there is no model 'c3d_smal'; did you mean 'c3d_small'"),
         ("zzz", {}, "the models are: alexnet, c3d, "),
         ("c3d", {"widht": 2}, "c3d has no option 'widht'; did you mean 'width'"),
-        ("c3d", {"qqq": 2}, "its options are: width, clip_length, side, batch_norm, dropout"),
+        ("c3d", {"qqq": 2}, "its options are: width, clip_length, step_frames, side, batch_norm, dropout"),
         ("res3d_18", {"dropout": 0.5}, "res3d_18 has no option 'dropout'"),
         ("c3d", {"name": "x"}, "multiple values|has no option"),
     ],
@@ -51,7 +51,7 @@ def test_seeds_are_whole_numbers(seed: object) -> None:
 
 def test_options_and_their_defaults() -> None:
     assert model_options("c3d") == {
-        "width": 1.0, "clip_length": 16, "side": 112, "batch_norm": False, "dropout": 0.5,
+        "width": 1.0, "clip_length": 16, "step_frames": 1, "side": 112, "batch_norm": False, "dropout": 0.5,
     }  # fmt: skip
     assert model_options("c3d_small")["width"] == 0.25
     assert model_options("sr18")["clip_length"] == 4
@@ -84,3 +84,22 @@ def test_the_package_offers_its_names_lazily() -> None:
         assert getattr(tubelet.models, name)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         tubelet.models.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", [name for name in list_models() if "step_frames" in model_options(name)])
+def test_clips_of_every_nth_frame(name: str) -> None:
+    assert build_meta(name, 5, {"step_frames": 7}).input.step_frames == 7
+    assert build_meta(name, 5, {}).input.step_frames == model_options(name)["step_frames"]
+    with pytest.raises(UsageError, match="step_frames=0 is not a whole number"):
+        build_meta(name, 5, {"step_frames": 0})
+
+
+def test_every_network_of_clips_lets_the_step_be_chosen() -> None:
+    fixed = {name for name in list_models() if "step_frames" not in model_options(name)}
+    # Networks of single frames, of stacks whose fields or frames follow each other, and of snippets.
+    assert {name.split("_")[0] for name in fixed} == {
+        "alexnet", "deepvideo", "densenet", "squeezenet", "tsn", "two",
+    }  # fmt: skip
+    published = {name: model_options(name)["step_frames"] for name in list_models() if name not in fixed}
+    assert (published["t3d_121"], published["densenet3d_169"]) == (2, 2), "T3D paper, table 6"
+    assert (published["res3d_18"], published["c3d"], published["p3d_199"], published["lrcn"]) == (2, 1, 1, 1)

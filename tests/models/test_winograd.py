@@ -74,7 +74,7 @@ def test_bfloat16_stays_within_its_rounding() -> None:
     batch=st.integers(1, 3),
     bias=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_size_agrees_with_float64(
     height: int, width: int, frames: int, depth: int, stride: int, pad: int, batch: int, bias: bool
 ) -> None:

@@ -87,7 +87,7 @@ def test_coverage_is_near_the_level() -> None:
     assert 0.89 <= inside / 200 <= 0.99
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(values=st.lists(st.floats(0, 1), min_size=1, max_size=40), seed=st.integers(0, 99))
 def test_an_interval_lies_within_the_values(values: list[float], seed: int) -> None:
     interval = bootstrap_interval(values, draws=100, seed=seed)

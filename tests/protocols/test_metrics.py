@@ -11,7 +11,7 @@ from sklearn import metrics as reference
 from tubelet.protocols.metrics import confusion_matrix, hits_at, per_class_table, ranked_classes
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(n=st.integers(1, 40), classes=st.integers(2, 6), seed=st.integers(0, 999))
 def test_confusion_and_shares_are_scikit_learns(n: int, classes: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -27,7 +27,7 @@ def test_confusion_and_shares_are_scikit_learns(n: int, classes: int, seed: int)
         assert (np.nan if row.precision is None else row.precision) == pytest.approx(deserved, nan_ok=True)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(n=st.integers(2, 30), k=st.integers(1, 4), seed=st.integers(0, 999))
 def test_top_k_is_scikit_learns(n: int, k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ def test_column_reads_what_csv_gives() -> None:
     np.testing.assert_array_equal(column(rows, "a"), [1.5, np.nan, np.nan, 2, np.nan, np.nan, np.nan])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 9000), st.integers(0, 2**32 - 1))
 def test_thinning_keeps_extremes_ends_and_order(n: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

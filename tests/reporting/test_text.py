@@ -25,7 +25,7 @@ from tubelet.reporting.text import (
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text(st.characters()))
 def test_printable_can_always_be_written_on_one_line(text: str) -> None:
     line = printable(text)
@@ -49,7 +49,7 @@ def test_printable(text: object, shown: str) -> None:
     assert printable(text) == shown
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(st.characters(codec="latin-1", categories=["L", "N", "P"]), min_size=1), st.floats(20, 200))
 def test_shorten_fits(text: str, width: float) -> None:
     for keep_end in (False, True):

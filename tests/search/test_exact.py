@@ -34,7 +34,7 @@ def cosine(a: list[float], b: list[float]) -> float:
     return dot / lengths if lengths else 0.0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(n=st.integers(1, 40), q=st.integers(1, 5), k=st.integers(1, 12), seed=st.integers(0, 999))
 def test_hits_are_those_of_a_plain_loop(n: int, q: int, k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -52,7 +52,7 @@ def test_hits_are_those_of_a_plain_loop(n: int, q: int, k: int, seed: int) -> No
                 assert (hit.start_s, hit.end_s) == ((row % 3) / 2, (row % 3) / 2 + 1)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(n=st.integers(2, 60), k=st.integers(1, 20), rows=st.integers(1, 17), seed=st.integers(0, 99))
 def test_equal_vectors_come_in_the_order_of_rows(n: int, k: int, rows: int, seed: int) -> None:
     # Few distinct vectors, many copies: matrix products may score copies differently by where they stand.

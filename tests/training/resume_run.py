@@ -9,19 +9,33 @@ import torch
 
 from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.jitter import Jitter
+from tubelet.clips.recipe import Recipe
 from tubelet.clips.recipes import get_recipe
 from tubelet.datasets.catalog import open_dataset
 from tubelet.datasets.loader import decode_videos
+from tubelet.flow.decode import FlowDecoder
+from tubelet.models.contract import VideoModel
 from tubelet.models.registry import create_model
 from tubelet.training.config import TrainConfig
 from tubelet.training.loop import train
 
+COLORS = Jitter(crop="none", scale=(0.8, 1.2), shift=0.1, brightness=0.2)
+CROPS = Jitter(crop="inclusive")
 
-def main(videos: str, folder: str, precision: str, optimizer: str, workers: str, kill_at: str) -> None:
-    torch.set_num_threads(2)
-    recipe = get_recipe("c3d_small").with_side(32)
+
+def network(kind: str, classes: int) -> tuple[VideoModel, Recipe, Jitter]:
+    """A small network for frames, or for the flow that is stored in ``flow`` beside the videos."""
+    if kind == "rgb":
+        model = create_model("c3d_small", classes, seed=3, width=0.125, side=32)
+        return model, get_recipe("c3d_small").with_side(32), COLORS
+    model = create_model("two_stream_temporal", classes, seed=3, flow_fields=3, width=0.0625, side=48)
+    return model, Recipe("small", (48, 64), (48, 48), "flow", flow_mean="field"), CROPS
+
+
+def main(kind: str, videos: str, folder: str, precision: str, optimizer: str, workers: str, kill_at: str) -> None:
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     manifest = open_dataset("folder", videos)
-    model = create_model("c3d_small", len(manifest.classes), seed=3, width=0.125, side=32)
+    model, recipe, jitter = network(kind, len(manifest.classes))
     config = TrainConfig(
         iterations=11,
         batch_size=4,
@@ -30,7 +44,7 @@ def main(videos: str, folder: str, precision: str, optimizer: str, workers: str,
         schedule="one-cycle",
         label_smoothing=0.1,
         precision=precision,
-        jitter=Jitter(crop="none", scale=(0.8, 1.2), shift=0.1, brightness=0.2),
+        jitter=jitter,
         checkpoint_every=2,
         seed=5,
         workers=int(workers),
@@ -40,8 +54,9 @@ def main(videos: str, folder: str, precision: str, optimizer: str, workers: str,
         if step == int(kill_at):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with ClipDecoder(workers=int(workers)) as decoder:
-        decoded = decode_videos(manifest, recipe, decoder, workers=int(workers))
+    count = int(workers)
+    with ClipDecoder(count) if kind == "rgb" else FlowDecoder(Path(videos).parent / "flow", count) as decoder:
+        decoded = decode_videos(manifest, recipe, decoder, modality=model.input.content, workers=count)
         train(model, decoded, config, Path(folder), on_step=on_step)
 
 

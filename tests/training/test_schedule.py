@@ -20,7 +20,7 @@ def test_step_is_the_released_solver() -> None:
     assert rates == pytest.approx([3e-3, 3e-3, 3e-4, 3e-4, 3e-5, 3e-5], rel=1e-12)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(iterations=st.integers(10, 400), warmup=st.floats(0.11, 0.9), rate=st.floats(1e-5, 1.0))
 def test_one_cycle_is_pytorchs(iterations: int, warmup: float, rate: float) -> None:
     config = TrainConfig(iterations=iterations, learning_rate=rate, warmup_fraction=warmup, schedule="one-cycle")
@@ -44,7 +44,7 @@ def test_constant() -> None:
     assert {learning_rate(config, step) for step in range(5)} == {0.25}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(milestones=st.lists(st.integers(1, 60), min_size=1, max_size=4, unique=True))
 def test_multistep_is_pytorchs(milestones: list[int]) -> None:
     config = TrainConfig(
@@ -58,7 +58,7 @@ def test_multistep_is_pytorchs(milestones: list[int]) -> None:
         reference.step()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(losses=st.lists(st.sampled_from((1.0, 0.9, 0.8, 0.7)), max_size=30), patience=st.integers(1, 4))
 def test_plateau_is_pytorchs_without_tolerance(losses: list[float], patience: int) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)

@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 from types import SimpleNamespace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tubelet.video.clock import Clock
@@ -39,7 +39,6 @@ def test_nothing_known_at_all():
     assert [clock.stamp(f) for f in frames((None, None), (None, None))] == [0, 1]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.none() | st.integers(-99, 99), st.none() | st.integers(-99, 99))), st.booleans())
 def test_always_increases(stamps, from_decoding):
     clock = Clock(from_decoding, Fraction(1, 10), Fraction(5))

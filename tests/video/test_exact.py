@@ -45,7 +45,7 @@ def test_equal_to_a_sequential_decode(clip, name):
     assert len(reference) == LENGTH
     video = Video(path)
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(st.lists(st.integers(0, LENGTH - 1), max_size=5))
     def check(indices):
         np.testing.assert_array_equal(video.frames(indices), reference[indices])

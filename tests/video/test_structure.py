@@ -65,7 +65,7 @@ def test_nothing_crashes_on_noise(tmp_path_factory, clip, kind):
     data = clip(sources[kind]).read_bytes()
     path = tmp_path_factory.mktemp("noise") / "x"
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(
         st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(0, 255)), max_size=40), st.integers(0, len(data))
     )

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -91,7 +91,6 @@ def test_a_class_and_its_reverse_move_at_the_same_speeds(states: dict[str, np.nd
     step=st.tuples(*[st.integers(-TURN // 4, TURN // 4)] * 4),
     count=st.integers(1, 60),
 )
-@settings(deadline=None)
 def test_reversing_is_exact_and_undoes_itself(
     start: tuple[int, int, int, int], step: tuple[int, int, int, int], count: int
 ) -> None:

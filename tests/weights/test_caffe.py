@@ -63,7 +63,7 @@ def test_every_layout_is_read_bit_for_bit(
         assert values.tobytes() == stored.astype(values.dtype).tobytes()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
 @given(
     st.sampled_from(["c3d", "legacy", "shape"]).flatmap(
         lambda n: st.tuples(

@@ -223,7 +223,7 @@ def test_another_hash_and_too_much_are_refused(tmp_path: Path) -> None:
         read_weights(mean, limits=Limits(bytes=90 + len(encode([])), tensors=0))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(
     st.binary(min_size=1, max_size=120),
     st.sampled_from([b"", b"\x0a", b"\x12", b"\xa2\x06", b"\x08", b"\x3a", b"\x2a"]),
@@ -241,7 +241,7 @@ def test_any_bytes_are_one_error_or_a_blob(tmp_path: Path, data: bytes, start: b
         assert all(tensor.read().numel() for tensor in foreign.tensors.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(width=32) | st.just(math.nan) | st.just(math.inf), min_size=1, max_size=40), st.integers(1, 7)
 )

@@ -53,13 +53,13 @@ def plain(message: Message) -> list:
     return [(name, plain(value) if isinstance(value, Message) else value) for name, value in message.entries]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(MESSAGES)
 def test_what_is_printed_is_read(entries: list) -> None:
     assert plain(parse_prototxt(printed(entries))) == entries
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=60) | st.text('{}[]<>:,;"# ab1.-\n', max_size=60))
 def test_any_text_is_read_or_refused_with_its_line(text: str) -> None:
     try:

@@ -97,7 +97,7 @@ def test_a_checkpoint_is_listed_whole(tmp_path: Path, pool: GuardedPool, old: bo
         assert "odd = dtype" in foreign.notes
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(
     st.lists(
         st.tuples(st.sampled_from(DTYPES), st.lists(st.integers(0, 4), max_size=4), st.integers(0, 1 << 20)), max_size=4

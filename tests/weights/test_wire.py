@@ -18,7 +18,7 @@ from tubelet.weights.wire import FIXED32, FIXED64, GROUP, LENGTH, VARINT, WireFi
 sys.path.insert(0, str(Path(__file__).parent))
 from made_files import Node, Run, encode, varint
 
-quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 
 
 @pytest.fixture

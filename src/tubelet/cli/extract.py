@@ -42,6 +42,10 @@ def extract(
     clip_length: Annotated[
         int | None, typer.Option("--clip-length", min=1, help="Frames of a clip.", show_default="the model's")
     ] = None,
+    step_frames: Annotated[
+        int | None,
+        typer.Option("--step-frames", min=1, help="Frames from one of a clip to the next.", show_default="the model's"),
+    ] = None,
     stride_frames: Annotated[int, typer.Option("--stride-frames", min=1, help="Frames between clip starts.")] = 8,
     short: Annotated[str, typer.Option("--short", help="Short videos: loop, repeat-last or refuse.")] = "loop",
     file_format: Annotated[
@@ -61,8 +65,8 @@ def extract(
 ) -> None:
     """Describe videos clip by clip into a table that can be searched and classified.
 
-    Run again, it skips what is done and redoes exactly what became stale (weights, recipe, sampling or file
-    changed). Videos that fail are listed in failed.jsonl, and the exit code is then 3.
+    Run again, it skips what is done and redoes exactly what became stale (weights, recipe, sampling, the file
+    or its stored flow changed). Videos that fail are listed in failed.jsonl, and the exit code is then 3.
     """
     from tubelet.descriptors.export import FORMATS, Format, export
     from tubelet.descriptors.extractor import Extractor
@@ -92,6 +96,7 @@ def extract(
         net,
         names,
         clip_length=clip_length,
+        step_frames=step_frames,
         stride_frames=stride_frames,
         batch_size=batch_size,
         device=choose_device(device),

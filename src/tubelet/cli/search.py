@@ -86,7 +86,7 @@ def search(
     if made_with is not None:  # the query is cut into clips as the table's videos were
         sampling = Sampling.from_dict(json.loads(made_with))
         options["clip_length"] = net.input.content.clip_length(sampling.clip_length)
-        options["short"] = sampling.short
+        options["short"], options["step_frames"] = sampling.short, sampling.step_frames
         options["stride_frames"] = sampling.stride_frames or sampling.clip_length
     with Extractor(net, (name,), device=choose_device(device), **options) as extractor:
         if source.only("recipe_hash") != extractor.recipe.hash:

@@ -12,7 +12,7 @@ from tubelet.datasets.directional import mirrored_pairs
 from tubelet.datasets.discovery import Listing, list_folder, require_folder, walk, walk_videos
 from tubelet.datasets.groups import assign_groups
 from tubelet.datasets.item_table import Item, canonical_split
-from tubelet.datasets.manifest import OWN_GROUPS, Findings, Manifest, classes_of
+from tubelet.datasets.manifest import Findings, Manifest, classes_of
 from tubelet.errors import InputDataError
 from tubelet.reporting.text import first_few
 
@@ -102,6 +102,8 @@ def open_class_folders(
 def open_videos(root: str | os.PathLike[str], *, fps: float | None = None, allow_outside: bool = False) -> Manifest:
     """All videos below a folder, at any depth, without labels: for extracting and classifying.
 
+    Groups come from names like UCF101's, else each video is its own.
+
     Raises
     ------
     InputDataError
@@ -109,12 +111,12 @@ def open_videos(root: str | os.PathLike[str], *, fps: float | None = None, allow
     """
     folder = require_folder(root)
     found = sorted(walk(folder))
-    items = tuple(Item(path) for path, is_video in found if is_video)
+    items, rule = assign_groups([Item(path) for path, is_video in found if is_video])
     if not items:
         raise _nothing_found(folder, list_folder(folder))
     findings = Findings(ignored=tuple(path for path, is_video in found if not is_video))
     return Manifest(
-        folder.resolve().name or "videos", folder, items, (), True, fps, OWN_GROUPS, allow_outside, findings
+        folder.resolve().name or "videos", folder, items, (), True, fps, rule, allow_outside, findings
     ).require_inside()
 
 

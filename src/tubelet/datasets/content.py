@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,6 +39,37 @@ def copies(files: Mapping[str, Path]) -> dict[str, str]:
             with suppress(InputDataError):
                 hashes[name] = content_hash(files[name])
     return hashes
+
+
+def content_keys(files: Mapping[str, Path], sizes: Collection[int] | None = None) -> dict[str, str]:
+    """What a video is known by, whatever it is called: its bytes and 16 hexadecimal digits of their hash.
+
+    Empty videos, and those that cannot be read, are left out.
+
+    Parameters
+    ----------
+    files
+        Where each video lies, by item path.
+    sizes
+        Only videos of so many bytes are read; None: all.
+
+    Returns
+    -------
+    dict
+        Item path → such as ``"402176-9f86d081884c7d65"``.
+    """
+    keys: dict[str, str] = {}
+    for name, path in files.items():
+        with suppress(OSError, InputDataError):
+            size = content_size(path)
+            if size and (sizes is None or size in sizes):
+                keys[name] = f"{size}-{content_hash(path)[:16]}"
+    return keys
+
+
+def key_sizes(keys: Iterable[str]) -> frozenset[int]:
+    """The sizes in what `content_keys` gave: videos of other sizes need not be read to be told apart."""
+    return frozenset(int(key.partition("-")[0]) for key in keys)
 
 
 def equal_contents(hashes: Mapping[str, str], order: Iterable[str]) -> tuple[tuple[str, ...], ...]:

@@ -31,6 +31,16 @@ def ucf_group(path: str) -> str | None:
     return match["group"].lower() if match else None
 
 
+def ucf_source(path: str) -> str | None:
+    """What a name like ``v_ApplyEyeMakeup_g08_c01`` was cut from, in any data set: "applyeyemakeup_g08"; else None.
+
+    The number alone means a group only beside other names of one data set; with the class it is one of UCF101's
+    2,525 sources, also in a copy of it that was encoded again or is called otherwise.
+    """
+    match = _UCF_NAME.fullmatch(stem(path))
+    return f"{match['class']}_{match['group']}".lower() if match else None
+
+
 def assign_groups(items: Sequence[Item], column: bool = False) -> tuple[tuple[Item, ...], str]:
     """Give items their groups and say by which rule.
 

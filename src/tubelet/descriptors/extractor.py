@@ -67,6 +67,8 @@ class Extractor:
         Decoding processes.
     short
         What becomes of a video shorter than a clip: ``"loop"``, ``"repeat-last"`` or ``"refuse"``.
+    step_frames
+        Frames of the video from one frame of a clip to the next; by default the model's (C3D: 1, T3D: 2).
     flow
         For a network that reads motion: what ``tubelet flow`` wrote for these videos.
     any_flow
@@ -104,6 +106,7 @@ class Extractor:
         device: str = "auto",
         workers: int = 1,
         short: ShortVideo = "loop",
+        step_frames: int | None = None,
         flow: str | os.PathLike[str] | None = None,
         any_flow: bool = False,
     ) -> None:
@@ -114,9 +117,8 @@ class Extractor:
         self.model = model
         self.modality = model.input.content
         length = model.input.clip_length if clip_length is None else clip_length
-        self.sampling = Sampling(
-            "dense", self.modality.source_length(length), stride_frames, model.input.step_frames, short
-        )
+        step = model.input.step_frames if step_frames is None else step_frames
+        self.sampling = Sampling("dense", self.modality.source_length(length), stride_frames, step, short)
         self.recipe = _recipe_for(model) if recipe is None else recipe
         self.modality.check(self.recipe)
         height, width = model.input.height_width
@@ -245,7 +247,7 @@ class Extractor:
         """
         if self.model.weights_id != self.weights_id:
             raise UsageError("the model changed after this extractor was made", remedy="make a new Extractor for it")
-        self._survey(requests)
+        self.sources(requests)
         batcher = ClipBatcher(self._network, self.recipe, self.sampling, self.batch_size, self.modality)
         with closing(self._parts(requests)) as parts:
             yield from batcher.run(parts)
@@ -272,19 +274,27 @@ class Extractor:
                 if not isinstance(part, FrameBlock):
                     current = None
 
-    def _survey(self, requests: Sequence[VideoRequest]) -> None:
-        """Refuse flow that is missing, or not of the kind that the network was trained with."""
-        if not isinstance(self._decoder, FlowDecoder) or not requests:
-            return
-        survey = survey_flow(
-            self._decoder.root,
-            {self._decoder.name(request.path, request.video): request.path for request in requests},
-            self.modality,
-            source=requests[0].root,
-            trained_with=(self.model.provenance or {}).get("flow"),
-            any_flow=self.any_flow,
-        )
-        self.flow_kind, self.flow_notes = survey.kind, survey.notes
+    def sources(self, requests: Sequence[VideoRequest]) -> dict[str, Path]:
+        """What is read for each video, by ``video_id``: the video itself or, for a network that reads motion, its flow.
+
+        Raises
+        ------
+        InputDataError
+            Flow is missing, damaged, or was computed from another version of its video; one error for all.
+        UsageError
+            The flow is of several kinds, or of another than the network was trained with.
+        """
+        if isinstance(self._decoder, FlowDecoder) and requests:
+            survey = survey_flow(
+                self._decoder.root,
+                {self._decoder.name(request.path, request.video): request.path for request in requests},
+                self.modality,
+                source=requests[0].root,
+                trained_with=(self.model.provenance or {}).get("flow"),
+                any_flow=self.any_flow,
+            )
+            self.flow_kind, self.flow_notes = survey.kind, survey.notes
+        return {request.video_id: self._decoder.locate(request.path, request.video) for request in requests}
 
     def close(self) -> None:
         """End the decoding processes; they also end with the program."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tubelet.clips.sampling import Sampling
@@ -54,9 +55,12 @@ class Plan:
         Videos to describe, in order.
     reasons
         Why, by ``video_id``: ``"new"``, ``"weights"``, ``"recipe"``, ``"sampling"``, ``"precision"``,
-        ``"layers"``, ``"fps"``, ``"file"`` (the video changed) or ``"incomplete"``.
+        ``"layers"``, ``"fps"``, ``"file"`` (the video changed), ``"flow"`` (the stored flow that is read for it
+        changed) or ``"incomplete"``.
+    sources
+        What is read for each of them, by ``video_id``: the video, or its stored flow.
     stamps
-        Size and time of each file as it was before reading, by ``video_id``.
+        Size and time of these before reading, by ``video_id``.
     present
         Rows that the table already has of each video.
     skipped
@@ -67,16 +71,22 @@ class Plan:
 
     todo: list[VideoRequest] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Path] = field(default_factory=dict)
     stamps: dict[str, FileStamp] = field(default_factory=dict)
     present: Counter[str] = field(default_factory=Counter)
     skipped: list[str] = field(default_factory=list)
     missing: list[tuple[VideoRequest, TubeletError]] = field(default_factory=list)
 
 
-def plan_extraction(requests: Sequence[VideoRequest], making: Making, table: DescriptorTable | None) -> Plan:
+def plan_extraction(
+    requests: Sequence[VideoRequest],
+    making: Making,
+    table: DescriptorTable | None,
+    sources_of: Callable[[Sequence[VideoRequest]], Mapping[str, Path]],
+) -> Plan:
     """Compare what is wanted with what the table has.
 
-    A file counts as unchanged when its size and modification time are the recorded ones; else, when its
+    What is read counts as unchanged when its size and modification time are the recorded ones; else, when its
     content has the recorded hash.
 
     Parameters
@@ -87,6 +97,8 @@ def plan_extraction(requests: Sequence[VideoRequest], making: Making, table: Des
         How they shall be described.
     table
         The table as it is, or None.
+    sources_of
+        `tubelet.descriptors.extractor.Extractor.sources`, of the videos that are there; what it raises passes on.
     """
     plan = Plan()
     states: dict[str, dict[str, Any]] = {}
@@ -95,11 +107,20 @@ def plan_extraction(requests: Sequence[VideoRequest], making: Making, table: Des
         states, plan.present = table.states(), table.clip_counts()
         known = [layer for layer in making.layers if layer in table.layers]
         lacking = table.without(known) if len(known) == len(making.layers) else set(states)
+    there: list[VideoRequest] = []
     for request in requests:
         try:
-            stamp = file_stamp(request.path)
+            file_stamp(request.path)
+            there.append(request)
+        except InputDataError as error:
+            plan.missing.append((request, error))
+    plan.sources = sources_of(there)
+    for request in there:
+        source = plan.sources[request.video_id]
+        try:
+            stamp = file_stamp(source)
             state = states.get(request.video_id)
-            reason = "new" if state is None else _why_stale(request, making, state, stamp)
+            reason = "new" if state is None else _why_stale(request, making, state, source, stamp)
         except InputDataError as error:
             plan.missing.append((request, error))
             continue
@@ -116,7 +137,9 @@ def plan_extraction(requests: Sequence[VideoRequest], making: Making, table: Des
     return plan
 
 
-def _why_stale(request: VideoRequest, making: Making, state: Mapping[str, Any], stamp: FileStamp) -> str | None:
+def _why_stale(
+    request: VideoRequest, making: Making, state: Mapping[str, Any], source: Path, stamp: FileStamp
+) -> str | None:
     for column, reason in _REASONS:
         if state[column] != getattr(making, column):
             return reason
@@ -126,8 +149,8 @@ def _why_stale(request: VideoRequest, making: Making, state: Mapping[str, Any], 
     if stamp == FileStamp(state["file_size"], state["file_mtime_ns"]):
         return None
     # The time changes when a file is copied or touched; only the content says whether it is another video.
-    same = stamp.size == state["file_size"] and content_hash(request.path) == state["content_sha256"]
-    return None if same else "file"
+    same = stamp.size == state["file_size"] and content_hash(source) == state["content_sha256"]
+    return None if same else "file" if source == request.path else "flow"
 
 
 def _complete(request: VideoRequest, state: Mapping[str, Any], rows: int) -> bool:

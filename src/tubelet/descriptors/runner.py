@@ -51,9 +51,9 @@ def extract(
     """Describe videos into a table; run again, it goes on where it was and redoes exactly what became stale.
 
     Rows are stale when weights, recipe, sampling, precision or the frame rate given differ, when a layer is
-    missing, or when the video changed. Ctrl-C (or any error) saves the videos that are complete, then passes
-    on. After kill -9 everything that was committed is there: at most ``commit_every_s`` seconds of finished
-    videos are done again.
+    missing, or when what was read changed: the video or, for a network that reads motion, its stored flow. Ctrl-C
+    (or any error) saves the videos that are complete, then passes on. After kill -9 everything that was committed
+    is there: at most ``commit_every_s`` seconds of finished videos are done again.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def extract(
     base, requests = _wanted(source, folder, root, fps, limit)
     making = _making(extractor)
     with TableWriter(folder, extractor.dimensions) as writer:
-        plan = plan_extraction(requests, making, DescriptorTable(folder))
+        plan = plan_extraction(requests, making, DescriptorTable(folder), extractor.sources)
         provenance = _provenance(source, base, extractor, making)
         write_json(folder / PROVENANCE_FILE, {**provenance, "model_source": model_source})
         run = _Run(folder, writer, plan, making, extractor.dimensions, commit_every_s)
@@ -117,7 +117,8 @@ def plan_run(
 ) -> Plan:
     """What :func:`extract` would do with these arguments; nothing is written."""
     _, requests = _wanted(source, Path(out), root, fps, limit)
-    return plan_extraction(requests, _making(extractor), DescriptorTable(out) if has_table(out) else None)
+    table = DescriptorTable(out) if has_table(out) else None
+    return plan_extraction(requests, _making(extractor), table, extractor.sources)
 
 
 def _wanted(
@@ -222,10 +223,11 @@ class _Run:
         self._committed_at = time.monotonic()
 
     def _record(self, request: VideoRequest, report: DecodeReport) -> VideoRecord:
-        stamp = self._plan.stamps[request.video_id]
-        digest = content_hash(request.path)
-        if file_stamp(request.path) != stamp:
-            raise VideoError("the video changed while it was read", path=request.path, remedy="run again")
+        stamp, source = self._plan.stamps[request.video_id], self._plan.sources[request.video_id]
+        digest = content_hash(source)
+        if file_stamp(source) != stamp:
+            what = "video" if source == request.path else "stored flow"
+            raise VideoError(f"the {what} changed while it was read", path=source, remedy="run again")
         return VideoRecord(
             video_id=request.video_id,
             path=Path(os.path.abspath(request.path)).as_posix(),

@@ -55,7 +55,7 @@ class VideoRecord:
     frames_declared, frames_decoded
         What the container claims (None where it claims nothing) and what came out.
     file_size, file_mtime_ns, content_sha256
-        The file itself, to see later whether it changed.
+        What was read, the video or its stored flow, to see later whether it changed.
     tool_version
         Version of this package.
     """

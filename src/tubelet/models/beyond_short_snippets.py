@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from tubelet.models.alexnet import CAFFENET, caffenet_start
 from tubelet.models.contract import VideoModel
 from tubelet.models.frame_net import FrameNet
-from tubelet.models.options import fraction, positive_int
+from tubelet.models.options import fraction
 from tubelet.models.recurrent import RecurrentNet
 from tubelet.models.spec import Paper, Source
 
@@ -100,7 +100,7 @@ class ConvPooling(FrameNet):
             head_name="fc8",
             width=width,
             clip_length=clip_length,
-            step_frames=positive_int("step_frames", step_frames),
+            step_frames=step_frames,
             side=side,
             recipe="caffenet",
             paper=PAPER,
@@ -238,7 +238,7 @@ def lstm_pooling(
         num_classes=num_classes,
         width=width,
         clip_length=clip_length,
-        step_frames=positive_int("step_frames", step_frames),
+        step_frames=step_frames,
         side=side,
         recipe="caffenet",
         paper=PAPER,

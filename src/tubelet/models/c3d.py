@@ -71,6 +71,7 @@ def c3d(
     *,
     width: float = 1.0,
     clip_length: int = 16,
+    step_frames: int = 1,
     side: int | Sequence[int] = 112,
     batch_norm: bool = False,
     dropout: float = 0.5,
@@ -87,6 +88,8 @@ def c3d(
         Factor on all channels and on the 4096 units of fc6 and fc7.
     clip_length
         Frames per clip; pooling windows take what is there.
+    step_frames
+        Video frames from one frame of a clip to the next; 1, as published: consecutive ones.
     side
         Height and width of the square crop in pixels, or (height, width) of whole frames, which are then not cropped.
     batch_norm
@@ -97,6 +100,7 @@ def c3d(
     options: dict[str, Any] = {
         "width": width,
         "clip_length": clip_length,
+        "step_frames": step_frames,
         "side": side,
         "batch_norm": batch_norm,
         "dropout": dropout,

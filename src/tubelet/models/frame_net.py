@@ -146,11 +146,12 @@ class FrameNet(VideoModel):
         step_frames: int = 1,
     ) -> None:
         width, size = positive_float("width", width), positive_int("side", side)
+        length, step = positive_int("clip_length", clip_length), positive_int("step_frames", step_frames)
         super().__init__(
             name,
             num_classes=num_classes,
             options=options,
-            input=InputSpec("rgb", 3, positive_int("clip_length", clip_length), step_frames, size, recipe),
+            input=InputSpec("rgb", 3, length, step, size, recipe),
             layer_names=(*(row.name for row in rows), *after_table),
             head_name=head_name,
             paper=paper,

@@ -85,6 +85,7 @@ def lrcn(
     votes: str = "average",
     width: float = 1.0,
     clip_length: int = 16,
+    step_frames: int = 1,
     side: int = 227,
     dropout: float = 0.9,
     lstm_dropout: float = 0.5,
@@ -108,7 +109,9 @@ def lrcn(
     width
         Factor on all channels and on the 4096 units of fc6.
     clip_length
-        Consecutive frames per clip.
+        Frames per clip.
+    step_frames
+        Video frames from one frame of a clip to the next; 1, as published: consecutive ones.
     side
         Height and width of the crop in pixels.
     dropout, lstm_dropout
@@ -129,6 +132,7 @@ def lrcn(
         "votes": votes,
         "width": width,
         "clip_length": clip_length,
+        "step_frames": step_frames,
         "side": side,
         "dropout": dropout,
         "lstm_dropout": lstm_dropout,
@@ -150,6 +154,7 @@ def lrcn(
         num_classes=num_classes,
         width=width,
         clip_length=clip_length,
+        step_frames=step_frames,
         side=side,
         recipe="lrcn_rgb",
         paper=PAPER,

@@ -87,6 +87,7 @@ class LstmComposite(RecurrentNet):
         votes: str,
         width: float,
         clip_length: int,
+        step_frames: int,
         side: int,
         dropout: float,
         lstm_dropout: float,
@@ -109,6 +110,7 @@ class LstmComposite(RecurrentNet):
             num_classes=num_classes,
             width=width,
             clip_length=clip_length,
+            step_frames=step_frames,
             side=side,
             recipe="caffenet",
             paper=PAPER,
@@ -245,6 +247,7 @@ def lstm_composite(
     votes: str = "average",
     width: float = 1.0,
     clip_length: int = 16,
+    step_frames: int = 1,
     side: int = 227,
     dropout: float = 0.0,
     lstm_dropout: float = 0.0,
@@ -270,7 +273,9 @@ def lstm_composite(
     width
         Factor on AlexNet's channels and on the 4096 units of fc6, the size of a percept.
     clip_length
-        Consecutive frames per clip.
+        Frames per clip.
+    step_frames
+        Video frames from one frame of a clip to the next; 1, as published: consecutive ones.
     side
         Height and width of the crop in pixels.
     dropout, lstm_dropout
@@ -287,6 +292,7 @@ def lstm_composite(
         "votes": votes,
         "width": width,
         "clip_length": clip_length,
+        "step_frames": step_frames,
         "side": side,
         "dropout": dropout,
         "lstm_dropout": lstm_dropout,

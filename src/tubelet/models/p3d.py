@@ -198,7 +198,12 @@ class P3D(VideoModel):
             num_classes=num_classes,
             options=options,
             input=InputSpec(
-                modality, _CHANNELS[modality], options["clip_length"], 1, options["side"], _RECIPES[modality]
+                modality,
+                _CHANNELS[modality],
+                options["clip_length"],
+                options["step_frames"],
+                options["side"],
+                _RECIPES[modality],
             ),
             layer_names=(*layers, "pool5", "fc", "prob"),
             head_name="fc",
@@ -254,6 +259,7 @@ def p3d(
     width: float = 1.0,
     depths: Sequence[int] | None = None,
     clip_length: int = 16,
+    step_frames: int = 1,
     side: int = 160,
     dropout: float | None = None,
     partial_bn: bool = False,
@@ -276,6 +282,8 @@ def p3d(
     clip_length
         Frames, a multiple of 16: four poolings leave one frame of each sixteen. The authors' networks take 16; of
         longer clips pool5 averages the frames that are left.
+    step_frames
+        Video frames (or stored fields) from one frame of a clip to the next; 1, as published: consecutive ones.
     side
         Height and width of the crop in pixels.
     dropout
@@ -308,6 +316,7 @@ def p3d(
         "width": positive_float("width", width),
         "depths": _depths(_DEPTHS[name] if depths is None else depths),
         "clip_length": frames,
+        "step_frames": positive_int("step_frames", step_frames),
         "side": pixels,
         "dropout": fraction("dropout", _DROPOUT[name] if dropout is None else dropout),
         "partial_bn": boolean("partial_bn", partial_bn),

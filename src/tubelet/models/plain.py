@@ -82,6 +82,7 @@ class PlainNet(VideoModel):
         num_classes: int,
         width: float,
         clip_length: int,
+        step_frames: int,
         side: int | Sequence[int],
         batch_norm: bool,
         dropout: float,
@@ -91,7 +92,8 @@ class PlainNet(VideoModel):
         options: Mapping[str, Any],
     ) -> None:
         width = positive_float("width", width)
-        clip = InputSpec("rgb", 3, positive_int("clip_length", clip_length), 1, pixels("side", side), recipe)
+        length, step = positive_int("clip_length", clip_length), positive_int("step_frames", step_frames)
+        clip = InputSpec("rgb", 3, length, step, pixels("side", side), recipe)
         super().__init__(
             name,
             num_classes=num_classes,

@@ -116,6 +116,7 @@ def r2plus1d(
     *,
     width: float = 1.0,
     clip_length: int = 8,
+    step_frames: int = 2,
     side: int = 112,
     projection: bool = False,
     epsilon: float = VMZ_EPSILON,
@@ -125,7 +126,13 @@ def r2plus1d(
 
     With ``shared_middle`` a block's second convolution has as many between its factors as the first (torchvision).
     """
-    shape: dict[str, Any] = {"width": width, "clip_length": clip_length, "side": side, "projection": projection}
+    shape: dict[str, Any] = {
+        "width": width,
+        "clip_length": clip_length,
+        "step_frames": step_frames,
+        "side": side,
+        "projection": projection,
+    }
     epsilon, shared_middle = positive_float("epsilon", epsilon), boolean("shared_middle", shared_middle)
     net = Res3D(
         name,

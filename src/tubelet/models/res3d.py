@@ -178,8 +178,8 @@ class Res3D(VideoModel):
         Put a 1×1×1 convolution into the shortcut of res2a.
     width
         Factor on all channels.
-    num_classes, clip_length, side, options, paper, source
-        See `VideoModel` and `InputSpec`.
+    num_classes, clip_length, step_frames, side, options, paper, source
+        See `VideoModel` and `InputSpec`; every second frame is published (``step_frames`` 2).
 
     Notes
     -----
@@ -200,6 +200,7 @@ class Res3D(VideoModel):
         num_classes: int,
         width: float,
         clip_length: int,
+        step_frames: int,
         side: int,
         projection: bool,
         options: Mapping[str, Any],
@@ -207,12 +208,13 @@ class Res3D(VideoModel):
         source: Source,
     ) -> None:
         width, boolean_projection = positive_float("width", width), boolean("projection", projection)
+        length, step = positive_int("clip_length", clip_length), positive_int("step_frames", step_frames)
         names = [f"res{stage}{ascii_lowercase[i]}" for stage, n in enumerate(blocks, 2) for i in range(n)]
         super().__init__(
             name,
             num_classes=num_classes,
             options=options,
-            input=InputSpec("rgb", 3, positive_int("clip_length", clip_length), 2, positive_int("side", side), "res3d"),
+            input=InputSpec("rgb", 3, length, step, positive_int("side", side), "res3d"),
             layer_names=("conv1", *names, "pool5", "fc", "prob"),
             head_name="fc",
             paper=paper,
@@ -264,11 +266,18 @@ def res3d(
     *,
     width: float = 1.0,
     clip_length: int = 8,
+    step_frames: int = 2,
     side: int = 112,
     projection: bool = False,
 ) -> VideoModel:
     """3D-ResNet-18 or -34 by its name, on every second of 16 frames; options as for `Res3D`."""
-    options: dict[str, Any] = {"width": width, "clip_length": clip_length, "side": side, "projection": projection}
+    options: dict[str, Any] = {
+        "width": width,
+        "clip_length": clip_length,
+        "step_frames": step_frames,
+        "side": side,
+        "projection": projection,
+    }
     return Res3D(
         name, BLOCKS[name], num_classes=num_classes, **options, options=options, paper=PAPER, source=_SOURCES[name]
     )
@@ -280,6 +289,7 @@ def sr(
     *,
     width: float = 1.0,
     clip_length: int = 4,
+    step_frames: int = 2,
     side: int = 112,
     projection: bool = False,
 ) -> VideoModel:
@@ -287,7 +297,13 @@ def sr(
 
     Options as for `Res3D`.
     """
-    options: dict[str, Any] = {"width": width, "clip_length": clip_length, "side": side, "projection": projection}
+    options: dict[str, Any] = {
+        "width": width,
+        "clip_length": clip_length,
+        "step_frames": step_frames,
+        "side": side,
+        "projection": projection,
+    }
     return Res3D(
         name,
         BLOCKS[name],

@@ -64,6 +64,7 @@ def mixed(
     *,
     width: float = 1.0,
     clip_length: int = 8,
+    step_frames: int = 2,
     side: int = 112,
     projection: bool = False,
     epsilon: float = VMZ_EPSILON,
@@ -73,7 +74,13 @@ def mixed(
     The 2017 paper keeps the networks of its study at a similar number of parameters; with which channels is not known.
     These are the later paper's, which have the channels of Res3D. ``width`` brings them to equal numbers roughly.
     """
-    shape: dict[str, Any] = {"width": width, "clip_length": clip_length, "side": side, "projection": projection}
+    shape: dict[str, Any] = {
+        "width": width,
+        "clip_length": clip_length,
+        "step_frames": step_frames,
+        "side": side,
+        "projection": projection,
+    }
     epsilon = positive_float("epsilon", epsilon)
     parameters, macs = _PRINTED[name]
     return Res3D(
@@ -100,11 +107,18 @@ def r2d(
     *,
     width: float = 1.0,
     clip_length: int = 1,
+    step_frames: int = 2,
     side: int = 112,
     projection: bool = False,
 ) -> VideoModel:
     """2D-ResNet-18 or -34 by its name, on one frame; of several it averages the features. Options as for `Res3D`."""
-    options: dict[str, Any] = {"width": width, "clip_length": clip_length, "side": side, "projection": projection}
+    options: dict[str, Any] = {
+        "width": width,
+        "clip_length": clip_length,
+        "step_frames": step_frames,
+        "side": side,
+        "projection": projection,
+    }
     return Res3D(
         name,
         _R2D_BLOCKS[name],

@@ -99,6 +99,7 @@ def search_net(
     *,
     width: float = 1.0,
     clip_length: int = 16,
+    step_frames: int = 1,
     side: int | Sequence[int] = 112,
     kernel: int = 3,
     batch_norm: bool = False,
@@ -113,12 +114,13 @@ def search_net(
     ----------
     kernel
         Rows and columns of all kernels: 3, or the 5 that section 3.2 tried.
-    num_classes, width, clip_length, side, batch_norm, dropout
+    num_classes, width, clip_length, step_frames, side, batch_norm, dropout
         As for `tubelet.models.c3d.c3d`.
     """
     options: dict[str, Any] = {
         "width": width,
         "clip_length": clip_length,
+        "step_frames": step_frames,
         "side": side,
         "batch_norm": batch_norm,
         "dropout": dropout,
@@ -143,6 +145,7 @@ def c3d_small(
     depth: int | Sequence[int] = 3,
     width: float = 0.25,
     clip_length: int = 16,
+    step_frames: int = 1,
     side: int | Sequence[int] = 56,
     kernel: int = 3,
     batch_norm: bool = True,
@@ -161,13 +164,14 @@ def c3d_small(
     dropout
         0.2, not the paper's 0.5: in 300 steps of 24 synthetic motion clips it reached 87 % of 400 unseen ones
         where 0.5 reached 79 % (one seed each, all else equal).
-    num_classes, width, clip_length, side, kernel, batch_norm
+    num_classes, width, clip_length, step_frames, side, kernel, batch_norm
         As for `search_net`.
     """
     depths = kernel_depths("depth", depth, len(_CHANNELS))
     options: dict[str, Any] = {
         "width": width,
         "clip_length": clip_length,
+        "step_frames": step_frames,
         "side": side,
         "batch_norm": batch_norm,
         "dropout": dropout,

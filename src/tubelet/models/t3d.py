@@ -133,6 +133,7 @@ def t3d(
     extra_transition: bool = False,
     drop_rate: float = 0.0,
     clip_length: int = 32,
+    step_frames: int = 2,
     side: int = 224,
 ) -> VideoModel:
     """T3D-121 or -169 by its name; the table is at the head of this module.
@@ -151,6 +152,8 @@ def t3d(
         Put BN-ReLU-1×1×1 between concatenation and pooling, as the released code does.
     clip_length, side
         Frames per clip; height and width in pixels. Windows take what is there.
+    step_frames
+        Video frames from one frame of a clip to the next. The paper tried 1, 2, 4 and 16; 2 was best.
     growth, stem, drop_rate
         As for `tubelet.models.densenet.DenseNet`.
     """
@@ -165,6 +168,7 @@ def t3d(
         "extra_transition": extra_transition,
         "drop_rate": drop_rate,
         "clip_length": clip_length,
+        "step_frames": step_frames,
         "side": side,
     }
 
@@ -179,7 +183,7 @@ def t3d(
         blocks=options["blocks"],
         drop_rate=drop_rate,
         num_classes=num_classes,
-        input=clip_of(clip_length, side),
+        input=clip_of(clip_length, step_frames, side),
         paper=PAPER,
         source=_SOURCE,
         options=options,

@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from itertools import compress
+from pathlib import Path
 from typing import Any
 
+from tubelet.datasets.content import content_keys, key_sizes
+from tubelet.datasets.groups import ucf_source
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import UsageError
 from tubelet.models.folder import read_provenance
+from tubelet.provenance import hash_json
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +24,9 @@ def trained_on(
 ) -> dict[str, Any]:
     """The training set in a model's provenance.
 
-    Groups are stored as hashes: they tell whether a group was seen, not what the videos are called.
+    Groups and sources are stored as hashes: they tell whether one was seen, not what the videos are called. The
+    contents of the videos are hashed, too, so that they are known again under another name, in another data set, or
+    where they were trained on without labels.
 
     Parameters
     ----------
@@ -31,6 +38,7 @@ def trained_on(
         Training videos of further data sets, each learned by a head of its own; under ``with``.
     """
     before = None if weights is None else (read_provenance(weights) or {}).get("trained_on")
+    sources = sorted({source for source in _sources(manifest) if source is not None})
     return {
         "dataset": manifest.name,
         "manifest_hash": manifest.hash,
@@ -38,6 +46,8 @@ def trained_on(
         "classes": list(manifest.classes),
         "splits": list(manifest.splits),
         "group_hashes": list(manifest.group_hashes),
+        **({"source_hashes": sources} if sources else {}),
+        "content_keys": sorted(set(content_keys(_files(manifest)).values())),
         **({} if before is None else {"before": before}),
         **({"with": [trained_on(one) for one in further]} if further else {}),
     }
@@ -66,11 +76,10 @@ def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow
         If groups were seen and this is not allowed.
     """
     provenance = read_provenance(weights)
-    history = None if provenance is None else provenance.get("trained_on")
-    if history is None:
+    if provenance is None or provenance.get("trained_on") is None:
         _log.warning("the weights do not say what they were trained on, so a leak would not be seen: %s", weights)
         return []
-    shared = len(_groups(history) & set(test.group_hashes))
+    shared = _seen_groups(provenance, test)
     if not shared:
         return []
     found = f"the weights were trained on {shared} of the {len(test.groups)} test groups"
@@ -94,7 +103,7 @@ def refuse_shared_groups(further: Sequence[Manifest], test: Manifest, *, allow: 
     """
     notes = []
     for one in further:
-        shared = len(set(one.group_hashes) & set(test.group_hashes))
+        shared = _seen_groups({"trained_on": trained_on(one)}, test)
         if not shared:
             continue
         found = f"the further training set {one.name} holds {shared} of the {len(test.groups)} test groups"
@@ -112,14 +121,37 @@ def refuse_shared_groups(further: Sequence[Manifest], test: Manifest, *, allow: 
 def seen_items(provenance: Mapping[str, Any] | None, manifest: Manifest) -> list[bool]:
     """For each of the manifest's items, whether a model of this provenance was trained on its group.
 
-    Names decide, of data set and group: the same videos under other names are not known again.
+    A group was seen if its name was, in a data set of this name; or if one of its videos was: by the content, which is
+    read only where a training video had as many bytes, or as another cut from the same source, by a name like UCF101's.
     """
-    seen = _groups((provenance or {}).get("trained_on"))
-    return [group in seen for group in manifest.item_group_hashes]
+    history = (provenance or {}).get("trained_on")
+    names = _remembered(history, "group_hashes") | _remembered(history, "source_hashes")
+    contents = _remembered(history, "content_keys")
+    keys = content_keys(_files(manifest), key_sizes(contents)) if contents else {}
+    found = [
+        group in names or source in names or keys.get(item.path) in contents
+        for item, group, source in zip(manifest.items, manifest.item_group_hashes, _sources(manifest), strict=True)
+    ]
+    groups = set(compress(manifest.item_groups, found))
+    return [group in groups for group in manifest.item_groups]
 
 
-def _groups(history: Mapping[str, Any] | None) -> set[str]:
+def _seen_groups(provenance: Mapping[str, Any], test: Manifest) -> int:
+    return len(set(compress(test.item_groups, seen_items(provenance, test))))
+
+
+def _remembered(history: Mapping[str, Any] | None, kind: str) -> set[str]:
     if history is None:
         return set()
-    seen = set(history["group_hashes"]) | _groups(history.get("before"))
-    return seen.union(*(_groups(one) for one in history.get("with", ())))
+    seen = set(history.get(kind, ())) | _remembered(history.get("before"), kind)
+    return seen.union(*(_remembered(one, kind) for one in history.get("with", ())))
+
+
+def _sources(manifest: Manifest) -> list[str | None]:
+    """What each item was cut from, as a hash, where its name says it whatever the data set is called."""
+    sources = map(ucf_source, (item.path for item in manifest.items))
+    return [None if source is None else hash_json(["v_class_group", source])[:16] for source in sources]
+
+
+def _files(manifest: Manifest) -> dict[str, Path]:
+    return {item.path: manifest.root / item.path for item in manifest.items}

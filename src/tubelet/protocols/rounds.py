@@ -32,7 +32,7 @@ from tubelet.models.contract import VideoModel
 from tubelet.models.folder import read_config
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import descriptor_layer
-from tubelet.protocols.leak import refuse_seen_groups, refuse_shared_groups, trained_on
+from tubelet.protocols.leak import refuse_seen_groups, refuse_shared_groups
 from tubelet.protocols.round_flow import stored_flow
 from tubelet.protocols.round_model import MODEL, trained_model
 from tubelet.protocols.svm import CONFIG_FILE as SVM_CONFIG
@@ -310,7 +310,11 @@ def fitted_svm(
     svm.fit(table.videos(layer, ids).take(ids), [str(training.items[index].label) for index in kept])
     if not (target / SVM_CONFIG).exists():
         svm.save(
-            target, {"trained_on": trained_on(training, settings.weights), "stride_frames": settings.stride_frames}
+            target,
+            {
+                "trained_on": (model.provenance or {}).get("trained_on"),
+                "stride_frames": settings.stride_frames,
+            },
         )
     return svm
 

@@ -35,7 +35,7 @@ SCORES = "scores.npz"
 
 Part = Literal["test", "train", "all"]
 
-_MADE_BY = ("weights_sha256", "recipe_hash", "precision", "flow")
+_MADE_BY = ("weights_sha256", "recipe_hash", "sampling", "precision", "flow")
 _VIDEO_BYTES = 192 << 20  # resized frames of one video that are kept while it is scored; 735 of 256 x 340
 
 
@@ -128,6 +128,7 @@ def score_stream(
         "recipe": scorer.recipe.to_dict(),
         "recipe_hash": scorer.recipe.hash,
         "views": {**views.to_dict(), "hash": views.hash},
+        "sampling": views.sampling(modality.source_length(model.input.clip_length), model.input.step_frames).to_dict(),
         "precision": scorer.precision,
     }
     if survey is not None:
