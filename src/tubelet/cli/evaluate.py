@@ -28,6 +28,7 @@ from tubelet.cli.options import (
     say,
 )
 from tubelet.cli.score_model import names_a_model, score_model
+from tubelet.cli.streams import streams
 from tubelet.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -255,6 +256,7 @@ for _kind, _what in (
     ("folder", "One's own labeled videos."),
 ):
     app.command(_kind, short_help=_what)(evaluate)
+app.command("streams", short_help="Train and test several streams on the same folds, and fuse them.")(streams)
 app.command("fuse", cls=fuse.FuseCommand, short_help="Fuse the score files of several streams.")(fuse.fuse)
 
 

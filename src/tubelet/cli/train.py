@@ -237,7 +237,7 @@ def hold_out(
     """Training and test part: named groups, else the dataset's own splits, else random groups."""
     from tubelet.datasets.content import copies
     from tubelet.datasets.groups import join_copies, parse_groups
-    from tubelet.datasets.splits import random_group_split, refuse_leaks, split_by_groups
+    from tubelet.datasets.splits import official_fold, random_group_split, refuse_leaks, split_by_groups
 
     if test_groups is not None and test_fraction is not None:
         raise UsageError("--test-groups and --test-fraction both say what to test on", remedy="give one of them")
@@ -245,10 +245,8 @@ def hold_out(
         parted = split_by_groups(manifest, parse_groups(test_groups, manifest.groups))
         refuse_leaks(parted, copies(manifest.files()))
     elif "train" in manifest.splits and test_fraction is None:
-        refuse_leaks(manifest, copies(manifest.files()))
-        held_out = next((name for name in ("test", "val") if name in manifest.splits), None)
-        training = manifest.select(split="train")
-        return training, manifest.select(split=held_out) if held_out else None
+        fold = official_fold(manifest, copies(manifest.files()))
+        return (manifest.select(split="train"), None) if fold is None else (fold.train, fold.test)
     elif test_fraction == 0 or (test_fraction is None and kind == "weizmann"):
         return manifest, None
     else:
@@ -273,9 +271,9 @@ def _settings(
 ) -> RoundSettings:
     from typing import cast
 
-    from tubelet.clips.recipe import RECIPE_FILE, Recipe
+    from tubelet.clips.recipe import Recipe
     from tubelet.models.folder import read_config
-    from tubelet.protocols.presets import averages_flips, round_settings, train_settings
+    from tubelet.protocols.presets import averages_flips, recipe_of, round_settings, train_settings
     from tubelet.training.config import StartFrom
 
     given = experiment
@@ -290,10 +288,8 @@ def _settings(
         weights = model_folder(weights)
         saved = read_config(weights)
         model = model or (given.model if given else saved.name)
-        # Of another network they have another size of crop, and a note says what else differs.
-        if how == "same" and recipe is None and mean is None and (weights / RECIPE_FILE).is_file():
-            # Weights are worth nothing with another preprocessing: theirs goes before the experiment's.
-            chosen = Recipe.load(weights)
+        if recipe is None and mean is None:
+            chosen = recipe_of(weights, how) or chosen
     return round_settings(
         model or (given.model if given else "c3d_small"),
         recipe=chosen,

@@ -1,9 +1,11 @@
-"""Choosing test groups so that every class is on both sides and its share in test is about the one wanted."""
+"""Choosing groups to hold out, once or in folds, so that each class is on both sides with about the share wanted."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +109,46 @@ def choose_test_groups(counts: Mapping[str, Mapping[str, int]], fraction: float,
         if len(groups) <= _EXACT_GROUPS:
             chosen = _exact(table)
     return frozenset(group for group, held_out in zip(groups, chosen, strict=True) if held_out)
+
+
+def deal_groups(counts: Mapping[str, Mapping[str, int]], folds: int, seed: int) -> tuple[tuple[str, ...], ...]:
+    """Deal groups into folds, each with about the same share of every class.
+
+    Large groups first, those of one size in an order drawn by hashing ``seed`` with their names; each goes to the fold
+    where the sum over classes of the squared share grows least, of equal ones to that with the fewest videos.
+
+    Parameters
+    ----------
+    counts
+        Number of videos by group and class; at least as many groups as folds.
+    folds
+        How many, at least 1.
+    seed
+        Another seed, another choice among groups of one size.
+
+    Returns
+    -------
+    tuple of tuple of str
+        The groups of each fold, sorted; every group once, no fold empty.
+    """
+    total: Counter[str] = Counter()
+    for row in counts.values():
+        total.update(row)
+    keys = {group: (-sum(row.values()), derive_seed("group_folds", seed, group)) for group, row in counts.items()}
+    dealt: list[list[str]] = [[] for _ in range(folds)]
+    held: list[Counter[str]] = [Counter() for _ in range(folds)]
+    for group in sorted(counts, key=lambda name: (keys[name], name)):
+        row = counts[group]
+        # (n + r)^2 - n^2 = 2 n r + r^2, of which only n differs between folds. An empty fold has n = 0 and no videos,
+        # so it is never passed over while there is one.
+        growth = [
+            (sum(Fraction(videos[label] * n, total[label] ** 2) for label, n in row.items()), videos.total())
+            for videos in held
+        ]
+        chosen = min(range(folds), key=growth.__getitem__)
+        dealt[chosen].append(group)
+        held[chosen].update(row)
+    return tuple(tuple(sorted(groups)) for groups in dealt)
 
 
 def _greedy(table: _Table, order: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""Splits that keep groups whole (random, by name, leave one out), and the leak check."""
+"""Splits that keep groups whole (random, by name, leave one out, k folds, official), and the leak check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tubelet.datasets.group_balance import choose_test_groups
+from tubelet.datasets.group_balance import choose_test_groups, deal_groups
 from tubelet.datasets.groups import parse_groups
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import InputDataError, UsageError
@@ -17,8 +17,10 @@ from tubelet.reporting.text import first_few
 __all__ = [
     "Fold",
     "Leak",
+    "group_folds",
     "leaks",
     "leave_one_group_out",
+    "official_fold",
     "parse_groups",
     "random_group_split",
     "refuse_leaks",
@@ -28,9 +30,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Fold:
-    """One round of a cross-validation: ``group`` is held out."""
+    """One round of train and test; ``name`` says what is held out: a group, or ``fold1`` of several."""
 
-    group: str
+    name: str
     train: Manifest
     test: Manifest
 
@@ -102,11 +104,7 @@ def random_group_split(
     """
     if not 0 < test_fraction < 1:
         raise UsageError(f"the test fraction {test_fraction} is not between 0 and 1", remedy="use one such as 0.2")
-    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for item in manifest.items:
-        # No label can begin with a zero byte, so unlabeled items never mix with a class.
-        counts[item.own_group]["\0" if item.label is None else item.label] += 1
-    test = choose_test_groups(counts, test_fraction, seed)
+    test = choose_test_groups(_videos_of_groups(manifest), test_fraction, seed)
     if not test:
         raise InputDataError(
             "the videos cannot be split into training and test",
@@ -115,6 +113,15 @@ def random_group_split(
             remedy="add videos that were filmed separately, or name the test groups (--test-groups)",
         )
     return manifest.with_splits([names[item.own_group in test] for item in manifest.items])
+
+
+def _videos_of_groups(manifest: Manifest) -> dict[str, dict[str, int]]:
+    """Number of videos by group and class."""
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for item in manifest.items:
+        # No label can begin with a zero byte, so unlabeled items never mix with a class.
+        counts[item.own_group]["\0" if item.label is None else item.label] += 1
+    return counts
 
 
 def split_by_groups(
@@ -160,8 +167,50 @@ def leave_one_group_out(manifest: Manifest) -> Iterator[Fold]:
             remedy="hold out a share instead (--test-fraction), or name groups in metadata.csv",
         )
     for group in manifest.groups:
-        marked = split_by_groups(manifest, [group])
-        yield Fold(group, marked.select(split="train"), marked.select(split="test"))
+        yield _held_out(manifest, group, [group])
+
+
+def group_folds(manifest: Manifest, folds: int, *, seed: int = 0) -> Iterator[Fold]:
+    """Yield ``folds`` folds of whole groups; each is the test side once, while the others train.
+
+    The groups are dealt so that every fold holds, as nearly as can be, the same share of each class; see
+    `tubelet.datasets.group_balance.deal_groups`. Which groups these are depends on groups, labels and seed alone.
+
+    Raises
+    ------
+    UsageError
+        There are fewer than two folds, or more than groups.
+    """
+    if folds < 2:
+        raise UsageError(f"{folds} folds are none", remedy="use 2 or more")
+    if folds > len(manifest.groups):
+        raise UsageError(
+            f"{folds} folds cannot be made of {len(manifest.groups)} groups",
+            path=manifest.root,
+            remedy="use as many folds as there are groups, or fewer",
+        )
+    for number, groups in enumerate(deal_groups(_videos_of_groups(manifest), folds, seed), 1):
+        yield _held_out(manifest, f"fold{number}", groups)
+
+
+def official_fold(manifest: Manifest, hashes: Mapping[str, str] | None = None) -> Fold | None:
+    """The data set's own training part and its test part (validation, where there is no test); None without either.
+
+    Raises
+    ------
+    InputDataError
+        The splits share a group, a file or a content, see `refuse_leaks`.
+    """
+    held_out = next((name for name in ("test", "val") if name in manifest.splits), None)
+    if "train" not in manifest.splits or held_out is None:
+        return None
+    refuse_leaks(manifest, hashes)
+    return Fold(held_out, manifest.select(split="train"), manifest.select(split=held_out))
+
+
+def _held_out(manifest: Manifest, name: str, groups: Collection[str]) -> Fold:
+    marked = split_by_groups(manifest, groups)
+    return Fold(name, marked.select(split="train"), marked.select(split="test"))
 
 
 def leaks(manifest: Manifest, hashes: Mapping[str, str] | None = None) -> tuple[Leak, ...]:

@@ -99,18 +99,18 @@ class Fusion:
         unit = "" if first.interval is None else f", {first.interval.level:.0%} intervals over {first.interval.unit}s"
         weights = [f"{weight:g}" for weight in self.weights] + [""] * len(self.fused)
         rows = [
-            (result.protocol, weight, _share(result.value, result.interval),
-             _share(result.class_mean or 0.0, result.class_mean_interval))
+            (result.protocol, weight, share_text(result.value, result.interval),
+             share_text(result.class_mean or 0.0, result.class_mean_interval))
             for result, weight in zip((*self.streams, *self.fused), weights, strict=True)
         ]  # fmt: skip
         lines = [f"{first.n} videos{unit}"]
-        lines += _columns([("", "weight", "accuracy", "mean over classes"), *rows])
+        lines += columns([("", "weight", "accuracy", "mean over classes"), *rows])
         if self.differences:
             lines.append("differences on the same videos, in points")
-            lines += _columns(
+            lines += columns(
                 [
-                    (f"{one.second} - {one.first}", "", _points(one.accuracy, one.interval),
-                     _points(one.class_mean, one.class_mean_interval))
+                    (f"{one.second} - {one.first}", "", points_text(one.accuracy, one.interval),
+                     points_text(one.class_mean, one.class_mean_interval))
                     for one in self.differences
                 ]
             )  # fmt: skip
@@ -234,15 +234,18 @@ def _checked_weights(
     return factors
 
 
-def _share(value: float, interval: Interval | None) -> str:
+def share_text(value: float, interval: Interval | None) -> str:
+    """``70.0% (58.3% to 81.7%)``."""
     return f"{value:.1%}" + ("" if interval is None else f" ({interval.low:.1%} to {interval.high:.1%})")
 
 
-def _points(value: float, interval: Interval) -> str:
+def points_text(value: float, interval: Interval) -> str:
+    """``+12.3 (+2.0 to +22.1)``, of a difference of shares, in points."""
     return f"{100 * value:+.1f} ({100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table in plain text; columns without a word take no room."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True) if width).rstrip()

@@ -47,14 +47,14 @@ def write_fusion(folder: Path, fusion: Fusion, provenance: Mapping[str, Any]) ->
         page.add_table(
             ["what", "minus what", "accuracy", "95 % interval", "mean over classes", "95 % interval"],
             [
-                [one.second, one.first, _points(one.accuracy), _points(one.interval.low, one.interval.high),
-                 _points(one.class_mean), _points(one.class_mean_interval.low, one.class_mean_interval.high)]
+                [one.second, one.first, points(one.accuracy), points(one.interval.low, one.interval.high),
+                 points(one.class_mean), points(one.class_mean_interval.low, one.class_mean_interval.high)]
                 for one in fusion.differences
             ],
         )  # fmt: skip
         by_name = {one.protocol: one for one in results}
         for gain in fusion.differences:
-            _class_figure(page, by_name[gain.first], by_name[gain.second], folder / "plots")
+            class_figure(page, by_name[gain.first], by_name[gain.second], folder / "plots")
     for result in fusion.fused:
         result_section(page, result, folder / "plots")
     for note in fusion.notes:
@@ -64,7 +64,8 @@ def write_fusion(folder: Path, fusion: Fusion, provenance: Mapping[str, Any]) ->
     return page.save(folder / "report.html")
 
 
-def _class_figure(page: Page, first: Result, second: Result, plots: Path) -> None:
+def class_figure(page: Page, first: Result, second: Result, plots: Path) -> None:
+    """What ``second`` gains over ``first`` in every class, as a figure of the page and as a file."""
     title = f"{second.protocol} minus {first.protocol}"
     figure = class_differences(
         [row.correct for row in first.per_class],
@@ -77,5 +78,6 @@ def _class_figure(page: Page, first: Result, second: Result, plots: Path) -> Non
     page.add_figure(kept(figure, plots / f"classes_{plain_name(title)}.png"))
 
 
-def _points(*values: float) -> str:
+def points(*values: float) -> str:
+    """``+2.0 to +22.1``: shares, or the ends of their interval, in points."""
     return " to ".join(f"{100 * value:+.1f}" for value in values)

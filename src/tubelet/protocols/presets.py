@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tubelet.clips.jitter import Jitter
-from tubelet.clips.recipe import Recipe
+from tubelet.clips.recipe import RECIPE_FILE, Recipe
 from tubelet.clips.recipes import get_recipe
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import require_source
@@ -65,6 +66,15 @@ def train_settings(dataset: str) -> TrainConfig:
 def averages_flips(dataset: str) -> bool:
     """Whether ``train`` and ``evaluate`` alike describe a kind of dataset's clips with their mirror images."""
     return dataset in _AVERAGE_FLIP
+
+
+def recipe_of(weights: Path, start_from: StartFrom) -> Recipe | None:
+    """The recipe that a model folder's weights bring to the network that starts from them, where they bring one.
+
+    Weights are worth nothing with another preprocessing, so theirs goes before an experiment's. Those of another
+    network have another size of crop, and a note says what else differs.
+    """
+    return Recipe.load(weights) if start_from == "same" and (weights / RECIPE_FILE).is_file() else None
 
 
 def round_settings(

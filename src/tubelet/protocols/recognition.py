@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from tubelet.protocols.result import Result
 from tubelet.protocols.rounds import RoundScores, RoundSettings, run_round
 from tubelet.protocols.video_level import classification_result
 from tubelet.provenance import environment
+from tubelet.training.run_folder import safe_name
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,13 @@ def leave_one_out(
     Finished folds lie in ``folder/<group>`` and are not run again.
     """
     scores = [
-        run_round(fold.train, fold.test, settings, folder / _safe(fold.group), device=device, overwrite=overwrite)
+        run_round(fold.train, fold.test, settings, folder / safe_name(fold.name), device=device, overwrite=overwrite)
         for fold in leave_one_group_out(manifest)
     ]
     text = f"leave one group out, {len(scores)} folds"
     recognition = _recognition(scores, manifest.classes, settings, manifest, text)
     write_json(folder / "result.json", recognition.to_dict())
     return recognition
-
-
-def _safe(group: str) -> str:
-    plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in group)[:40]
-    return plain if plain == group else f"{plain}-{hashlib.sha256(group.encode()).hexdigest()[:8]}"
 
 
 def _recognition(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,10 +44,12 @@ def trained_model(
     test: Manifest | None = None,
     further: Sequence[Manifest] = (),
     flow: FlowSurvey | None = None,
+    videos: Callable[[], DecodedVideos] | None = None,
 ) -> tuple[VideoModel, list[tuple[str, str]]]:
     """The round's model: loaded if it is finished, else trained (from the last checkpoint on), and saved.
 
     A network that reads motion reads it below the folders of ``settings``, and remembers its kind, which is ``flow``'s.
+    ``videos`` gives the training videos where somebody has decoded them; it is called if there is something to train.
     """
     target = folder / MODEL
     if (target / "config.json").exists():
@@ -62,7 +64,11 @@ def trained_model(
             stack.enter_context(FlowDecoder(root, config.workers, backward=modality.both_directions))
             for root in settings.flow
         ] or [stack.enter_context(ClipDecoder(workers=config.workers))] * (1 + len(further))
-        videos = decoded(training, settings.recipe, decoders[0], config, "reading videos", modality)
+        learned = (
+            decoded(training, settings.recipe, decoders[0], config, "reading videos", modality)
+            if videos is None
+            else videos()
+        )
         others = [
             decoded(one, settings.recipe, decoder, config, f"reading {one.name}", modality)
             for one, decoder in zip(further, decoders[1:], strict=True)
@@ -70,11 +76,11 @@ def trained_model(
         validation: DecodedVideos | None = None
         if test is not None and config.validate_every:
             validation = decoded(test, settings.recipe, decoders[0], config, "reading test videos", modality)
-        for one in (videos, *others):
+        for one in (learned, *others):
             for path, why in one.failed + one.partial:
                 _log.warning("%s: %s", path, why)
-        outcome = train(model, videos, config, folder, further=others, validation=validation, device=device)
-    failed = videos.failed + [(f"{one.manifest.name}: {path}", why) for one in others for path, why in one.failed]
+        outcome = train(model, learned, config, folder, further=others, validation=validation, device=device)
+    failed = learned.failed + [(f"{one.manifest.name}: {path}", why) for one in others for path, why in one.failed]
     model.to("cpu")
     model.save(
         target,

@@ -27,6 +27,7 @@ from tubelet.descriptors.request import item_id
 from tubelet.descriptors.runner import extract
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError
+from tubelet.flow.library import FlowSurvey
 from tubelet.models.contract import VideoModel
 from tubelet.models.folder import read_config
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta
@@ -221,21 +222,11 @@ def run_round(
             why=f"there is only {labels[0]!r}" if labels else "there are no videos",
             remedy="add videos of another class",
         )
-    resolved = {
-        "training": facts(training),
-        "test": None if test is None else facts(test),
-        "device": device,
-        **settings.to_dict(),
-    }
+    flow = stored_flow(settings, [_concatenated(training, test) or training, *further])
+    resolved = resolved_settings(training, test, settings, device, flow)
     if further:
         resolved["further"] = {f"task{number}": facts(one) for number, one in enumerate(further, 2)}
-    if settings.weights is not None:  # the folder's name alone does not say what is in it
-        resolved["weights_sha256"] = read_config(settings.weights).weights_sha256
-    notes: list[str] = []
-    flow = stored_flow(settings, [_concatenated(training, test) or training, *further])
-    if flow is not None:
-        resolved["stored_flow"] = flow.kind.to_dict()
-        notes += flow.notes
+    notes = [] if flow is None else [*flow.notes]
     if settings.weights is not None and test is not None:
         notes += refuse_seen_groups(settings.weights, test, allow=settings.allow_leak)
     if test is not None:
@@ -278,6 +269,23 @@ def run_round(
         scores = _scores(test, table, svm, layer, failed, notes)
         write_json(scores_file, scores.to_dict())
     return scores
+
+
+def resolved_settings(
+    training: Manifest, test: Manifest | None, settings: RoundSettings, device: str, flow: FlowSurvey | None = None
+) -> dict[str, Any]:
+    """What tells one round from another, JSON-ready: for its `RunFolder`."""
+    resolved = {
+        "training": facts(training),
+        "test": None if test is None else facts(test),
+        "device": device,
+        **settings.to_dict(),
+    }
+    if settings.weights is not None:  # the folder's name alone does not say what is in it
+        resolved["weights_sha256"] = read_config(settings.weights).weights_sha256
+    if flow is not None:
+        resolved["stored_flow"] = flow.kind.to_dict()
+    return resolved
 
 
 def facts(manifest: Manifest) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def evaluation_report(
     page.add_table(["seed", "head", "videos", "accuracy", "95 % interval"], rows)
     page.add_section("Training")
     for seed in runs:
-        if curve := _mean_rows(folder / f"seed{seed}"):
+        if curve := mean_rows(folder / f"seed{seed}"):
             title = f"Seed {seed}"
             drawn = training_curves(curve, title=title, caption="On the training batches; the mean of all folds.")
             page.add_figure(kept(drawn, folder / "plots" / f"curves_{plain_name(title)}.png"))
@@ -214,22 +214,29 @@ def result_section(
 
 def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) -> None:
     """A section that says how it was made."""
-    config = settings.train
     page.add_section("Settings")
     page.add_facts(
         {
             "network": settings.model,
-            "recipe": f"{settings.recipe.name}, flip {'on' if settings.recipe.flip else 'off'}"
-            + (", clips averaged with their mirror images" if settings.recipe.average_flip else ""),
-            "training": f"{config.iterations} steps of {config.batch_size} clips, {config.optimizer}, "
-            f"learning rate {config.learning_rate:g} ({config.schedule}), label smoothing {config.label_smoothing:g}"
-            + (f", only {', '.join(config.train_layers)}" if config.train_layers else ""),
-            "jitter": ", ".join(f"{key} {value}" for key, value in config.jitter.to_dict().items() if value),
+            **training_facts(settings),
             "descriptor": f"{settings.descriptor_layer}, stride {settings.stride_frames}, mean, L2",
             "SVM": f"linear, squared hinge, C = {settings.svm_c:g}" if settings.with_svm else "none",
             "videos": f"{len(manifest)} in {len(manifest.groups)} groups ({manifest.group_rule})",
         }
     )
+
+
+def training_facts(settings: RoundSettings) -> dict[str, str]:
+    """Recipe, training and jitter, each in a line."""
+    recipe, config = settings.recipe, settings.train
+    return {
+        "recipe": f"{recipe.name}, flip {'on' if recipe.flip else 'off'}"
+        + (", clips averaged with their mirror images" if recipe.average_flip else ""),
+        "training": f"{config.iterations} steps of {config.batch_size} clips, {config.optimizer}, "
+        f"learning rate {config.learning_rate:g} ({config.schedule}), label smoothing {config.label_smoothing:g}"
+        + (f", only {', '.join(config.train_layers)}" if config.train_layers else ""),
+        "jitter": ", ".join(f"{key} {value}" for key, value in config.jitter.to_dict().items() if value),
+    }
 
 
 def _headlines(page: Page, results: Sequence[Result]) -> None:
@@ -261,7 +268,7 @@ def _curves(page: Page, folder: Path) -> None:
         page.add_figure(kept(training_curves(rows, caption=caption), folder / "plots" / "curves.png"))
 
 
-def _mean_rows(folder: Path) -> list[dict[str, float]]:
+def mean_rows(folder: Path) -> list[dict[str, float]]:
     """Metric rows of a run, or the means over the runs of its folds, as far as all of them go."""
     runs = [read_metrics(path.parent) for path in sorted((*folder.glob("metrics.csv"), *folder.glob("*/metrics.csv")))]
     columns = ("step", "learning_rate", "loss", "accuracy")

@@ -222,6 +222,65 @@ def aligned(files: Sequence[ScoreFile], names: Sequence[str], *, common: bool = 
     return found
 
 
+def concatenated(files: Mapping[str, ScoreFile]) -> ScoreFile:
+    """The scores of several folds, each by weights of its own, as one stream's.
+
+    Parameters
+    ----------
+    files
+        By the name of their fold; of different videos and the same classes in the same order.
+
+    Returns
+    -------
+    ScoreFile
+        The videos of one fold behind those of another. Settings that all share stay; what differs is in
+        ``settings["folds"]`` by fold, the weights among it, and ``weights_sha256`` is the hash of all of these.
+        Views' scores are kept where all files have them. Notes that not all files have are told with their fold.
+
+    Raises
+    ------
+    InputDataError
+        Classes differ, or a video is in two files.
+    """
+    parts = list(files.values())
+    first = parts[0]
+    seen: dict[str, str] = {}
+    for name, file in files.items():
+        if file.classes != first.classes:
+            raise _differs(name, next(iter(files)), "classes", sorted(set(file.classes) ^ set(first.classes)))
+        for video_id in file.video_ids:
+            if seen.setdefault(video_id, name) != name:
+                raise InputDataError(
+                    f"{video_id} is scored in {seen[video_id]} and in {name}",
+                    why="a video is tested on once",
+                    remedy="score folds that share no video",
+                )
+    shared = {
+        key: value
+        for key, value in first.settings.items()
+        if key != "weights_sha256" and all(file.settings.get(key) == value for file in parts)
+    }
+    own = {
+        name: {key: value for key, value in file.settings.items() if key not in shared} for name, file in files.items()
+    }
+    weights = hash_json([file.settings.get("weights_sha256") for file in parts])
+    views = [file.view_scores for file in parts if file.view_scores is not None]
+    common = [note for note in first.notes if all(note in file.notes for file in parts)]
+    return ScoreFile(
+        tuple(video_id for file in parts for video_id in file.video_ids),
+        first.classes,
+        np.concatenate([file.labels for file in parts]),
+        tuple(group for file in parts for group in file.groups),
+        np.concatenate([file.scores for file in parts]),
+        np.concatenate([file.probabilities for file in parts]),
+        np.concatenate([file.view_counts for file in parts]),
+        np.concatenate(views) if len(views) == len(parts) else None,
+        {**shared, "weights_sha256": weights, "folds": own},
+        {"folds": {name: dict(file.provenance) for name, file in files.items()}},
+        (*common, *(f"{name}: {note}" for name, file in files.items() for note in file.notes if note not in common)),
+    )
+
+
 def _differs(
     name: str, first: str, what: str, which: Sequence[str], remedy: str = "score both streams on the same split"
 ) -> InputDataError:

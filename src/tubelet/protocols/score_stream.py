@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from tubelet.models.contract import VideoModel
 from tubelet.models.spec import require_source
 from tubelet.protocols.score_file import ScoreFile
 from tubelet.protocols.score_journal import JOURNAL, ScoreJournal
+from tubelet.protocols.shared_frames import part_of
 from tubelet.protocols.view_scores import VideoScores, ViewScorer
 from tubelet.provenance import environment
 from tubelet.reporting.terminal import progress
@@ -36,6 +37,17 @@ Part = Literal["test", "train", "all"]
 
 _MADE_BY = ("weights_sha256", "recipe_hash", "precision", "flow")
 _VIDEO_BYTES = 192 << 20  # resized frames of one video that are kept while it is scored; 735 of 256 x 340
+
+
+class NothingScoredError(InputDataError):
+    """Not one of the videos could be scored; ``failures`` says why."""
+
+    failures: tuple[FailedVideo, ...] = ()
+
+    def because_of(self, failures: Sequence[FailedVideo]) -> NothingScoredError:
+        """The error, with the failure of each video."""
+        self.failures = tuple(failures)
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +80,7 @@ def score_stream(
     workers: int = 1,
     flow: str | os.PathLike[str] | None = None,
     any_flow: bool = False,
+    decoded: Callable[[], DecodedVideos] | None = None,
 ) -> StreamScores:
     """Score videos with a trained network, and write ``scores.npz`` into a folder.
 
@@ -92,11 +105,16 @@ def score_stream(
         Decoding processes.
     flow, any_flow
         For a network that reads motion: its stored flow, and whether another kind than it was trained with will do.
+    decoded
+        Gives videos that somebody has decoded by the model's recipe, where there is one to score; those that are not
+        among them are read.
 
     Raises
     ------
     UsageError, InputDataError
-        As `check_stream`; no video can be scored, or the folder holds other scores.
+        As `check_stream`; the folder holds other scores.
+    NothingScoredError
+        No video can be scored.
     """
     model, views = scorer.model, scorer.views
     modality = model.input.content
@@ -132,7 +150,7 @@ def score_stream(
                 if flow is None
                 else FlowDecoder(flow, workers, backward=modality.both_directions)
             ) as decoder,
-            closing(_ahead(videos, todo, scorer, decoder, workers)) as stream,
+            closing(_ahead(videos, todo, scorer, decoder, workers, decoded() if decoded and todo else None)) as stream,
             progress(f"scoring {views.name}", total=len(ids), unit="video", initial=len(ids) - len(todo)) as bar,
         ):
             for index, opened in stream:
@@ -150,7 +168,9 @@ def score_stream(
         list_failures(folder / FAILED_FILE, failures)
         kept = [index for index, video_id in enumerate(ids) if video_id in journal.done]
         if not kept:
-            raise InputDataError("no video could be scored", path=videos.root, remedy=f"see {folder / FAILED_FILE}")
+            raise NothingScoredError(
+                "no video could be scored", path=videos.root, remedy=f"see {folder / FAILED_FILE}"
+            ).because_of(failures)
         file = _file(videos, kept, classes, journal.done, settings, notes)
         if todo or not path.exists():
             file.save(path)
@@ -195,11 +215,20 @@ def _survey(model: VideoModel, videos: Manifest, flow: str | os.PathLike[str], a
 
 
 def _ahead(
-    videos: Manifest, todo: Sequence[int], scorer: ViewScorer, decoder: ClipDecoder, workers: int
+    videos: Manifest,
+    todo: Sequence[int],
+    scorer: ViewScorer,
+    decoder: ClipDecoder,
+    workers: int,
+    decoded: DecodedVideos | None,
 ) -> Generator[tuple[int, DecodedVideos | TubeletError], None, None]:
     """Each video's frames, or its error, in order; as many as there are workers are decoded ahead."""
 
     def opened(index: int) -> DecodedVideos | TubeletError:
+        if decoded is not None:
+            known = part_of(decoded, videos.select(keep=[index]))
+            if known.lengths:
+                return known
         try:
             return open_video(
                 videos,

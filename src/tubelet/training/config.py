@@ -90,31 +90,40 @@ class FurtherSet(BaseModel):
     split: int | None = Field(None, description="official split whose training part is used; None: every video")
 
 
-class Experiment(BaseModel):
-    """One published experiment: a small TOML file under ``experiments/``."""
+class NetworkTraining(BaseModel):
+    """A network, what it starts from, what it sees, and how it is trained: what every experiment's file says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    source: str = Field(description="where the settings are from: paper section or solver file")
-    dataset: str = Field(description="name in the dataset catalog")
-    split: int = 1
     model: str
     options: dict[str, Any] = {}
     recipe: str
     weights: Literal["none", "required"] = "none"
     start_from: StartFrom = Field("same", description="how the weights of another network become this one's")
     flow: Literal["none", "required"] = Field("none", description="whether stored optical flow is needed")
+    train: TrainConfig
+
+    @model_validator(mode="after")
+    def _weights_agree(self) -> Self:
+        if self.start_from != "same" and self.weights == "none":
+            raise ValueError(f"start_from = {self.start_from!r} needs weights = 'required'")
+        return self
+
+
+class Experiment(NetworkTraining):
+    """One published experiment: a small TOML file under ``experiments/``."""
+
+    source: str = Field(description="where the settings are from: paper section or solver file")
+    dataset: str = Field(description="name in the dataset catalog")
+    split: int = 1
     teacher: Literal["none", "required"] = Field(
         "none", description="'required': no labels; the network learns which frames belong to its clip (T3D, figure 2)"
     )
     also: tuple[FurtherSet, ...] = ()
-    train: TrainConfig
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.start_from != "same" and self.weights == "none":
-            raise ValueError(f"start_from = {self.start_from!r} needs weights = 'required'")
         if self.also and self.teacher == "required":
             raise ValueError("further data sets have labels, and a teacher needs none")
         return self
@@ -136,7 +145,12 @@ def build_config(kind: type[_Model], values: dict[str, Any], where: str) -> _Mod
 
 
 def load_experiment(path: str | Path) -> Experiment:
-    """Read an experiment file.
+    """Read an experiment file; raises as `load_config`."""
+    return load_config(Experiment, path)
+
+
+def load_config(kind: type[_Model], path: str | Path) -> _Model:
+    """Read a TOML file as ``kind``.
 
     Raises
     ------
@@ -154,7 +168,7 @@ def load_experiment(path: str | Path) -> Experiment:
             why=str(error),
             remedy="see experiments/*.toml for examples",
         ) from error
-    return build_config(Experiment, values, str(path))
+    return build_config(kind, values, str(path))
 
 
 def save_toml(path: str | Path, values: dict[str, Any]) -> Path:

@@ -1,0 +1,175 @@
+"""``tubelet evaluate streams``: several networks on the same folds of a data set, and their fusions, in one table."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tubelet.cli.options import (
+    AnnotationsOption,
+    AnyFlowOption,
+    DataOption,
+    DeviceOption,
+    DryRunOption,
+    FlowOption,
+    FpsOption,
+    ItsSeedOption,
+    ItsWorkersOption,
+    JsonOption,
+    OverwriteOption,
+    choose_device,
+    print_json,
+    say,
+)
+from tubelet.cli.sources import model_folder
+from tubelet.errors import ExitCode
+
+if TYPE_CHECKING:
+    from tubelet.datasets.manifest import Manifest
+    from tubelet.datasets.splits import Fold
+    from tubelet.protocols.stream_experiment import StreamExperiment
+    from tubelet.protocols.streams import StreamRound
+    from tubelet.protocols.streams_open import Stream
+
+
+def streams(
+    experiment: Annotated[Path, typer.Argument(help="TOML file, such as those in experiments/streams/.")],
+    data: DataOption,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the runs.", show_default="runs/evaluate/<experiment>")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("--streams", help="Only these, comma-separated.", show_default="all of the file")
+    ] = None,
+    flow: FlowOption = None,
+    any_flow: AnyFlowOption = False,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Model folder, or run that holds one, for streams that start so.")
+    ] = None,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Test on groups that the starting weights saw, and mark the result.")
+    ] = False,
+    annotations: AnnotationsOption = None,
+    fps: FpsOption = None,
+    seed: ItsSeedOption = None,
+    workers: ItsWorkersOption = None,
+    device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train and test every stream on every fold, fuse them, and print one table with intervals and paired differences.
+
+    Finished folds are kept, and trainings go on from their last checkpoint: the same command goes on where it was
+    stopped. With --streams, --overwrite starts only these anew.
+    """
+    from tubelet.cli.train import open_labeled
+    from tubelet.protocols.stream_experiment import load_stream_experiment
+    from tubelet.protocols.streams import finished_rounds, pooled_scores, run_streams
+    from tubelet.protocols.streams_open import open_folds, open_streams
+    from tubelet.protocols.streams_report import write_streams
+    from tubelet.protocols.streams_result import compare_streams
+    from tubelet.provenance import environment
+    from tubelet.training.run_folder import RunFolder, safe_name
+
+    whole = load_stream_experiment(experiment)
+    chosen = whole.only(None if only is None else [name.strip() for name in only.split(",")])
+    manifest = open_labeled(
+        whole.dataset, data, split=whole.split, fps=fps, label_column="label", annotations=annotations, limit=None
+    )
+    manifest, folds = open_folds(whole, manifest)
+    ready = open_streams(
+        chosen,
+        manifest,
+        folds,
+        weights=None if weights is None else model_folder(weights),
+        flow=flow,
+        any_flow=any_flow,
+        allow_leak=allow_leak,
+        seed=seed,
+        workers=workers,
+    )
+    root = out or Path("runs/evaluate") / whole.name
+    where = choose_device(device)
+    say(_plan(chosen, manifest, ready, folds, root))
+    settings = {
+        "experiment": whole.name,
+        "dataset": manifest.hash,
+        "folds": whole.folds,
+        "fold_seed": whole.fold_seed,
+        "device": where,
+    }
+    if dry_run:
+        if as_json:
+            print_json({"folder": str(root), "folds": {fold.name: len(fold.test) for fold in folds},
+                        "streams": {one.name: one.settings.to_dict() for one in ready}})  # fmt: skip
+        return
+    run = RunFolder(root, settings, overwrite=overwrite and only is None)
+    if overwrite:
+        for stream in ready:
+            shutil.rmtree(root / safe_name(stream.name), ignore_errors=True)
+
+    def tell(done: Sequence[StreamRound]) -> None:
+        say(_progress(done, ready, folds))
+
+    finished = finished_rounds(ready, folds, root, device=where)
+    if finished:
+        say(f"{len(finished)} of {len(ready) * len(folds)} rounds are finished already")
+    rounds = run_streams(ready, folds, root, device=where, finished=finished, on_round=tell)
+    failed = sorted({pair for one in rounds for pair in one.failed})
+    run.write_failures("failed.jsonl", failed)
+    pooled = pooled_scores(ready, rounds, manifest, root)
+    record = environment(
+        experiment=whole.model_dump(mode="json"),
+        dataset=manifest.to_dict(),
+        scores={one.name: str(root / safe_name(one.name) / "scores.npz") for one in ready},
+    )
+    result = compare_streams(chosen, ready, rounds, pooled, settings=settings, provenance=record)
+    report = write_streams(root, chosen, manifest, ready, rounds, result, record)
+    if as_json:
+        print_json({**result.to_dict(), "failed": [list(pair) for pair in failed], "report": str(report)})
+    else:
+        typer.echo(f"{result}\nreport: {report}")
+    if failed:
+        say(f"{len(failed)} videos could not be read, see {root / 'failed.jsonl'}")
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _plan(
+    experiment: StreamExperiment, manifest: Manifest, ready: Sequence[Stream], folds: Sequence[Fold], root: Path
+) -> str:
+    tests = sorted(len(fold.test) for fold in folds)
+    sizes = f"{tests[0]}" if tests[0] == tests[-1] else f"{tests[0]} to {tests[-1]}"
+    first = (
+        f"{experiment.name}: {len(manifest)} videos of {manifest.name}, {len(manifest.classes)} classes, "
+        f"{len(manifest.groups)} groups ({manifest.group_rule}); {len(folds)} folds with {sizes} to test -> {root}"
+    )
+    lines = [first]
+    for one in ready:
+        train = one.settings.train
+        lines.append(
+            f"  {one.name}: {one.settings.model}, {one.info.parameters:,} parameters, {one.info.macs / 1e9:.3f} GMACs, "
+            f"recipe {one.settings.recipe.name}, {train.iterations} steps of {train.batch_size}, seed {train.seed}; "
+            f"views {one.views}"
+        )
+    return "\n".join(lines)
+
+
+def _progress(done: Sequence[StreamRound], ready: Sequence[Stream], folds: Sequence[Fold]) -> str:
+    """A line on the round that ended, and how long the others may take."""
+    from tubelet.protocols.streams import seconds_left
+    from tubelet.reporting.terminal import duration
+
+    last, total = done[-1], len(ready) * len(folds)
+    found = "no video could be scored"
+    if last.scores is not None:
+        found = f"{last.right} of {len(last.scores)} right ({last.right / len(last.scores):.1%})"
+    left = seconds_left(done, ready, folds)
+    return (
+        f"[{len(done)}/{total}] {last.fold}, {last.stream}: {found}; trained in {duration(last.training_s)}, "
+        f"scored in {duration(last.scoring_s)}" + (f"; about {duration(left)} left" if len(done) < total else "")
+    )
