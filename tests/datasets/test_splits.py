@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.datasets.splits import (
+    group_folds,
     leaks,
     leave_one_group_out,
+    official_fold,
     random_group_split,
     refuse_leaks,
     split_by_groups,
@@ -184,6 +186,65 @@ def test_one_group_is_left_out_at_a_time() -> None:
         list(leave_one_group_out(manifest_of([("p1", "x")])))
     with pytest.raises(InputDataError, match="there are no videos"):
         list(leave_one_group_out(manifest_of([])))
+
+
+@settings(deadline=None, max_examples=80)
+@given(single | mixed, st.integers(2, 5), st.integers(0, 3))
+def test_folds_hold_every_video_once_and_no_group_on_both_sides(rows, folds: int, seed: int) -> None:
+    manifest = manifest_of(rows)
+    if folds > len(manifest.groups):
+        with pytest.raises(UsageError, match=f"{folds} folds cannot be made of {len(manifest.groups)} groups"):
+            list(group_folds(manifest, folds, seed=seed))
+        return
+    found = list(group_folds(manifest, folds, seed=seed))
+    assert [fold.name for fold in found] == [f"fold{number + 1}" for number in range(folds)]
+    tested = [item.path for fold in found for item in fold.test.items]
+    assert sorted(tested) == sorted(item.path for item in manifest.items)
+    for fold in found:
+        assert len(fold.test)
+        assert not set(fold.train.groups) & set(fold.test.groups)
+        assert {item.path for item in (*fold.train.items, *fold.test.items)} == {item.path for item in manifest.items}
+        assert fold.train.classes == fold.test.classes == manifest.classes
+    shuffled = replace(manifest, items=manifest.items[::-1])
+    assert [set(fold.test.groups) for fold in group_folds(shuffled, folds, seed=seed)] == [
+        set(fold.test.groups) for fold in found
+    ], "the order of the items does not matter"
+
+
+def test_groups_are_dealt_by_hand_arithmetic() -> None:
+    """Sizes 4, 3, 2, 2, 1: no choice is drawn but between the equal ones, and these are swapped by their hash alone."""
+    rows = [("a", "x")] * 2 + [("a", "y")] * 2 + [("b", "x")] * 3 + [("c", "y")] * 2 + [("d", "y")] * 2 + [("e", "x")]
+    # x has 6 videos, y 6. a -> fold 1 (2x 2y). b -> the empty fold 2 (3x). c and d: in fold 1 each costs 2 * 2 / 36, in
+    # fold 2 nothing, so the first goes there (3x 2y); the second costs 4/36 in both, and fold 1 has 4 videos against 5,
+    # so it goes there (2x 4y). e costs 2/36 in fold 1 and 3/36 in fold 2: fold 1 (3x 4y).
+    first, second = (set(fold.test.groups) for fold in group_folds(manifest_of(rows), 2))
+    assert {"a", "e"} < first
+    assert "b" in second
+    assert (len(first), len(second)) == (3, 2)
+    dealt = {frozenset(next(iter(group_folds(manifest_of(rows), 2, seed=seed))).test.groups) for seed in range(8)}
+    assert dealt == {frozenset("ace"), frozenset("ade")}, "the seed chooses between c and d"
+
+
+def test_folds_of_whole_groups_are_balanced_over_classes() -> None:
+    """18 groups with a video of each of five classes in three folds: six groups, so 30 videos, each."""
+    rows = [(f"g{group:02d}", label) for group in range(8, 26) for label in "abcde"]
+    for fold in group_folds(manifest_of(rows), 3):
+        assert len(fold.test.groups) == 6
+        assert [sum(item.label == label for item in fold.test.items) for label in "abcde"] == [6] * 5
+    with pytest.raises(UsageError, match="1 folds are none"):
+        list(group_folds(manifest_of(rows), 1))
+
+
+def test_the_official_parts_are_one_fold() -> None:
+    manifest = manifest_of([("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")])
+    assert official_fold(manifest) is None
+    assert official_fold(manifest.with_splits(["train"] * 4)) is None
+    fold = official_fold(manifest.with_splits(["train", "val", "train", "val"]))
+    assert fold is not None
+    assert (fold.name, fold.train.groups, fold.test.groups) == ("val", ("a", "c"), ("b", "d"))
+    leaking = replace(manifest, items=tuple(replace(item, group="a") for item in manifest.items))
+    with pytest.raises(InputDataError, match="leak into each other"):
+        official_fold(leaking.with_splits(["train", "test", "train", "test"]))
 
 
 def planted(root: Path) -> Manifest:

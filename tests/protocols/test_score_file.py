@@ -12,7 +12,7 @@ import pytest
 from scipy.special import softmax
 
 from tubelet.errors import InputDataError
-from tubelet.protocols.score_file import ScoreFile, aligned
+from tubelet.protocols.score_file import ScoreFile, aligned, concatenated
 
 CLASSES = ("bend", "jack", "run")
 
@@ -156,3 +156,36 @@ def test_files_of_other_videos_classes_labels_or_groups_are_named() -> None:
     apart = replace(first, video_ids=tuple(f"other{i}" for i in range(5)))
     with pytest.raises(InputDataError, match="the videos are not those of a"):
         aligned([first, apart], ["a", "b"], common=True)
+
+
+def test_the_scores_of_folds_become_one_file(tmp_path: Path) -> None:
+    one = made(0, 5, notes=("a note", "1 of 6 videos could not be scored"))
+    two = made(1, 3, video_ids=("c/x.avi", "c/y.avi", "c/z.avi"), groups=("h0", "h1", "h1"))
+    two = replace(two, settings={**two.settings, "weights_sha256": "v"})
+    whole = concatenated({"ann": one, "bob": two})
+    assert whole.video_ids == (*one.video_ids, *two.video_ids)
+    assert whole.groups == ("g0", "g0", "g1", "g1", "g2", "h0", "h1", "h1")
+    for name in ("labels", "scores", "probabilities", "view_counts", "view_scores"):
+        assert np.array_equal(getattr(whole, name), np.concatenate([getattr(one, name), getattr(two, name)])), name
+    assert {key: whole.settings[key] for key in ("stream", "recipe_hash", "views")} == {
+        "stream": "rgb", "recipe_hash": "r", "views": {"n": 1},
+    }  # fmt: skip
+    assert whole.settings["folds"] == {"ann": {"weights_sha256": "w"}, "bob": {"weights_sha256": "v"}}
+    assert whole.notes == ("a note", "ann: 1 of 6 videos could not be scored")
+    assert set(whole.provenance["folds"]) == {"ann", "bob"}
+    again = ScoreFile.load(whole.save(tmp_path / "all.npz"))
+    assert (again.settings, again.hash, again.notes) == (whole.settings, whole.hash, whole.notes)
+    other = replace(two, settings={**two.settings, "weights_sha256": "u"})
+    assert len({whole.hash, one.hash, concatenated({"ann": one, "bob": other}).hash}) == 3
+    assert concatenated({"ann": one, "bob": replace(two, view_scores=None)}).view_scores is None
+    alone = concatenated({"ann": one})
+    assert np.array_equal(alone.scores, one.scores)
+    assert alone.settings["folds"] == {"ann": {"weights_sha256": "w"}}
+
+
+def test_folds_that_do_not_fit_are_refused() -> None:
+    one, two = made(0), made(1, 3, video_ids=("c/x.avi", "c/v1.avi", "c/z.avi"))
+    with pytest.raises(InputDataError, match=r"c/v1\.avi is scored in ann and in bob"):
+        concatenated({"ann": one, "bob": two})
+    with pytest.raises(InputDataError, match=r"the classes are not those of ann.*bob"):
+        concatenated({"ann": one, "bob": replace(two, classes=("bend", "jack", "skip"))})

@@ -22,7 +22,7 @@ from tubelet.models.registry import create_model
 from tubelet.protocols import score_stream as module
 from tubelet.protocols.score_file import ScoreFile
 from tubelet.protocols.score_journal import JOURNAL, ScoreJournal
-from tubelet.protocols.score_stream import StreamScores, check_stream, score_stream
+from tubelet.protocols.score_stream import NothingScoredError, StreamScores, check_stream, score_stream
 from tubelet.protocols.view_scores import VideoScores, ViewScorer
 from tubelet.protocols.views import views_by_name
 
@@ -193,8 +193,9 @@ def test_a_video_that_fails_is_told_and_tried_again(
     assert not (tmp_path / "out" / "failed.jsonl").exists()
     alone = here.select(keep=[1])
     broken.write_bytes(b"no video")
-    with pytest.raises(InputDataError, match=r"no video could be scored.*failed\.jsonl"):
+    with pytest.raises(NothingScoredError, match=r"no video could be scored.*failed\.jsonl") as told:
         score_stream(scorer, alone, tmp_path / "other")
+    assert [failure.video_id for failure in told.value.failures] == [few.items[1].path]
 
 
 def test_memory_too_small_for_a_video_changes_nothing(

@@ -131,7 +131,13 @@ def streams(
     result = compare_streams(chosen, ready, rounds, pooled, settings=settings, provenance=record)
     report = write_streams(root, chosen, manifest, ready, rounds, result, record)
     if as_json:
-        print_json({**result.to_dict(), "failed": [list(pair) for pair in failed], "report": str(report)})
+        print_json(
+            {
+                **result.to_dict(),
+                "failed": [{"path": path, "error": why} for path, why in failed],
+                "report": str(report),
+            }
+        )
     else:
         typer.echo(f"{result}\nreport: {report}")
     if failed:

@@ -1,0 +1,80 @@
+"""The file of a comparison of streams: what it may say, and one sentence for what it may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tubelet.errors import UsageError
+from tubelet.protocols.stream_experiment import StreamExperiment, load_stream_experiment
+
+HEAD = 'name = "two"\nsource = "a test"\ndataset = "weizmann"\n'
+STREAM = '[[streams]]\nname = "{name}"\nmodel = "c3d_small"\nrecipe = "c3d_small"\n[streams.train]\niterations = 2\n'
+TWO = STREAM.format(name="rgb") + STREAM.format(name="flow")
+FUSION = '[[fusions]]\nname = "both"\nstreams = ["rgb", "flow"]\n'
+
+
+def read(folder: Path, text: str) -> StreamExperiment:
+    (folder / "streams.toml").write_text(text)
+    return load_stream_experiment(folder / "streams.toml")
+
+
+def test_what_a_file_leaves_out_has_a_default(tmp_path: Path) -> None:
+    found = read(tmp_path, HEAD + TWO + FUSION)
+    assert (found.folds, found.fold_seed, found.split, found.primary) == ("groups", 0, 1, None)
+    assert [stream.name for stream in found.streams] == ["rgb", "flow"]
+    stream = found.streams[0]
+    assert (stream.views, stream.weights, stream.flow, stream.start_from) == (None, "none", "none", "same")
+    assert (stream.train.iterations, stream.options) == (2, {})
+    (fusion,) = found.fusions
+    assert (fusion.by, fusion.weights, fusion.factors) == ("scores", None, (1.0, 1.0))
+    given = read(tmp_path, f'{HEAD}folds = 3\nprimary = ["flow", "rgb"]\n{TWO}{FUSION}weights = [1, 1.5]\n')
+    assert (given.folds, given.primary, given.fusions[0].factors) == (3, ("flow", "rgb"), (1.0, 1.5))
+
+
+def test_only_some_streams_take_their_fusions_and_comparisons_along(tmp_path: Path) -> None:
+    text = f'{HEAD}primary = ["both", "rgb"]\n{TWO}{STREAM.format(name="difference")}{FUSION}'
+    found = read(tmp_path, text)
+    assert found.only(None) is found
+    two = found.only(["flow", "rgb"])
+    assert [stream.name for stream in two.streams] == ["rgb", "flow"], "in the order of the file"
+    assert ([fusion.name for fusion in two.fusions], two.primary) == (["both"], ("both", "rgb"))
+    one = found.only(["rgb", "difference"])
+    assert (one.fusions, one.primary) == ((), None)
+    with pytest.raises(UsageError, match="two has no stream 'warped'; its streams are rgb, flow, difference"):
+        found.only(["rgb", "warped"])
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (HEAD, "streams: Field required"),
+        (HEAD + "folds = 1\n" + TWO, "1 is not 'groups', 'official' or a number of folds from 2 on"),
+        (HEAD + "folds = true\n" + TWO, "True is not 'groups'"),
+        (HEAD + 'folds = "thirds"\n' + TWO, "'thirds' is not 'groups'"),
+        (HEAD + TWO + STREAM.format(name="rgb"), "'rgb' names two streams or fusions"),
+        (HEAD + TWO + FUSION.replace("both", "rgb"), "'rgb' names two streams or fusions"),
+        (HEAD + STREAM.format(name="plots"), "a stream cannot be called 'plots'"),
+        (HEAD + STREAM.format(name=" "), "a stream or a fusion has an empty name"),
+        (HEAD + TWO + FUSION.replace('"flow"', '"warped"'), "the fusion 'both' names 'warped', and the streams are"),
+        (HEAD + TWO + FUSION.replace('"flow"', '"rgb"'), "fusions.0: Value error, a stream is named twice"),
+        (HEAD + TWO + FUSION + "weights = [1]\n", "1 weights for 2 streams"),
+        (HEAD + TWO + FUSION + "weights = [1, -1]\n", "weights are positive numbers"),
+        (HEAD + TWO + FUSION + 'by = "svm"\n', "fusions.0.by: Input should be 'scores' or 'softmax'"),
+        (HEAD + 'primary = ["rgb", "warped"]\n' + TWO, "primary names 'warped', and the table's rows are"),
+        (HEAD + 'primary = ["rgb", "rgb"]\n' + TWO, "primary names the same row twice"),
+        (HEAD + "teacher = 1\n" + TWO, "teacher: Extra inputs are not permitted"),
+        (HEAD + TWO + "also = []\n", "streams.1.train.also: Extra inputs are not permitted"),
+        (
+            HEAD + TWO.replace("[streams.train]", 'start_from = "inflate"\n[streams.train]'),
+            "needs weights = 'required'",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(UsageError) as told:
+        read(tmp_path, text)
+    assert complaint in str(told.value)
+    assert str(told.value).startswith(f"the settings of {tmp_path / 'streams.toml'} do not fit (")
+    assert "\n" not in str(told.value)
