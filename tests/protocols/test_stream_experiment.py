@@ -64,6 +64,7 @@ def test_only_some_streams_take_their_fusions_and_comparisons_along(tmp_path: Pa
         (HEAD + TWO + FUSION + 'by = "svm"\n', "fusions.0.by: Input should be 'scores' or 'softmax'"),
         (HEAD + 'primary = ["rgb", "warped"]\n' + TWO, "primary names 'warped', and the table's rows are"),
         (HEAD + 'primary = ["rgb", "rgb"]\n' + TWO, "primary names the same row twice"),
+        (HEAD + TWO + "validate_every = 5\n", "streams.1: Value error, a fold holds no validation videos out"),
         (HEAD + "teacher = 1\n" + TWO, "teacher: Extra inputs are not permitted"),
         (HEAD + TWO + "also = []\n", "streams.1.train.also: Extra inputs are not permitted"),
         (

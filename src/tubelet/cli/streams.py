@@ -26,7 +26,7 @@ from tubelet.cli.options import (
     say,
 )
 from tubelet.cli.sources import model_folder
-from tubelet.errors import ExitCode
+from tubelet.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from tubelet.datasets.manifest import Manifest
@@ -78,6 +78,12 @@ def streams(
 
     whole = load_stream_experiment(experiment)
     chosen = whole.only(None if only is None else [name.strip() for name in only.split(",")])
+    for option, given, wanted in (
+        ("--flow", flow, [stream.flow for stream in whole.streams]),
+        ("--weights", weights, [stream.weights for stream in whole.streams]),
+    ):
+        if given is not None and "required" not in wanted:
+            raise UsageError(f"no stream of {whole.name} takes {option}", remedy=f"leave {option} away")
     manifest = open_labeled(
         whole.dataset, data, split=whole.split, fps=fps, label_column="label", annotations=annotations, limit=None
     )

@@ -17,6 +17,12 @@ class StreamPlan(NetworkTraining):
 
     views: str | None = Field(None, description="test views, as of tubelet evaluate --views; None: its paper's")
 
+    @model_validator(mode="after")
+    def _without_validation(self) -> Self:
+        if self.train.validate_every:
+            raise ValueError("a fold holds no validation videos out, so validate_every must be 0")
+        return self
+
 
 class FusionPlan(BaseModel):
     """One row of the table that several streams make together."""
