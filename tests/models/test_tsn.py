@@ -193,6 +193,38 @@ def test_partial_batch_normalization_trains_the_first_alone() -> None:
         create_model("tsn_bn_inception", 5, partial_bn=1)
 
 
+# ---------------------------------------------------------------------- SqueezeNet
+
+
+def test_squeezenet_keeps_its_pixels_and_says_that_no_paper_has_it() -> None:
+    info = model_info("tsn_squeezenet", 5)
+    assert (info.input.shape, info.input.recipe, info.options["dropout"]) == ((3, 3, 227, 227), "caffenet", 0.8)
+    assert "partial_bn" not in info.options
+    assert info.source.reconstruction
+    assert "No paper" in info.source.choices[0]
+    assert not model_info("tsn_bn_inception", 5, width=0.125, side=64).source.reconstruction
+    flow = build_meta("tsn_squeezenet", 5, {"modality": "flow", "segments": 1, "consensus": "weighted"})
+    assert (flow.input.shape, flow.input.recipe, flow.dropout.p) == ((10, 1, 227, 227), "flow_224", 0.7)
+    assert "start at 1/K" in flow.source.choices[-1]
+    with torch.no_grad():
+        maps = flow.eval().features(torch.empty(1, *flow.input.shape, device="meta"), ("fire4", "fire9", "global_pool"))
+    assert [tuple(value.shape[1:]) for value in maps.values()] == [(256, 1, 55, 55), (512, 1, 13, 13), (512, 1, 1, 1)]
+
+
+def test_squeezenets_dropout_drops_pooled_activations() -> None:
+    model = small("tsn_squeezenet", segments=1, side=47, width=0.25, dropout=0.5)
+    model.train()
+    seen: list[Tensor] = []
+    model.fc_action.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    x = snippets(model, 1)
+    torch.manual_seed(0)
+    pooled = model.features(x, ("global_pool", "fc_action"))["global_pool"].detach().flatten(1)
+    (dropped,) = seen
+    kept = dropped.flatten(1) != 0
+    assert 0.3 < float(kept.float().mean()) < 0.7
+    torch.testing.assert_close(dropped.flatten(1)[kept], 2 * pooled[kept])
+
+
 # ---------------------------------------------------------------------- snippets and their consensus
 
 
@@ -205,6 +237,8 @@ VARIANTS = [
     ("tsn_bn_inception", {"segments": 1, "side": 96}),
     ("tsn_resnet50", {"modality": "flow", "segments": 3, "consensus": "attention", "blocks": [1, 2, 1, 1]}),
     ("tsn_resnet101", {"modality": "rgb_difference", "consensus": "weighted", "side": 33, "blocks": [1, 1, 2, 1]}),
+    ("tsn_squeezenet", {"modality": "flow", "segments": 3, "consensus": "attention", "width": 0.25}),
+    ("tsn_squeezenet", {"modality": "rgb_difference", "segments": 2, "consensus": "top_k", "top_k": 2, "side": 51}),
 ]
 
 

@@ -25,6 +25,7 @@ VARIANTS = [
         ("tsn_bn_inception", INCEPTION, "conv1_7x7_s2"),
         ("tsn_resnet50", RESNET, "conv1"),
         ("tsn_resnet101", RESNET, "conv1"),
+        ("tsn_squeezenet", INCEPTION, "conv1"),
     )
     for modality, channels in (("flow", 10), ("warped_flow", 10), ("rgb_difference", 15))
 ] + [

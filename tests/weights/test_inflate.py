@@ -318,6 +318,50 @@ def test_without_strictness_all_is_reported() -> None:
     assert "missing: res2a.branch1.weight (not in the weights: the network's own stays)" in text
 
 
+# ---------------------------------------------------------------------- an image network on every snippet
+
+
+SQUEEZE: dict[str, Any] = {"width": 0.25, "side": 47}
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+def test_a_segment_network_starts_as_the_squeezenet_whose_weights_it_takes(segments: int) -> None:
+    images = counted(create_model("squeezenet", 5, **SQUEEZE))
+    model = create_model("tsn_squeezenet", 5, **SQUEEZE, segments=segments, seed=1).eval()
+    report = start_from(model, images)
+    weights, found = images.state_dict(), model.state_dict()
+    assert {name.replace("fc_action", "conv10") for name in found} == set(weights)
+    for name, tensor in found.items():
+        assert torch.equal(tensor, weights[name.replace("fc_action", "conv10")]), name
+    assert report.names("used") == list(weights)
+    assert report.names("transformed") == report.names("missing") == report.names("refused") == []
+    assert not any("recipe" in note for note in report.notes)  # the pixels are those that the weights saw
+    x = torch.randn(2, *model.input.shape, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        # SqueezeNet's logits are means over frames, as the average consensus is over snippets.
+        torch.testing.assert_close(model(x), images(x), rtol=1e-4, atol=1e-5)
+        assert (model(x)[0] - model(x)[1]).abs().max() > 1e-2
+
+
+def test_a_squeezenet_of_other_classes_leaves_the_segment_network_its_classifier() -> None:
+    images = counted(create_model("squeezenet", 7, **SQUEEZE))
+    model = create_model("tsn_squeezenet", 5, **SQUEEZE)
+    head = model.fc_action.weight.detach().clone()
+    report = start_from(model, images)
+    assert torch.equal(model.fc_action.weight, head)
+    assert torch.equal(model.fire9.expand3x3.weight, images.fire9.expand3x3.weight)
+    assert report.names("missing") == ["fc_action.weight", "fc_action.bias"]
+    assert report.names("refused") == ["conv10.weight", "conv10.bias"]
+    assert {line.detail for line in report.model_tensors if line.outcome == "missing"} == {
+        "7 classes instead of 5: the network's own stays"
+    }
+    # Without a classifier of either name the trunk alone is taken; a network for motion needs another first layer.
+    trunk = {name: tensor for name, tensor in images.state_dict().items() if not name.startswith("conv10")}
+    assert inflated(trunk, model)[1].names("missing") == ["fc_action.weight", "fc_action.bias"]
+    with pytest.raises(InputDataError, match=r"conv1\.weight is refused: its shape is 24×3×1×7×7 where"):
+        inflated(trunk, create_model("tsn_squeezenet", 5, **SQUEEZE, modality="flow"))
+
+
 # ---------------------------------------------------------------------- a network filled in place
 
 

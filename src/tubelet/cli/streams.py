@@ -163,10 +163,11 @@ def _plan(
     lines = [first]
     for one in ready:
         train = one.settings.train
+        learning = "" if train.train_layers is None else f" that train {', '.join(train.train_layers)} alone"
         lines.append(
             f"  {one.name}: {one.settings.model}, {one.info.parameters:,} parameters, {one.info.macs / 1e9:.3f} GMACs, "
-            f"recipe {one.settings.recipe.name}, {train.iterations} steps of {train.batch_size}, seed {train.seed}; "
-            f"views {one.views}"
+            f"recipe {one.settings.recipe.name}, {train.iterations} steps of {train.batch_size}"
+            f"{learning}, seed {train.seed}; views {one.views}"
         )
     return "\n".join(lines)
 

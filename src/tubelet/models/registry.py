@@ -74,6 +74,7 @@ _BUILDERS = {
     "tsn_resnet101": "tubelet.models.tsn:tsn_resnet",
     "tsn_resnet152": "tubelet.models.tsn:tsn_resnet",
     "tsn_resnet50": "tubelet.models.tsn:tsn_resnet",
+    "tsn_squeezenet": "tubelet.models.tsn:tsn_squeezenet",
     "two_stream_spatial": "tubelet.models.two_stream:two_stream_spatial",
     "two_stream_temporal": "tubelet.models.two_stream:two_stream_temporal",
 }

@@ -36,6 +36,7 @@ candles; tests/models/test_squeezenet.py looks again).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -91,6 +92,56 @@ class Fire(nn.Module):
         return relu(torch.cat((self.expand1x1(x), self.expand3x3(x)), 1))
 
 
+@dataclass(frozen=True)
+class SqueezeNetTrunk:
+    """The layers of this module's table up to fire9: it puts them into a network and runs them there.
+
+    The layers belong to the network itself, so that its state dict has the released names without a prefix.
+
+    Attributes
+    ----------
+    width
+        Factor on all channels.
+    """
+
+    width: float
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """conv1, the fire modules and the poolings between them, in order of computation."""
+        layers = ("conv1", *_FIRES)
+        return tuple(n for layer in layers for n in ((layer, _pool_after(layer)) if layer in _POOLED else (layer,)))
+
+    @property
+    def first_layer(self) -> str:
+        """The convolution that sees the pixels."""
+        return "conv1"
+
+    def add_to(self, network: nn.Module, channels: int) -> int:
+        """Register all layers in ``network`` for inputs with ``channels`` channels; returns the channels that leave."""
+        stem = scaled(96, self.width)
+        network.add_module("conv1", Conv3d(channels, stem, (1, 7, 7), (1, 2, 2)))
+        channels = stem
+        for layer, (squeeze, expand) in _FIRES.items():
+            network.add_module(layer, Fire(channels, scaled(squeeze, self.width), scaled(expand, self.width)))
+            channels = 2 * scaled(expand, self.width)
+        for layer in _POOLED:
+            network.add_module(_pool_after(layer), CaffePool("max", (1, 3, 3), (1, 2, 2)))
+        return channels
+
+    def activations(self, network: nn.Module, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Run the layers of ``network`` on (N, C, T, H, W): yield ``layer_names`` with their activations."""
+        for name in self.layer_names:
+            x = network.get_submodule(name)(x)
+            if name == "conv1":
+                x = relu(x)
+            yield name, x
+
+    def initialize_layer(self, layer: Weighted, generator: torch.Generator) -> None:
+        """Caffe's xavier weights, biases 0 [train_val.prototxt]."""
+        xavier(layer, 0.0, generator)
+
+
 class SqueezeNet(VideoModel):
     """The network of this module's table, for clips of any length and side; logits are means over the frames.
 
@@ -107,8 +158,7 @@ class SqueezeNet(VideoModel):
 
     Notes
     -----
-    Convolutions start after Caffe's ``xavier``, conv10 gaussian with standard deviation 0.01, biases at 0
-    [train_val.prototxt].
+    conv10 starts gaussian with standard deviation 0.01 and bias 0 [train_val.prototxt], the trunk as it says.
     """
 
     def __init__(
@@ -123,41 +173,29 @@ class SqueezeNet(VideoModel):
         options: Mapping[str, Any],
     ) -> None:
         width, length = positive_float("width", width), positive_int("clip_length", clip_length)
-        trunk = [
-            name
-            for layer in ("conv1", *_FIRES)
-            for name in ([layer, _pool_after(layer)] if layer in _POOLED else [layer])
-        ]
+        trunk = SqueezeNetTrunk(width)
         super().__init__(
             name,
             num_classes=num_classes,
             options=options,
             input=InputSpec("rgb", 3, length, 1, positive_int("side", side), "caffenet"),
-            layer_names=(*trunk, "pool10", "conv10", "prob"),
+            layer_names=(*trunk.layer_names, "pool10", "conv10", "prob"),
             head_name="conv10",
             paper=PAPER,
             source=_SOURCE,
             any_size=True,
         )
-        self.trunk = tuple(trunk)
-        channels = scaled(96, width)
-        self.conv1 = Conv3d(3, channels, (1, 7, 7), (1, 2, 2))
-        for layer, (squeeze, expand) in _FIRES.items():
-            self.add_module(layer, Fire(channels, scaled(squeeze, width), scaled(expand, width)))
-            channels = 2 * scaled(expand, width)
-        for layer in _POOLED:
-            self.add_module(_pool_after(layer), CaffePool("max", (1, 3, 3), (1, 2, 2)))
+        self.trunk = trunk
+        channels = trunk.add_to(self, 3)
         self.conv10 = nn.Linear(channels, self.num_classes)
         self.dropout = nn.Dropout(fraction("dropout", dropout))
 
     def activations(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Yield (layer name, activation) in the order of ``layer_names``, see `VideoModel.activations`."""
-        for name in self.trunk:
-            x = self.get_submodule(name)(x)
-            if name == "conv1":
-                x = relu(x)
-            yield name, x
-        x = self.dropout(x).mean((3, 4), keepdim=True)
+        maps = x
+        for name, maps in self.trunk.activations(self, x):
+            yield name, maps
+        x = self.dropout(maps).mean((3, 4), keepdim=True)
         yield "pool10", x
         x = self.conv10(x.mean((2, 3, 4)))
         yield "conv10", x
@@ -168,7 +206,7 @@ class SqueezeNet(VideoModel):
         if name == "conv10":
             gaussian(layer, 0.01, 0.0, generator)
         else:
-            xavier(layer, 0.0, generator)
+            self.trunk.initialize_layer(layer, generator)
 
 
 def squeezenet(

@@ -14,7 +14,12 @@ prob           softmax                                  classes
 
 The snippets share all weights, and the consensus comes before the softmax. The module ``fc_action`` is the classifier
 that each snippet passes through; the layer of that name is what the video gets. Trunks are in
-`tubelet.models.bn_inception` and `tubelet.models.resnet`, the consensus in `tubelet.models.consensus`.
+`tubelet.models.bn_inception`, `tubelet.models.resnet` and `tubelet.models.squeezenet`, the consensus in
+`tubelet.models.consensus`.
+
+SqueezeNet is no network of the papers: it is a small trunk (735,424 parameters for RGB; fire9 gives 512 × K × 13 × 13
+at 227 × 227) for processors without a GPU. Its own classifier, conv10 and the average of its maps, is what the table
+has: without a ReLU between them, the mean of conv10's outputs over all places is conv10 on the mean of its inputs.
 
 ============== ======== ======================================== =======
 modality       channels a snippet is                             dropout
@@ -33,6 +38,7 @@ tsn_bn_inception 51      10,322,515 10,344,467
 tsn_resnet50     101     23,714,981 23,736,933 23,752,613
 tsn_resnet101    101     42,707,109 42,729,061 42,744,741
 tsn_resnet152    101     58,350,757 58,372,709 58,388,389
+tsn_squeezenet   101     787,237    820,165    843,685
 ================ ======= ========== ========== ==========
 """
 
@@ -53,6 +59,7 @@ from tubelet.models.initialization import gaussian
 from tubelet.models.options import boolean, fraction, positive_float, positive_int, suggestion
 from tubelet.models.resnet import DEPTHS, ResNet, stage_blocks
 from tubelet.models.spec import InputSpec, Paper, Source
+from tubelet.models.squeezenet import SqueezeNetTrunk
 
 PAPER = Paper(
     title="Temporal Segment Networks: Towards Good Practices for Deep Action Recognition",
@@ -63,8 +70,7 @@ PAPER = Paper(
 )
 
 CHANNELS = {"rgb": 3, "rgb_difference": 15, "flow": 10, "warped_flow": 10}
-_RECIPES = {
-    "rgb": "tsn_rgb",
+_MOTION = {
     "rgb_difference": "tsn_rgb_difference",
     "flow": "flow_224",
     "warped_flow": "flow_224",
@@ -78,6 +84,15 @@ _CHOICES: dict[str, tuple[str, ...]] = {
         "Attention looks at the pooled activations before dropout: the papers do not say.",
     ),
 }
+
+_SQUEEZENET = (
+    "No paper puts temporal segments on SqueezeNet; its trunk and its pixels (256 × 256 cropped to 227) are kept.",
+    "The classifier is SqueezeNet's conv10 with the average before it, which gives the same scores.",
+    "Dropout is TSN's, on the 512 pooled activations; SqueezeNet drops values of fire9's maps.",
+    "The classifier starts as TSN's, gaussian with standard deviation 0.001; SqueezeNet's starts with 0.01.",
+)
+
+_Trunk = BnInception | ResNet | SqueezeNetTrunk
 
 
 class GlobalPool(nn.Module):
@@ -102,7 +117,7 @@ class Tsn(VideoModel):
     source
         Where the trunk's layers were taken from.
     modality, segments, consensus, top_k, dropout, partial_bn
-        See `tsn_bn_inception`; here ``dropout`` is a number.
+        See `tsn_bn_inception`; here ``dropout`` is a number. SqueezeNet has no batch normalization to freeze.
     num_classes, side, options
         See `VideoModel` and `InputSpec`.
 
@@ -115,7 +130,7 @@ class Tsn(VideoModel):
     def __init__(
         self,
         name: str,
-        trunk: BnInception | ResNet,
+        trunk: _Trunk,
         *,
         num_classes: int,
         modality: ModalityName,
@@ -124,10 +139,10 @@ class Tsn(VideoModel):
         consensus: str,
         top_k: int | None,
         dropout: float,
-        partial_bn: bool,
         side: int,
         source: Source,
         options: Mapping[str, Any],
+        partial_bn: bool = False,
     ) -> None:
         channels, segments = CHANNELS[modality], positive_int("segments", segments)
         super().__init__(
@@ -301,28 +316,68 @@ def tsn_resnet(
     )
 
 
-def _tsn(name: str, num_classes: int, trunk: BnInception | ResNet, **options: Any) -> VideoModel:
-    modality, consensus = options["modality"], options["consensus"]
+def tsn_squeezenet(
+    name: str,
+    num_classes: int,
+    *,
+    modality: str = "rgb",
+    segments: int = 3,
+    consensus: str = "average",
+    top_k: int | None = None,
+    dropout: float | None = None,
+    width: float = 1.0,
+    side: int = 227,
+) -> VideoModel:
+    """TSN on SqueezeNet v1.0, a reconstruction that is in no paper; options as for `tsn_bn_inception`.
+
+    Frames are preprocessed as SqueezeNet's ImageNet weights want them; differences and flow as for BN-Inception.
+
+    Parameters
+    ----------
+    name, num_classes, modality, segments, consensus, top_k, dropout, width, side
+        As for `tsn_bn_inception`; any ``side`` that leaves a row fits.
+    """
+    return _tsn(
+        name,
+        num_classes,
+        SqueezeNetTrunk(positive_float("width", width)),
+        modality=modality,
+        segments=segments,
+        consensus=consensus,
+        top_k=top_k,
+        dropout=dropout,
+        width=width,
+        side=side,
+    )
+
+
+_ORIGINS = {
+    BnInception: "yjxiong/temporal-segment-networks, prototxts of tsn_bn_inception",
+    ResNet: "layers as in torchvision's ResNet, on which yjxiong/tsn-pytorch and mmaction2 build TSN",
+    SqueezeNetTrunk: "trunk from train_val.prototxt of forresti/SqueezeNet (SqueezeNet_v1.0), all else from "
+    "yjxiong/temporal-segment-networks",
+}
+# Frames as the trunk's ImageNet weights saw them.
+_FRAMES = {BnInception: "tsn_rgb", ResNet: "resnet_rgb", SqueezeNetTrunk: "caffenet"}
+
+
+def _tsn(name: str, num_classes: int, trunk: _Trunk, **options: Any) -> VideoModel:
+    modality, consensus, kind = options["modality"], options["consensus"], type(trunk)
     if modality not in tuple(CHANNELS):
         raise UsageError(
             f"there is no modality {modality!r}", remedy=suggestion(str(modality), CHANNELS, "choose one of")
         )
     if options["dropout"] is None:
         options["dropout"] = 0.7 if modality in _FLOW else 0.8
-    resnet, choices = isinstance(trunk, ResNet), _CHOICES.get(str(consensus), ())
-    if resnet and modality != "rgb":
+    choices = (_SQUEEZENET if kind is SqueezeNetTrunk else ()) + _CHOICES.get(str(consensus), ())
+    if kind is ResNet and modality != "rgb":
         choices += ("Differences and flow are preprocessed as for BN-Inception; tsn-pytorch also scales them.",)
-    origin = (
-        "layers as in torchvision's ResNet, on which yjxiong/tsn-pytorch and mmaction2 build TSN"
-        if resnet
-        else "yjxiong/temporal-segment-networks, prototxts of tsn_bn_inception"
-    )
     return Tsn(
         name,
         trunk,
         num_classes=num_classes,
-        recipe="resnet_rgb" if resnet and modality == "rgb" else _RECIPES[modality],
-        source=Source(origin=origin, choices=choices),
+        recipe=_FRAMES[kind] if modality == "rgb" else _MOTION[modality],
+        source=Source(kind is SqueezeNetTrunk, _ORIGINS[kind], choices),
         options=options,
         **{key: value for key, value in options.items() if key not in ("width", "blocks")},
     )

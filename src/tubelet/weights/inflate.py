@@ -8,6 +8,9 @@ norms and fully connected layers are copied. Networks whose layers have the same
 Pseudo-3D networks start from a ResNet of as many layers (Qiu et al. 2017): their 1×3×3 and 1×1×1 convolutions take its
 kernels as they are, their 3×1×1 convolutions keep their starting values. Blocks are found by their place, whether they
 are called res4b, res4c (`tubelet.models.resnet`) or res4b1, res4b2 (Caffe's ResNet-101 and -152).
+
+A segment network is 2-D itself: its trunk takes an image network's weights as they are, and its classifier fc_action
+those of SqueezeNet's conv10 where both have as many classes.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from torch import Tensor
 
 from tubelet.models.contract import VideoModel
 from tubelet.models.p3d import P3D
+from tubelet.models.tsn import Tsn
 from tubelet.weights.fit import fitted
 from tubelet.weights.report import WeightsReport
 
@@ -57,6 +61,8 @@ def inflated(
         If a tensor does not fit, holds values that are not finite, or one is missing or superfluous; the sentence
         names the first five.
     """
+    if isinstance(model, Tsn):
+        return fitted(weights, model, "an image network's weights on every snippet", _in_time, strict, place=_snippet)
     if not isinstance(model, P3D):
         return fitted(weights, model, "mean-preserving inflation", _in_time, strict)
     method, notes = "2-D weights in a pseudo-3D network", (_P3D_NOTE,)
@@ -77,6 +83,10 @@ def _place(name: str) -> str:
         return re.sub(r"^fc_action\.", "fc.", name)
     stage, number, letter, rest = block.groups()
     return f"{stage}[{number or ascii_lowercase.index(letter)}]{rest}"
+
+
+def _snippet(name: str) -> str:
+    return re.sub(r"^conv10\.", "fc_action.", name)
 
 
 def _temporal(name: str) -> str | None:

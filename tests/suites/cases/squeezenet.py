@@ -14,8 +14,8 @@ from suites.cases.two_stream import overlapping_max
 _FIRES = ((2, 16, 64), (3, 16, 64), (4, 32, 128), (5, 32, 128), (6, 48, 192), (7, 48, 192), (8, 64, 256), (9, 64, 256))
 
 
-def _cost(classes: int, o: dict[str, Any]) -> tuple[int, int]:
-    tally = Tally(3, o["clip_length"], o["side"], o["side"])
+def up_to_fire9(tally: Tally, o: dict[str, Any]) -> Tally:
+    """Count the trunk on the input whose shape ``tally`` has."""
     tally.conv(int(96 * o["width"]), (1, 7, 7), (1, 2, 2), (0, 0, 0)).pool((1, 3, 3), (1, 2, 2))
     for number, squeeze, expand in _FIRES:
         tally.conv(int(squeeze * o["width"]), (1, 1, 1))
@@ -26,13 +26,18 @@ def _cost(classes: int, o: dict[str, Any]) -> tuple[int, int]:
         tally.shape[0] *= 2
         if number in (4, 8):
             tally.pool((1, 3, 3), (1, 2, 2))
+    return tally
+
+
+def _cost(classes: int, o: dict[str, Any]) -> tuple[int, int]:
+    tally = up_to_fire9(Tally(3, o["clip_length"], o["side"], o["side"]), o)
     tally.shape = tally.shape[:1]
     tally.linear(classes)
     return tally.parameters, tally.macs
 
 
 def maps_before_conv10(w: Weights, x: Tensor) -> Tensor:
-    """(N, 3, H, W) → fire9's maps, with 2-D convolutions."""
+    """(N, C, H, W) → fire9's maps, with 2-D convolutions."""
 
     def conv(x: Tensor, name: str, **settings: int) -> Tensor:
         kernels = w[f"{name}.weight"]

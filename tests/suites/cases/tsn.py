@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from suites.case import Case, Count, Tally, Weights
+from suites.cases.squeezenet import maps_before_conv10, up_to_fire9
 
 _CHANNELS = {"rgb": 3, "rgb_difference": 15, "flow": 10, "warped_flow": 10}
 
@@ -89,6 +90,11 @@ def _resnet_cost(classes: int, o: dict[str, Any]) -> tuple[int, int]:
     return _head(tally, classes, o)
 
 
+def _squeezenet_cost(classes: int, o: dict[str, Any]) -> tuple[int, int]:
+    tally = up_to_fire9(Tally(_CHANNELS[o["modality"]], o["segments"], o["side"], o["side"]), o)
+    return _head(tally, classes, o)
+
+
 # ---------------------------------------------------------------------- a second forward: images one after the other
 
 
@@ -144,12 +150,28 @@ def _resnet(w: Weights, x: Tensor, blocks: list[int]) -> Tensor:
     return x.mean((2, 3))
 
 
+def _pooled(w: Weights, images: Tensor, o: dict[str, Any]) -> Tensor:
+    if "blocks" in o:
+        return _resnet(w, images, o["blocks"])
+    if "fire9.squeeze.weight" in w:
+        return maps_before_conv10(w, images).mean((2, 3))
+    return _bn_inception(w, images)
+
+
+def _scores(w: Weights, images: Tensor, pooled: Tensor) -> Tensor:
+    if "fire9.squeeze.weight" not in w:
+        return pooled @ w["fc_action.weight"].T + w["fc_action.bias"]
+    # As SqueezeNet has it: the classifier at every place, then the average of its maps.
+    classifier = w["fc_action.weight"][..., None, None]
+    return F.conv2d(maps_before_conv10(w, images), classifier, w["fc_action.bias"]).mean((2, 3))
+
+
 def forward(w: Weights, x: Tensor, o: dict[str, Any]) -> Tensor:
     """Logits by a second implementation, for every modality and consensus; dropout does nothing."""
     n, snippets = len(x), x.shape[2]
     images = torch.cat([x[:, :, k] for k in range(snippets)])
-    pooled = _resnet(w, images, o["blocks"]) if "blocks" in o else _bn_inception(w, images)
-    scores = pooled @ w["fc_action.weight"].T + w["fc_action.bias"]
+    pooled = _pooled(w, images, o)
+    scores = _scores(w, images, pooled)
     of_video = [scores[i::n] for i in range(n)]
     kind = o["consensus"]
     if kind == "average":
@@ -208,6 +230,21 @@ CASES = {
         # torchvision's 60,192,808 with 1000 classes; each takes 2048 weights and a bias.
         counts=(Count(60_192_808, classes=1000), Count(60_192_808 - 899 * 2049)),
         cost=_resnet_cost,
+        forward=forward,
+        may_be_negative=frozenset({"segment_scores"}),
+        unseen=_UNSEEN,
+    ),
+    "tsn_squeezenet": Case(
+        small={"width": 0.25, "side": 47, "segments": 2},
+        # In no paper: SqueezeNet's own 1,248,424 and 787,237, and 96 · 49 weights for each further channel.
+        counts=(
+            Count(1_248_424, classes=1000),
+            Count(787_237, options={"segments": 7}),
+            Count(787_237 + 7 * 96 * 49, options={"modality": "flow"}),
+            Count(787_237 + 12 * 96 * 49, options={"modality": "rgb_difference", "segments": 1}),
+            Count(787_237 + 512, options={"consensus": "attention"}),
+        ),
+        cost=_squeezenet_cost,
         forward=forward,
         may_be_negative=frozenset({"segment_scores"}),
         unseen=_UNSEEN,
