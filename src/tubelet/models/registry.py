@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 # name → "module:function". The function takes (name, num_classes, *, options) and returns the network.
 _BUILDERS = {
     "alexnet": "tubelet.models.alexnet:alexnet",
+    "alexnet_owt": "tubelet.models.alexnet_owt:alexnet_owt",
     "c3d": "tubelet.models.c3d:c3d",
     "c3d_decreasing": "tubelet.models.search_nets:search_net",
     "c3d_depth1": "tubelet.models.search_nets:search_net",
@@ -63,6 +64,7 @@ _BUILDERS = {
     "rmc4_18": "tubelet.models.res3d_mixed:mixed",
     "rmc5_18": "tubelet.models.res3d_mixed:mixed",
     "squeezenet": "tubelet.models.squeezenet:squeezenet",
+    "squeezenet1_1": "tubelet.models.squeezenet:squeezenet",
     "sr10": "tubelet.models.res3d:sr",
     "sr16": "tubelet.models.res3d:sr",
     "sr18": "tubelet.models.res3d:sr",

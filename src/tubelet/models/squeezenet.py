@@ -1,4 +1,4 @@
-"""SqueezeNet v1.0 on every frame of a clip (Iandola et al. 2016, table 1).
+"""SqueezeNet v1.0 and v1.1 on every frame of a clip (Iandola et al. 2016, table 1; forresti/SqueezeNet).
 
 ======= =================================== ================ ============== ===============
 layer   operation                           output C × H × W parameters     multiply-adds
@@ -19,16 +19,38 @@ pool10  average over the frame              512
 conv10  1×1                                 classes                513 each        512 each
 ======= =================================== ================ ============== ===============
 
+v1.1 (``squeezenet1_1``) has a smaller conv1 and pools earlier, behind conv1, fire3 and fire5; its fire modules are the
+same but for the channels that enter fire2:
+
+======= =================================== ================ ============== ===============
+layer   operation                           output C × H × W parameters     multiply-adds
+======= =================================== ================ ============== ===============
+conv1   3×3, stride 2                       64 × 113 × 113            1,792      22,064,832
+pool1   3×3, 2, ceil                        64 × 56 × 56
+fire2   squeeze 16, expand 64 + 64          128 × 56 × 56            11,408      35,323,904
+fire3   squeeze 16, expand 64 + 64          128 × 56 × 56            12,432      38,535,168
+pool3   3×3, 2, ceil                        128 × 28 × 28
+fire4   squeeze 32, expand 128 + 128        256 × 28 × 28            45,344      35,323,904
+fire5   squeeze 32, expand 128 + 128        256 × 28 × 28            49,440      38,535,168
+pool5   3×3, 2, ceil                        256 × 14 × 14
+fire6   squeeze 48, expand 192 + 192        384 × 14 × 14           104,880      20,471,808
+fire7   squeeze 48, expand 192 + 192        384 × 14 × 14           111,024      21,676,032
+fire8   squeeze 64, expand 256 + 256        512 × 14 × 14           188,992      36,929,536
+fire9   squeeze 64, expand 256 + 256        512 × 14 × 14           197,184      38,535,168
+======= =================================== ================ ============== ===============
+
+In all 722,496 parameters before conv10 and 1,235,496 at 1000 classes; 287,395,520 multiply-adds before conv10.
+
 A fire module squeezes to few channels by a 1×1 convolution and expands by 1×1 and 3×3 (padded) convolutions side by
 side, whose outputs are concatenated, in this order. ReLU follows every convolution but conv10; poolings of 3×3
-windows round up. In all 735,424 parameters before conv10 and 1,248,424 at 1000 classes; 746,139,936
+windows round up. v1.0 has in all 735,424 parameters before conv10 and 1,248,424 at 1000 classes; 746,139,936
 multiply-adds before conv10.
 
 conv10 is the classifier: one 1×1 convolution whose maps are averaged. The mean of its outputs is its output on the
 mean, so here the maps are averaged first (pool10) and conv10 is a fully connected layer; its weights are those of the
-1×1 convolution. The released network (forresti/SqueezeNet, train_val.prototxt) moreover pads conv10 by one pixel,
-which scales its products by 169/225, and rectifies its outputs before they are averaged. Neither is done here: logits
-would be cut off at zero, and with the released weights the right class was among the first five for 14 and 14 of 18
+1×1 convolution. The released networks (forresti/SqueezeNet, train_val.prototxt) moreover rectify conv10's outputs
+before they are averaged, and v1.0's pads conv10 by one pixel, which scales its products by 169/225. Neither is done
+here: logits would be cut off at zero, and with the released weights of v1.0 the right class was among the first five for 14 and 14 of 18
 videos of two UCF101 classes without ReLU, 10 and 14 with it (means over every fourth frame of hair drying and of
 candles; tests/models/test_squeezenet.py looks again).
 """
@@ -36,6 +58,7 @@ candles; tests/models/test_squeezenet.py looks again).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -55,12 +78,50 @@ PAPER = Paper(
     section="table 1",
 )
 
-_SOURCE = Source(
-    reconstruction=True,
-    origin="train_val.prototxt of forresti/SqueezeNet (SqueezeNet_v1.0), and the shapes of its released weights",
-    choices=("conv10 is neither padded nor rectified before its average, unlike the released network's",),
-    printed={"parameters, 1000 classes": "1,248,424"},
-)
+@dataclass(frozen=True)
+class _Version:
+    """What the versions differ in.
+
+    Attributes
+    ----------
+    channels, kernel
+        Of conv1.
+    pooled
+        Layers that a pooling follows.
+    """
+
+    channels: int
+    kernel: int
+    pooled: tuple[str, str, str]
+    paper: Paper
+    source: Source
+
+
+_VERSIONS = {
+    "squeezenet": _Version(
+        96,
+        7,
+        ("conv1", "fire4", "fire8"),
+        PAPER,
+        Source(
+            reconstruction=True,
+            origin="train_val.prototxt of forresti/SqueezeNet (SqueezeNet_v1.0), and the shapes of its released weights",
+            choices=("conv10 is neither padded nor rectified before its average, unlike the released network's.",),
+            printed={"parameters, 1000 classes": "1,248,424"},
+        ),
+    ),
+    "squeezenet1_1": _Version(
+        64,
+        3,
+        ("conv1", "fire3", "fire5"),
+        replace(PAPER, section="SqueezeNet_v1.1 of its release"),
+        Source(
+            reconstruction=True,
+            origin="train_val.prototxt of forresti/SqueezeNet (SqueezeNet_v1.1)",
+            choices=("conv10 is not rectified before its average, unlike the released network's.",),
+        ),
+    ),
+}
 
 # name → channels of squeeze and of each expand convolution
 _FIRES = {
@@ -73,7 +134,6 @@ _FIRES = {
     "fire8": (64, 256),
     "fire9": (64, 256),
 }
-_POOLED = ("conv1", "fire4", "fire8")
 
 
 class Fire(nn.Module):
@@ -92,12 +152,12 @@ class Fire(nn.Module):
 
 
 class SqueezeNet(VideoModel):
-    """The network of this module's table, for clips of any length and side; logits are means over the frames.
+    """One of the networks of this module's tables, for clips of any length and side; logits are means over the frames.
 
     Parameters
     ----------
     name
-        The registry's name.
+        The registry's name, which has the version.
     width
         Factor on all channels.
     dropout
@@ -122,11 +182,12 @@ class SqueezeNet(VideoModel):
         dropout: float,
         options: Mapping[str, Any],
     ) -> None:
+        version = _VERSIONS[name]
         width, length = positive_float("width", width), positive_int("clip_length", clip_length)
         trunk = [
             name
             for layer in ("conv1", *_FIRES)
-            for name in ([layer, _pool_after(layer)] if layer in _POOLED else [layer])
+            for name in ([layer, _pool_after(layer)] if layer in version.pooled else [layer])
         ]
         super().__init__(
             name,
@@ -135,17 +196,17 @@ class SqueezeNet(VideoModel):
             input=InputSpec("rgb", 3, length, 1, positive_int("side", side), "caffenet"),
             layer_names=(*trunk, "pool10", "conv10", "prob"),
             head_name="conv10",
-            paper=PAPER,
-            source=_SOURCE,
+            paper=version.paper,
+            source=version.source,
             any_size=True,
         )
         self.trunk = tuple(trunk)
-        channels = scaled(96, width)
-        self.conv1 = Conv3d(3, channels, (1, 7, 7), (1, 2, 2))
+        channels = scaled(version.channels, width)
+        self.conv1 = Conv3d(3, channels, (1, version.kernel, version.kernel), (1, 2, 2))
         for layer, (squeeze, expand) in _FIRES.items():
             self.add_module(layer, Fire(channels, scaled(squeeze, width), scaled(expand, width)))
             channels = 2 * scaled(expand, width)
-        for layer in _POOLED:
+        for layer in version.pooled:
             self.add_module(_pool_after(layer), CaffePool("max", (1, 3, 3), (1, 2, 2)))
         self.conv10 = nn.Linear(channels, self.num_classes)
         self.dropout = nn.Dropout(fraction("dropout", dropout))
@@ -180,7 +241,7 @@ def squeezenet(
     side: int = 227,
     dropout: float = 0.5,
 ) -> VideoModel:
-    """SqueezeNet v1.0, frame by frame.
+    """SqueezeNet v1.0, or v1.1 by its name, frame by frame.
 
     Parameters
     ----------
@@ -210,5 +271,5 @@ def squeezenet(
 
 
 def _pool_after(layer: str) -> str:
-    """Pools have the number of the layer before: pool1 after conv1, pool4 after fire4."""
+    """Pools have the number of the layer before: pool1 after conv1, pool4 (of v1.0) after fire4."""
     return f"pool{layer[-1]}"
