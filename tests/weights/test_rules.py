@@ -139,7 +139,7 @@ class One(nn.Module):
 
 
 def test_a_helper_that_is_absent_or_senseless_is_refused(tmp_path: Path) -> None:
-    weights = WeightMap((Rule(r"(\w+)\.mean", "w", (BN_FACTOR,), companion=r"\1.factor"),))
+    weights = WeightMap((Rule(r"(\w+)\.mean", "w", (BN_FACTOR,), companions=(r"\1.factor",)),))
     cases = {
         "a.factor, which it needs, is not in the file": {},
         "the factor is 0.0: the statistics were never collected": {"a.factor": torch.zeros(1)},
@@ -162,7 +162,7 @@ def test_unreadable_tensors_are_refused_unless_a_rule_foresees_it(tmp_path: Path
         assert "odd is refused: complex numbers are not read" in report.problems()
     report, _ = plan_map(file(), One(2), WeightMap((Refuse("odd", "not needed"),), keep=(Keep("w", "starts anew"),)))
     assert report.problems() == []
-    needing = WeightMap((Rule("a", "w", (BN_FACTOR,), companion="odd"),))
+    needing = WeightMap((Rule("a", "w", (BN_FACTOR,), companions=("odd",)),))
     both = file()
     both.tensors = {**both.tensors, **stored(tmp_path / "a", a=torch.ones(2)).tensors}
     report, _ = plan_map(both, One(2), needing)

@@ -33,7 +33,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tubelet.models.contract import VideoModel
-from tubelet.models.frame_net import Average, Conv, FrameNet, Pool, Row
+from tubelet.models.frame_net import PYTORCHS, Average, Conv, FrameNet, Pool, Row
 from tubelet.models.options import fraction
 from tubelet.models.per_frame import frame_vectors, with_time
 from tubelet.models.spec import Paper, Source
@@ -89,7 +89,7 @@ class AlexNetOwt(FrameNet):
             name,
             _TABLE,
             {"fc6": 4096, "fc7": 4096},
-            None,
+            PYTORCHS,
             num_classes=num_classes,
             after_table=("fc6", "fc7", "fc8", "prob"),
             head_name="fc8",

@@ -76,7 +76,7 @@ class Start:
         Layer name → standard deviation, bias.
     rule
         ``"published"``: those. ``"he"``: He et al. 2015 (fan in) and biases 0, but for the classifier; an LSTM then
-        starts uniformly within 1/√(units).
+        starts uniformly within 1/√(units). ``"pytorch"``: weights and biases uniformly within 1/√(fan in).
 
     Notes
     -----
@@ -104,6 +104,10 @@ class Start:
             remedy = suggestion(str(initialization), INITIALIZATIONS, "choose one of")
             raise UsageError(f"initialization={initialization!r} is unknown", remedy=remedy)
         return replace(self, rule=initialization)
+
+
+PYTORCHS = Start(0.0, 0.0, stds={}, biases={}, rule="pytorch")
+"""The start that PyTorch gives a convolution and a fully connected layer."""
 
 
 class AverageTo(nn.Module):
@@ -139,7 +143,7 @@ class FrameNet(VideoModel):
     full
         Fully connected layers after the table, name → published units. All but the first take the one before.
     start
-        Starting weights of all these layers and of the classifier; None for those that PyTorch gives them.
+        Starting weights of all these layers and of the classifier.
     after_table
         Names in ``layer_names`` that follow the table, the classifier and ``"prob"`` included.
     width
@@ -160,7 +164,7 @@ class FrameNet(VideoModel):
         name: str,
         rows: Sequence[Row],
         full: Mapping[str, int],
-        start: Start | None,
+        start: Start,
         *,
         num_classes: int,
         after_table: Sequence[str],
@@ -226,7 +230,7 @@ class FrameNet(VideoModel):
     def initialize_layer(self, name: str, layer: Weighted, generator: torch.Generator) -> None:
         """Starting weights of one layer as its prototxt has them, or by another rule, see `Start`."""
         start = self.start
-        if start is None:
+        if start.rule == "pytorch":
             uniform(layer, layer.weight[0].numel() ** -0.5, generator)
             return
         if start.rule == "he" and name != self.head_name:

@@ -50,9 +50,9 @@ conv10 is the classifier: one 1×1 convolution whose maps are averaged. The mean
 mean, so here the maps are averaged first (pool10) and conv10 is a fully connected layer; its weights are those of the
 1×1 convolution. The released networks (forresti/SqueezeNet, train_val.prototxt) moreover rectify conv10's outputs
 before they are averaged, and v1.0's pads conv10 by one pixel, which scales its products by 169/225. Neither is done
-here: logits would be cut off at zero, and with the released weights of v1.0 the right class was among the first five for 14 and 14 of 18
-videos of two UCF101 classes without ReLU, 10 and 14 with it (means over every fourth frame of hair drying and of
-candles; tests/models/test_squeezenet.py looks again).
+here: logits would be cut off at zero, and with the released weights of v1.0 the right class was among the first five
+for 14 and 14 of 18 videos of two UCF101 classes without ReLU, 10 and 14 with it (means over every fourth frame of hair
+drying and of candles; tests/models/test_squeezenet.py looks again).
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ PAPER = Paper(
     arxiv="1602.07360",
     section="table 1",
 )
+
 
 @dataclass(frozen=True)
 class _Version:
@@ -105,7 +106,7 @@ _VERSIONS = {
         PAPER,
         Source(
             reconstruction=True,
-            origin="train_val.prototxt of forresti/SqueezeNet (SqueezeNet_v1.0), and the shapes of its released weights",
+            origin="forresti/SqueezeNet, train_val.prototxt of SqueezeNet_v1.0, and the shapes of its released weights",
             choices=("conv10 is neither padded nor rectified before its average, unlike the released network's.",),
             printed={"parameters, 1000 classes": "1,248,424"},
         ),
@@ -117,7 +118,7 @@ _VERSIONS = {
         replace(PAPER, section="SqueezeNet_v1.1 of its release"),
         Source(
             reconstruction=True,
-            origin="train_val.prototxt of forresti/SqueezeNet (SqueezeNet_v1.1)",
+            origin="forresti/SqueezeNet, train_val.prototxt of SqueezeNet_v1.1",
             choices=("conv10 is not rectified before its average, unlike the released network's.",),
         ),
     ),

@@ -51,7 +51,7 @@ from tubelet.models.consensus import make_consensus
 from tubelet.models.contract import VideoModel, Weighted
 from tubelet.models.initialization import gaussian
 from tubelet.models.options import boolean, fraction, positive_float, positive_int, suggestion
-from tubelet.models.resnet import DEPTHS, ResNet, stage_blocks
+from tubelet.models.resnet import DEPTHS, ResNet, resnet_style, stage_blocks
 from tubelet.models.spec import InputSpec, Paper, Source
 
 PAPER = Paper(
@@ -271,14 +271,18 @@ def tsn_resnet(
     partial_bn: bool = False,
     width: float = 1.0,
     side: int = 224,
+    style: str = "torchvision",
     blocks: Sequence[int] | None = None,
 ) -> VideoModel:
     """TSN on ResNet-50, -101 or -152 by its name, as the PyTorch codes have it; options as for `tsn_bn_inception`.
 
-    Frames are preprocessed as torchvision's ImageNet weights want them; differences and flow as for BN-Inception.
+    Frames are preprocessed as the style's ImageNet weights want them; differences and flow as for BN-Inception.
 
     Parameters
     ----------
+    style
+        ``"torchvision"``, or ``"caffe"`` for the ResNets of He et al.'s release, which P3D starts from: where rows
+        and columns are halved, see `tubelet.models.resnet`.
     blocks
         Blocks in stages 2 to 5, for shallower networks; None: those of the name.
     name, num_classes, modality, segments, consensus, top_k, dropout, partial_bn, width, side
@@ -288,7 +292,7 @@ def tsn_resnet(
     return _tsn(
         name,
         num_classes,
-        ResNet(positive_float("width", width), counts),
+        ResNet(positive_float("width", width), counts, resnet_style("style", style)),
         modality=modality,
         segments=segments,
         consensus=consensus,
@@ -297,6 +301,7 @@ def tsn_resnet(
         partial_bn=partial_bn,
         width=width,
         side=side,
+        style=style,
         blocks=list(counts),
     )
 
@@ -309,20 +314,23 @@ def _tsn(name: str, num_classes: int, trunk: BnInception | ResNet, **options: An
         )
     if options["dropout"] is None:
         options["dropout"] = 0.7 if modality in _FLOW else 0.8
-    resnet, choices = isinstance(trunk, ResNet), _CHOICES.get(str(consensus), ())
-    if resnet and modality != "rgb":
-        choices += ("Differences and flow are preprocessed as for BN-Inception; tsn-pytorch also scales them.",)
-    origin = (
-        "layers as in torchvision's ResNet, on which yjxiong/tsn-pytorch and mmaction2 build TSN"
-        if resnet
-        else "yjxiong/temporal-segment-networks, prototxts of tsn_bn_inception"
-    )
+    choices, recipe = _CHOICES.get(str(consensus), ()), _RECIPES[modality]
+    origin = "yjxiong/temporal-segment-networks, prototxts of tsn_bn_inception"
+    if isinstance(trunk, ResNet):
+        origin = "layers as in torchvision's ResNet, on which yjxiong/tsn-pytorch and mmaction2 build TSN"
+        if trunk.style == "caffe":
+            origin = "layers as in the prototxts of KaimingHe/deep-residual-networks"
+            choices += ("TSN on these networks was not published: the papers' later codes build on torchvision's.",)
+        if modality == "rgb":
+            recipe = "resnet_bgr" if trunk.style == "caffe" else "resnet_rgb"
+        else:
+            choices += ("Differences and flow are preprocessed as for BN-Inception; tsn-pytorch also scales them.",)
     return Tsn(
         name,
         trunk,
         num_classes=num_classes,
-        recipe="resnet_rgb" if resnet and modality == "rgb" else _RECIPES[modality],
+        recipe=recipe,
         source=Source(origin=origin, choices=choices),
         options=options,
-        **{key: value for key, value in options.items() if key not in ("width", "blocks")},
+        **{key: value for key, value in options.items() if key not in ("width", "style", "blocks")},
     )
