@@ -50,6 +50,20 @@ def test_json(tubelet: Callable[..., Any], tmp_path: Path, net: Path) -> None:
     assert found.json["report"]["problems"] == []
 
 
+def test_a_public_file_says_where_its_classes_have_names(
+    tubelet: Callable[..., Any], tmp_path: Path, net: Path
+) -> None:
+    """Only a file with a public name does, and only until the names are given."""
+    public = net.rename(tmp_path / "conv3d_deepnetA_sport1m_iter_1900000")
+    words = ("convert-weights", public, "-o", tmp_path / "out", "--recipe", "c3d_channel_mean")
+    address = "https://raw.githubusercontent.com/gtoderici/sports-1m-dataset/master/labels.txt"
+    assert f"the classes have no names: get {address} and add --labels labels.txt\n" in tubelet(*words).err
+    (tmp_path / "names").write_text("".join(f"class {i}\n" for i in range(CLASSES)))
+    assert "have no names" not in tubelet(*words, "--labels", tmp_path / "names").err
+    own = ("convert-weights", public.rename(tmp_path / "mine"), *words[2:])
+    assert "have no names" not in tubelet(*own).err
+
+
 def test_errors_are_one_sentence(tubelet: Callable[..., Any], tmp_path: Path, net: Path) -> None:
     found = tubelet("convert-weights", net, "-o", tmp_path / "out")
     assert (found.code, found.out) == (2, "")

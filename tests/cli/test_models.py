@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tubelet.models import list_models, registry
+from tubelet.models import list_models, model_info, registry
 
 # spec/c3d_res3d.md, sections 1, 2 and 9 (101 classes): parameters, GMACs. c3d_small is ours, so not in the papers.
 PUBLISHED = {
@@ -69,7 +69,8 @@ def test_the_number_of_classes_changes_the_classifier(tubelet: Callable[..., Any
 def test_a_pattern_lists_and_a_name_tells_all(tubelet: Callable[..., Any]) -> None:
     assert [line.split()[0] for line in tubelet("models", "res3d_*").out.splitlines()[1:]] == ["res3d_18", "res3d_34"]
     told = tubelet("models", "c3d").out
-    assert "Learning Spatiotemporal Features with 3D Convolutional Networks" in told.replace("\n", " ")
+    assert told == f"{model_info('c3d')}\n", "one text, on the command line and in Python"
+    assert "Learning Spatiotemporal Features with 3D Convolutional Networks" in " ".join(told.split())
     rows = {line.split()[0]: line.split() for line in told.splitlines() if line[:1].isalpha()}
     # conv5b: 512 × 512 × 27 weights and 512 biases; fc6: 512·1·4·4 inputs, 4096 outputs.
     assert rows["conv5b"][2] == f"{512 * 512 * 27 + 512:,}"

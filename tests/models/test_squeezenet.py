@@ -43,8 +43,39 @@ def test_full_size_maps_are_those_of_the_table() -> None:
     }
 
 
-def test_it_takes_caffes_pixels() -> None:
-    info = model_info("squeezenet")
+def test_full_size_maps_of_1_1() -> None:
+    """Sizes of poolings round up: 113 → 56, 56 → 28, 28 → 14 under windows of 3 with stride 2."""
+    model = build_meta("squeezenet1_1", 1000, {})
+    x = torch.empty(1, *model.input.shape, device="meta")
+    found = {layer: tuple(value.shape[1:]) for layer, value in model.features(x, model.layer_names).items()}
+    assert found == {
+        "conv1": (64, 1, 113, 113),
+        "pool1": (64, 1, 56, 56),
+        "fire2": (128, 1, 56, 56),
+        "fire3": (128, 1, 56, 56),
+        "pool3": (128, 1, 28, 28),
+        "fire4": (256, 1, 28, 28),
+        "fire5": (256, 1, 28, 28),
+        "pool5": (256, 1, 14, 14),
+        "fire6": (384, 1, 14, 14),
+        "fire7": (384, 1, 14, 14),
+        "fire8": (512, 1, 14, 14),
+        "fire9": (512, 1, 14, 14),
+        "pool10": (512, 1, 1, 1),
+        "conv10": (1000,),
+        "prob": (1000,),
+    }
+
+
+@pytest.mark.parametrize(("name", "operations"), [("squeezenet", 0.819), ("squeezenet1_1", 0.349)])
+def test_torchvisions_operations_at_224(name: str, operations: float) -> None:
+    """In billions, rounded; torchvision's conv10 works at each of 13 × 13 places, and ours on their mean."""
+    assert round((model_info(name, 1000, side=224).macs + (13 * 13 - 1) * 512 * 1000) / 1e9, 3) == operations
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "squeezenet1_1"])
+def test_it_takes_caffes_pixels(name: str) -> None:
+    info = model_info(name)
     assert (info.input.modality, info.input.shape, info.input.recipe) == ("rgb", (3, 1, 227, 227), "caffenet")
     assert info.options["dropout"] == 0.5
     assert info.paper.arxiv == "1602.07360"
@@ -59,8 +90,9 @@ def test_clips_of_any_length_and_side_pass_and_frames_are_averaged() -> None:
         assert model.features(x, ("pool10",))["pool10"].shape == (2, 128, 3, 1, 1)
 
 
-def test_weights_start_as_in_the_prototxt() -> None:
-    model = create_model("squeezenet", 101)
+@pytest.mark.parametrize("version", ["squeezenet", "squeezenet1_1"])
+def test_weights_start_as_in_the_prototxt(version: str) -> None:
+    model = create_model(version, 101)
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv3d):
             n, fan_in = module.weight.numel(), module.weight[0].numel()

@@ -54,6 +54,26 @@ def test_resnet_shapes_and_names() -> None:
     assert [name for name in of_152 if name.startswith("res3")] == [f"res3{letter}" for letter in "abcdefgh"]
 
 
+@pytest.mark.parametrize(("depth", "billions"), [(50, 3.8), (101, 7.6), (152, 11.3)])
+def test_he_et_al_s_own_style_has_the_cost_that_they_print(depth: int, billions: float) -> None:
+    """Table 1: multiply-adds of one image of 224 pixels, where torchvision's has 4.1, 7.8 and 11.5 billion."""
+    info = model_info(f"tsn_resnet{depth}", 1000, segments=1, style="caffe")
+    assert info.macs / 1e9 == pytest.approx(billions, abs=0.06)
+    layers = {layer.name: layer for layer in info.layers}
+    for block in ("res3a", "res4a", "res5a"):
+        strides = {branch: layers[f"{block}.{branch}"].settings["stride"][1:] for branch in ("branch1", "branch2a")}
+        assert strides == {"branch1": [2, 2], "branch2a": [2, 2]}
+        assert layers[f"{block}.branch2b"].settings["stride"] == [1, 1, 1]
+    assert layers["res2a.branch2a"].output_shape[-2:] == (56, 56)
+    assert layers["res5c.branch2c"].output_shape[-2:] == (7, 7)
+    assert info.parameters == model_info(f"tsn_resnet{depth}", 1000).parameters
+    assert (info.input.recipe, info.source.origin) == (
+        "resnet_bgr",
+        "layers as in the prototxts of KaimingHe/deep-residual-networks",
+    )
+    assert any("was not published" in choice for choice in info.source.choices)
+
+
 def test_the_stride_is_in_the_3x3_convolution() -> None:
     # He et al. have it in branch2a: the same parameters, fewer multiply-adds and other values.
     layers = {layer.name: layer for layer in model_info("tsn_resnet50").layers}
@@ -79,6 +99,10 @@ def test_resnet_blocks_and_sides() -> None:
             create_model("tsn_resnet50", 5, blocks=wrong)
     with pytest.raises(UsageError, match="blocks=0 is not a whole number"):
         create_model("tsn_resnet50", 5, blocks=(1, 0, 1, 1))
+    with pytest.raises(UsageError, match="style='cafe' is unknown; did you mean 'caffe'"):
+        create_model("tsn_resnet50", 5, style="cafe")
+    with pytest.raises(UsageError, match="style=2 is unknown; choose one of: torchvision, caffe"):
+        create_model("tsn_resnet50", 5, style=2)
 
 
 def test_resnet_starts_after_he() -> None:
@@ -239,6 +263,11 @@ VARIANTS = [
     ("tsn_resnet101", {"modality": "rgb_difference", "consensus": "weighted", "side": 33, "blocks": [1, 1, 2, 1]}),
     ("tsn_squeezenet", {"modality": "flow", "segments": 3, "consensus": "attention", "width": 0.25}),
     ("tsn_squeezenet", {"modality": "rgb_difference", "segments": 2, "consensus": "top_k", "top_k": 2, "side": 51}),
+    # conv1 leaves 28 rows of 55, of which unpadded windows of 3 with stride 2 leave 14, the last of them cut off.
+    ("tsn_resnet50", {"style": "caffe", "segments": 2, "side": 55, "blocks": [2, 2, 1, 1]}),
+    # More blocks in a stage than there are letters.
+    ("tsn_resnet152", {"width": 0.0625, "segments": 1, "side": 33, "blocks": [1, 1, 29, 1]}),
+    ("tsn_resnet152", {"width": 0.0625, "segments": 1, "side": 33, "blocks": [1, 27, 1, 1], "style": "caffe"}),
 ]
 
 

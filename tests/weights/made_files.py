@@ -171,8 +171,8 @@ CAFFE_MAP = WeightMap(
     rules=(
         Rule(r"conv1a\[0\]", "conv1a.weight"),
         Rule(r"conv1a\[1\]", "conv1a.bias", (TO_VECTOR,)),
-        Rule(r"bn1\[0\]", "bn.running_mean", (TO_VECTOR, BN_FACTOR), companion="bn1[2]"),
-        Rule(r"bn1\[1\]", "bn.running_var", (TO_VECTOR, BN_FACTOR), companion="bn1[2]"),
+        Rule(r"bn1\[0\]", "bn.running_mean", (TO_VECTOR, BN_FACTOR), companions=("bn1[2]",)),
+        Rule(r"bn1\[1\]", "bn.running_var", (TO_VECTOR, BN_FACTOR), companions=("bn1[2]",)),
         Rule(r"scale1\[0\]", "bn.weight", (TO_VECTOR,)),
         Rule(r"scale1\[1\]", "bn.bias", (TO_VECTOR,)),
         Rule(r"fc(\d)-1\[0\]", r"fc\1.weight", (TO_MATRIX,)),

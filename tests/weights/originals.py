@@ -95,11 +95,28 @@ def squeezenet(ours: str, tensor: Tensor) -> tuple[str, Tensor]:
     return ours, tensor[:, :, None, None] if ours == "conv10.weight" else flat(tensor)
 
 
-def torchvision_squeezenet(ours: str, tensor: Tensor) -> tuple[str, Tensor]:
+def torchvision_squeezenet(*places: int) -> Callable[[str, Tensor], tuple[str, Tensor]]:
+    """``places`` of fire2 to fire9 in ``features``."""
+
+    def names(ours: str, tensor: Tensor) -> tuple[str, Tensor]:
+        theirs, tensor = squeezenet(ours, tensor)
+        theirs = re.sub(r"^fire(\d)", lambda match: f"features.{places[int(match[1]) - 2]}", theirs)
+        return theirs.replace("conv10.", "classifier.1.").replace("conv1.", "features.0."), tensor
+
+    return names
+
+
+def squeezenet_caffe(ours: str, tensor: Tensor) -> tuple[str, Tensor]:
     theirs, tensor = squeezenet(ours, tensor)
-    places = ["", "", "3", "4", "5", "7", "8", "9", "10", "12"]
-    theirs = re.sub(r"^fire(\d)", lambda match: f"features.{places[int(match[1])]}", theirs)
-    return theirs.replace("conv10.", "classifier.1.").replace("conv1.", "features.0."), tensor
+    *layer, kind = theirs.replace("squeeze.", "squeeze1x1.").split(".")
+    return f"{'/'.join(layer)}[{BLOBS[kind]}]", tensor
+
+
+def torchvision_alexnet(ours: str, tensor: Tensor) -> tuple[str, Tensor]:
+    layer, kind = ours.split(".")
+    places = {"conv1": 0, "conv2": 3, "conv3": 6, "conv4": 8, "conv5": 10}
+    place = f"features.{places[layer]}" if layer in places else f"classifier.{({'fc6': 1, 'fc7': 4, 'fc8': 6})[layer]}"
+    return f"{place}.{kind}", flat(tensor)
 
 
 def resnet(ours: str, tensor: Tensor, prefix: str = "", head: str = "fc") -> tuple[str, Tensor]:
@@ -242,7 +259,12 @@ def _p3d_ports() -> Iterator[Original]:
 
 ORIGINALS = (
     Original("squeezenet-caffe-decoded", "squeezenet", squeezenet, SMALL, "safetensors"),
-    Original("squeezenet-torchvision", "squeezenet", torchvision_squeezenet, SMALL),
+    Original("squeezenet-torchvision", "squeezenet", torchvision_squeezenet(3, 4, 5, 7, 8, 9, 10, 12), SMALL),
+    Original("squeezenet1_1-torchvision", "squeezenet1_1", torchvision_squeezenet(3, 4, 6, 7, 9, 10, 11, 12), SMALL),
+    Original("squeezenet-caffe", "squeezenet", squeezenet_caffe, SMALL, "caffe"),
+    Original("squeezenet1_1-caffe", "squeezenet1_1", squeezenet_caffe, SMALL, "caffe"),
+    Original("alexnet-torchvision", "alexnet_owt", torchvision_alexnet, {"width": 1 / 32}),
+    Original("alexnet-torchvision", "alexnet_owt", torchvision_alexnet, {"width": 1 / 32}, nested=True, variant="run"),
     Original("resnet50-torchvision", "tsn_resnet50", resnet, SMALL),
     Original("resnet101-torchvision", "tsn_resnet101", resnet, SMALL, nested=True),
     Original("resnet152-torchvision", "tsn_resnet152", resnet, SMALL),
@@ -281,18 +303,6 @@ def _other(*shapes: tuple[str, tuple[int, ...]]) -> dict[str, Tensor]:
 
 
 STRANGERS: dict[str, dict[str, Tensor]] = {
-    "squeezenet1_1-torchvision": _other(
-        ("features.0.weight", (4, 3, 3, 3)),
-        ("features.3.squeeze.weight", (2, 4, 1, 1)),
-        ("features.6.squeeze.weight", (2, 4, 1, 1)),
-        ("classifier.1.weight", (7, 4, 1, 1)),
-    ),
-    "alexnet-torchvision": _other(
-        ("features.0.weight", (4, 3, 11, 11)),
-        ("features.3.weight", (4, 4, 5, 5)),
-        ("features.10.weight", (4, 4, 3, 3)),
-        ("classifier.6.weight", (7, 4)),
-    ),
     "p3d-torch-qiu": _other(
         ("conv1.weight", (4, 3, 4, 7, 7)),
         ("layer1.0.conv1.weight", (4, 4, 1, 1, 1)),

@@ -17,7 +17,7 @@ from tubelet.errors import InputDataError, UsageError
 from tubelet.models.registry import build_meta
 from tubelet.provenance import sha256_file
 from tubelet.weights import ForeignFile, ForeignTensor, convert, plan_map
-from tubelet.weights.catalog import KnownFile, find_files, known_files, named_like, published
+from tubelet.weights.catalog import KnownFile, find_files, known_files, label_files, named_like, published
 from tubelet.weights.maps import matching_maps
 
 ALL = {each.name: each for each in known_files()}
@@ -101,6 +101,40 @@ def as_file(shapes: Mapping[str, tuple[int, ...]], path: Path = Path("made"), sh
         ),
         ("imagenet.caffenet", {"conv2[0]": (256, 48, 5, 5), "fc6[0]": (1, 1, 4096, 9216)}),
         (
+            "imagenet.alexnet_torchvision",
+            {
+                "features.0.weight": (64, 3, 11, 11),
+                "features.3.weight": (192, 64, 5, 5),
+                "features.6.weight": (384, 192, 3, 3),
+                "features.8.weight": (256, 384, 3, 3),
+                "features.10.bias": (256,),
+                "classifier.1.weight": (4096, 9216),
+                "classifier.4.bias": (4096,),
+                "classifier.6.weight": (1000, 4096),
+            },
+        ),
+        (
+            "imagenet.squeezenet1_1",
+            {
+                "features.0.weight": (64, 3, 3, 3),
+                "features.3.squeeze.weight": (16, 64, 1, 1),
+                "features.6.expand3x3.weight": (128, 32, 3, 3),
+                "features.11.squeeze.weight": (64, 384, 1, 1),
+                "features.12.expand1x1.bias": (256,),
+                "classifier.1.bias": (1000,),
+            },
+        ),
+        (
+            "imagenet.squeezenet1_1_caffe",
+            {"conv1[0]": (64, 3, 3, 3), "fire5/squeeze1x1[0]": (32, 256, 1, 1), "conv10[0]": (1000, 512, 1, 1)},
+        ),
+        # The deploy prototxts: a bias in conv1 of ResNet-50 alone, blocks b1, b2, … in the deeper ones.
+        ("imagenet.resnet50_caffe", {"conv1[1]": (64,), "bn_conv1[2]": (1,), "scale3d_branch2c[0]": (512,)}),
+        (
+            "imagenet.resnet152_caffe",
+            {"res4b35_branch2a[0]": (256, 1024, 1, 1), "bn3b7_branch2b[1]": (128,), "fc1000[0]": (1000, 2048)},
+        ),
+        (
             "imagenet.resnet152",
             {"layer3.35.conv1.weight": (256, 1024, 1, 1), "layer4.0.downsample.1.running_var": (2048,)},
         ),
@@ -122,6 +156,12 @@ def test_names_and_shapes(file: str, expected: dict[str, tuple[int, ...]]) -> No
         ("tsn.ucf101_split1_rgb", 69 * 6 + 2),
         # 20 convolutions with three blobs of statistics and two of scale, one classifier.
         ("res3d.sports1m", 21 * 6 + 2),
+        # 53, 104 and 155 of these, and the one bias.
+        ("imagenet.resnet50_caffe", 53 * 6 + 2 + 1),
+        ("imagenet.resnet101_caffe", 104 * 6 + 2),
+        ("imagenet.resnet152_caffe", 155 * 6 + 2),
+        ("imagenet.alexnet_torchvision", 16),
+        ("imagenet.squeezenet1_1", 52),
     ],
 )
 def test_numbers_of_tensors(file: str, tensors: int) -> None:
@@ -182,7 +222,7 @@ def test_a_refused_file_is_told_apart_by_its_layout(known: KnownFile) -> None:
 
 
 def test_entries_say_what_has_to_be_said() -> None:
-    assert len(ALL) == len(known_files()) >= 60
+    assert len(ALL) == len(known_files()) >= 70
     for each in ALL.values():
         assert each.get
         assert each.license
@@ -201,6 +241,30 @@ def test_entries_say_what_has_to_be_said() -> None:
     assert ALL["tsn.ucf101_split3_rgb"].names == {
         "ucf101_split_3_tsn_rgb_reference_bn_inception.caffemodel",
         "ucf101_split_3_tsn_rgb_reference_bn_inception.caffemodel.v5",
+    }
+
+
+def test_lists_of_classes_have_as_many_names_as_the_files_classes() -> None:
+    used = {each.labels for each in ALL.values() if each.labels is not None}
+    assert used == set(label_files().values())
+    for each in ALL.values():
+        if each.labels is None:
+            assert "--labels" not in (each.command or "")
+            continue
+        assert each.labels.classes == each.classes
+        assert each.command is not None
+        assert each.command.endswith(f"--labels {each.labels.file}")
+        assert each.labels.url.startswith("https://raw.githubusercontent.com/")
+        assert each.labels.url.endswith(f"/{each.labels.file}")
+        assert each.labels.says
+    # IG-65M's classes were not published, nobody says in which order TSN's Caffe networks count Kinetics.
+    assert {each.name for each in FITTING if each.classes and each.labels is None} == {
+        "r2plus1d.ig65m_vmz_34",
+        "r2plus1d.ig65m_vmz_34_32_frames",
+        "tsn.kinetics_rgb",
+        "tsn.kinetics_flow",
+        "tsn.kinetics_rgb_torch",
+        "tsn.kinetics_flow_torch",
     }
 
 

@@ -113,15 +113,16 @@ def test_nothing_is_guessed(tmp_path: Path, net: Path, monkeypatch: pytest.Monke
 
 
 def test_a_layout_that_fits_no_network_is_refused_with_its_reason(tmp_path: Path) -> None:
-    """torchvision's AlexNet has no groups, so it is another network than Caffe's."""
-    shapes = {0: (64, 3, 11, 11), 3: (192, 64, 5, 5), 6: (384, 192, 3, 3), 8: (256, 384, 3, 3), 10: (256, 256, 3, 3)}
-    tensors = {f"features.{i}.weight": torch.ones(shape) for i, shape in shapes.items()}
-    tensors |= {f"features.{i}.bias": torch.ones(shape[0]) for i, shape in shapes.items()}
-    sizes = {1: (8, 9216), 4: (8, 8), 6: (5, 8)}
-    tensors |= {f"classifier.{i}.weight": torch.ones(size) for i, size in sizes.items()}
-    tensors |= {f"classifier.{i}.bias": torch.ones(size[0]) for i, size in sizes.items()}
-    file = stored(tmp_path / "w", tensors).path
-    for model in (None, "alexnet"):
-        with pytest.raises(InputDataError, match=r"fit no network here.*group"):
+    """The later code of P3D's authors has the name of a network here, and is another one."""
+    shapes = {
+        "conv1.weight": (4, 3, 4, 7, 7),
+        "layer1.0.conv1.weight": (4, 4, 1, 1, 1),
+        "layer1.0.conv2.weight": (4, 4, 1, 3, 3),
+        "layer1.0.conv2_t.weight": (4, 4, 3, 1, 1),
+        "fc.weight": (7, 4),
+    }
+    file = stored(tmp_path / "w", {name: torch.ones(shape) for name, shape in shapes.items()}).path
+    for model in (None, "p3d_199"):
+        with pytest.raises(InputDataError, match=r"fit no network here.*later network of the same name"):
             convert(file, model, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -86,7 +86,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def test_every_map_has_an_original() -> None:
     assert len(BY_NAME) == len(ALL)
-    assert {original.layout for original in ORIGINALS} | set(STRANGERS) == set(BY_NAME)
+    elsewhere = {f"resnet{depth}-caffe" for depth in (50, 101, 152)}  # test_maps_resnet_caffe.py
+    assert {original.layout for original in ORIGINALS} | set(STRANGERS) | elsewhere == set(BY_NAME)
 
 
 @pytest.mark.parametrize("found", ALL, ids=BY_NAME)
@@ -175,6 +176,13 @@ def test_recipes_are_those_the_weights_saw() -> None:
     assert get_recipe(BY_NAME["tsn-torch-rgb"].recipe).mean == (104, 117, 128)
     vgg = get_recipe(BY_NAME["two-stream-vgg-m-caffe"].recipe)
     assert (vgg.color, vgg.crop_hw, vgg.mean) == ("bgr", (224, 224), (103.939, 116.779, 123.68))
+    # torchvision crops 224 pixels, Caffe's SqueezeNets 227.
+    for name in ("squeezenet", "squeezenet1_1"):
+        assert (BY_NAME[f"{name}-torchvision"].recipe, BY_NAME[f"{name}-torchvision"].options) == (
+            "resnet_rgb",
+            {"side": 224},
+        )
+        assert (BY_NAME[f"{name}-caffe"].recipe, BY_NAME[f"{name}-caffe"].options) == ("caffenet", {})
     assert "p3d_rgb" == BY_NAME["p3d-caffe-rgb"].recipe == BY_NAME["p3d199-torch-qzhao-rgb"].recipe
 
 

@@ -186,7 +186,7 @@ def test_p3d_takes_an_imagenet_resnet(
     reasons = report.summary()["missing"]
     assert any("starts at random" in reason for reason in reasons)
     assert reasons["1000 classes instead of 101: the network's own stays"] == ["fc.weight", "fc.bias"]
-    assert "branch2a, as Caffe's ResNets do" in report.notes[0]
+    assert "as in the ResNets of Caffe's release (imagenet.resnet50_caffe" in report.notes[0]
     with pytest.raises(
         InputDataError, match=r"res\d\w+\.branch\w+\.weight is (missing|refused: it is not in the network)"
     ):

@@ -20,6 +20,7 @@ from tubelet.weights.transforms import (
     BN_FACTOR,
     FLATTENED,
     FRAME_AXIS,
+    LESS_BIAS,
     SQUEEZED,
     TO_MATRIX,
     TO_VECTOR,
@@ -139,7 +140,7 @@ class One(nn.Module):
 
 
 def test_a_helper_that_is_absent_or_senseless_is_refused(tmp_path: Path) -> None:
-    weights = WeightMap((Rule(r"(\w+)\.mean", "w", (BN_FACTOR,), companion=r"\1.factor"),))
+    weights = WeightMap((Rule(r"(\w+)\.mean", "w", (BN_FACTOR,), companions=(r"\1.factor",)),))
     cases = {
         "a.factor, which it needs, is not in the file": {},
         "the factor is 0.0: the statistics were never collected": {"a.factor": torch.zeros(1)},
@@ -149,6 +150,28 @@ def test_a_helper_that_is_absent_or_senseless_is_refused(tmp_path: Path) -> None
     for why, helper in cases.items():
         report, values = plan_map(stored(tmp_path / "a", **{"a.mean": torch.ones(3)}, **helper), One(3), weights)
         assert any(why in problem for problem in report.problems()), why
+        assert values == {}
+
+
+def test_each_step_gets_the_helper_in_its_place(tmp_path: Path) -> None:
+    """(x + bias) - sum/factor = x - (sum/factor - bias)."""
+    rule = Rule("mean", "w", (BN_FACTOR, LESS_BIAS), companions=("factor", "bias"))
+    tensors = {"mean": torch.tensor([8.0, 4, 2]), "factor": torch.tensor([4.0]), "bias": torch.tensor([1.0, 2, 3])}
+    model = One(3)
+    report = apply_map(stored(tmp_path / "a", **tensors), model, WeightMap((rule,)))
+    assert model.w.tolist() == [1, -1, -2.5]
+    told = {line.name: (line.outcome, line.detail) for line in report.source_tensors}
+    assert told == {
+        "mean": ("transformed", f"{BN_FACTOR}, {LESS_BIAS}"),
+        "factor": ("used", "with mean"),
+        "bias": ("used", "with mean"),
+    }
+    for change, why in (
+        ({"bias": torch.ones(2)}, "the bias, as many numbers, is not there"),
+        ({"factor": torch.ones(3)}, "the factor, one number, is not there"),
+    ):
+        report, values = plan_map(stored(tmp_path / "a", **{**tensors, **change}), One(3), WeightMap((rule,)))
+        assert any(why in problem for problem in report.problems())
         assert values == {}
 
 
@@ -162,7 +185,7 @@ def test_unreadable_tensors_are_refused_unless_a_rule_foresees_it(tmp_path: Path
         assert "odd is refused: complex numbers are not read" in report.problems()
     report, _ = plan_map(file(), One(2), WeightMap((Refuse("odd", "not needed"),), keep=(Keep("w", "starts anew"),)))
     assert report.problems() == []
-    needing = WeightMap((Rule("a", "w", (BN_FACTOR,), companion="odd"),))
+    needing = WeightMap((Rule("a", "w", (BN_FACTOR,), companions=("odd",)),))
     both = file()
     both.tensors = {**both.tensors, **stored(tmp_path / "a", a=torch.ones(2)).tensors}
     report, _ = plan_map(both, One(2), needing)
@@ -241,7 +264,7 @@ A = torch.arange(24.0)
     ],
 )
 def test_transformations(given: Tensor, how: tuple[str, ...], expected: Tensor) -> None:
-    assert torch.equal(transform(given, how, torch.tensor([8.0])), expected)
+    assert torch.equal(transform(given, how, (torch.tensor([8.0]),)), expected)
 
 
 def test_a_transposition_reads_as_numpy_does() -> None:
@@ -263,6 +286,7 @@ def test_a_transposition_reads_as_numpy_does() -> None:
         (A.reshape(1, 1, 24, 1), (TO_VECTOR,), r"\(1,…,N\) is needed"),
         (A, (FLATTENED,), r"\(N,C,…\) is needed"),
         (A, (BN_FACTOR,), "the factor, one number, is not there"),
+        (A, (LESS_BIAS,), "the bias, as many numbers, is not there"),
         (A.reshape(4, 6), ("transposed 0,1,2",), "cannot be transposed 0,1,2"),
         (A, ("turned",), "no transformation called 'turned'"),
     ],

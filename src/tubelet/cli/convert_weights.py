@@ -41,6 +41,7 @@ def convert_weights(
     Nothing in the file is run. All of its tensors have to be accounted for, or nothing is written.
     """
     from tubelet.models.folder import read_config, read_provenance
+    from tubelet.weights.catalog import named_like
     from tubelet.weights.convert import convert
 
     folder = out or Path("runs/weights") / (file.name.split(".")[0] or "weights")
@@ -72,6 +73,9 @@ def convert_weights(
     say(f"{origin['what']}\nlicense: {origin['license']}")
     if origin["recipe"] != origin["recipe_of_training"]:
         say(f"preprocessing: {origin['recipe']}, which only approximates {origin['recipe_of_training']}")
+    known = named_like(file)
+    if labels is None and known is not None and known.labels is not None:
+        say(f"the classes have no names: get {known.labels.url} and add --labels {known.labels.file}")
     say(f"next: tubelet extract VIDEOS --model {folder}")
 
 

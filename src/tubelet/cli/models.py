@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tubelet.cli.options import JsonOption, print_json
-from tubelet.reporting.text import times
 
 if TYPE_CHECKING:
-    from tubelet.models.registry import ModelInfo
+    from tubelet.models.info import ModelInfo
 
 # A pair of networks takes two inputs and gives no classes, so it is no row among the others.
 _PAIR = (
@@ -57,7 +56,7 @@ def models(
     elif markdown:
         typer.echo(markdown_page(found), nl=False)
     elif len(found) == 1 and not any(sign in name for sign in "*?["):
-        _print_one(found[0])
+        typer.echo(found[0])
     else:
         _print_list(found)
 
@@ -86,8 +85,8 @@ def _print_list(found: list[ModelInfo]) -> None:
             info.name,
             f"{info.parameters:,}",
             f"{info.macs / 1e9:.3f}",
-            _input(info),
-            _cited(info) + (" *" if info.source.reconstruction else ""),
+            info.takes,
+            info.cited + (" *" if info.source.reconstruction else ""),
         )
     Console().print(table)
     note = (
@@ -98,53 +97,6 @@ def _print_list(found: list[ModelInfo]) -> None:
     if any(info.name.startswith("t3d") for info in found):
         note += "\nT3D's supervision transfer is a pair of networks: tubelet train --teacher, see docs/models.md."
     Console(stderr=True).print(note, highlight=False)
-
-
-def _print_one(info: ModelInfo) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    console.print(f"[bold]{info.name}[/]  {_input(info)}  {info.num_classes} classes")
-    paper = info.paper
-    console.print(f"{paper.authors} ({paper.year}). {paper.title}, {paper.section}. {paper.url}", highlight=False)
-    if info.source.reconstruction:
-        console.print("[bold]reconstruction[/] from the sources below, with the choices below", highlight=False)
-    if info.source.origin:
-        console.print(f"source:  {info.source.origin}", highlight=False)
-    for choice in info.source.choices:
-        console.print(f"choice:  {choice}", highlight=False)
-    options = ", ".join(f"{key}={value!r}" for key, value in info.options.items())
-    console.print(f"options: {options}\nrecipe:  {info.input.recipe}\n", highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("layer", "output", "parameters", "MACs"):
-        table.add_column(heading, justify="left" if heading in ("layer", "output") else "right", no_wrap=True)
-    for layer in info.layers:
-        shape = times(layer.output_shape[1:])
-        table.add_row(layer.name, shape, f"{layer.parameters:,}", f"{layer.macs:,}")
-    if info.norm_parameters:
-        table.add_row("batch normalization", "", f"{info.norm_parameters:,}", "")
-    used = {layer.name: layer.parameters for layer in info.layers}  # a layer that works twice has its weights once
-    if rest := info.parameters - info.norm_parameters - sum(used.values()):
-        table.add_row("not used for the logits", "", f"{rest:,}", "")
-    table.add_row("total", "", f"{info.parameters:,}", f"{info.macs:,}", style="bold")
-    console.print(table)
-    console.print(
-        f"\nactivations of one input in float32: {info.activation_bytes / 2**20:,.1f} MiB\n"
-        f"one value of the last feature map sees {_field(info)} (frames × rows × columns)",
-        highlight=False,
-    )
-    for quantity, figure in info.source.printed.items():
-        console.print(f"the paper prints {quantity}: {figure}", highlight=False)
-    console.print(f"\n--layers takes any of: {', '.join(info.layer_names)}", highlight=False)
-
-
-def _input(info: ModelInfo) -> str:
-    return f"{times(info.input.shape)} {info.input.modality}"
-
-
-def _field(info: ModelInfo) -> str:
-    return "-" if info.receptive_field is None else times(info.receptive_field)
 
 
 def markdown_page(found: list[ModelInfo]) -> str:
@@ -168,17 +120,11 @@ def markdown_page(found: list[ModelInfo]) -> str:
             f"{info.parameters:,}",
             f"{info.macs / 1e9:.3f}",
             f"{info.activation_bytes / 2**20:,.1f} MiB",
-            _input(info),
-            _field(info),
+            info.takes,
+            info.sees,
             printed or "-",
-            f"[{_cited(info)}]({info.paper.url}), {info.paper.section}"
+            f"[{info.cited}]({info.paper.url}), {info.paper.section}"
             + (" (reconstruction)" if info.source.reconstruction else ""),
         )
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return "\n".join([*lines, "", *_PAIR]) + "\n"
-
-
-def _cited(info: ModelInfo) -> str:
-    """The paper by its first author and year: Tran 2015."""
-    first = info.paper.authors.split(", ")[0]
-    return f"{first.split()[-1]} {info.paper.year}"

@@ -67,13 +67,14 @@ def _print_list(found: list[KnownFile]) -> None:
                     ("splits", "the files of split2 and split3 likewise" if each.split else None),
                     ("get", each.url),
                     ("" if each.url else "get", each.get),
+                    ("labels", each.labels.url if each.labels else None),
                     ("then", each.command),
                 ],
                 indent=4,
             )
             typer.echo("")
     typer.echo("Layouts that convert-weights --map takes:\n")
-    _rows([("", ", ".join(list_maps()))], indent=2)
+    _rows([("", ", ".join(list_maps()))], indent=2, column=0)
     count = sum(bool(each.model or each.file) for each in found)
     say(
         f"\n{count} files; tubelet models weights NAME shows one with its tensors, hash, license and sources.\n"
@@ -86,6 +87,7 @@ def _print_one(each: KnownFile) -> None:
     begins = f"begins with {each.sha256_begins}, by its name" if each.sha256_begins else None
     options = ", ".join(f"{key}={value!r}" for key, value in each.network_options.items())
     network = f"{each.model}, {each.classes or 'no'} classes" if each.model else "none here"
+    unnamed = each.model is not None and each.classes is not None
     typer.echo(each.name)
     _rows(
         [
@@ -99,6 +101,8 @@ def _print_one(each: KnownFile) -> None:
             ("recipe", each.recipe),
             *(("reaches", str(figure)) for figure in each.published),
             ("license", each.license),
+            ("labels", each.labels.url if each.labels else "no public list is known" if unnamed else None),
+            ("", each.labels.says if each.labels else None),
             ("then", each.command),
         ],
         indent=2,
@@ -115,13 +119,13 @@ def _print_one(each: KnownFile) -> None:
         typer.echo("")
 
 
-def _rows(rows: Iterable[tuple[str, str | None]], indent: int) -> None:
-    """Headings and texts, wrapped; names, links and commands are never broken."""
+def _rows(rows: Iterable[tuple[str, str | None]], indent: int, column: int = 9) -> None:
+    """Headings in a column and texts, wrapped; names, links and commands are never broken."""
     width = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH)
     for heading, text in rows:
         if not text:
             continue
-        lead = " " * indent + (f"{heading:<9}" if heading or indent > 2 else "")
+        lead = " " * indent + heading.ljust(column)
         if heading in ("then", "from") or text.startswith("http"):
             typer.echo(lead + text)  # to be copied whole
         else:

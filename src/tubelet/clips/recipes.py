@@ -38,6 +38,8 @@ RECIPES: Mapping[str, str] = {
     "tsn_rgb_difference": "TSN's RGB differences: as tsn_rgb without a mean, which differences cancel",
     "resnet_rgb": "ImageNet ResNet and DenseNet: shorter side 256 cropped to 224, RGB in [0, 1] minus "
     "(0.485, 0.456, 0.406) over (0.229, 0.224, 0.225)",
+    "resnet_bgr": "approximation for He et al.'s Caffe ResNets: shorter side 256 cropped to 224, BGR 0-255 minus "
+    "channel means (104, 117, 123) in place of their mean image",
     "p3d_rgb": "P3D: 242 x 182 cropped to 160, BGR 0-255 minus (104, 117, 123) (Qiu et al. 2017, released prototxts)",
     "t3d_rgb": "T3D: shorter side 256 cropped to 224, RGB 0-255 minus (123.68, 116.78, 103.94)",
     "two_stream_flow": "Two-Stream's temporal net: shorter side 256 cropped to 224, pixels, each field minus its own "
@@ -79,6 +81,7 @@ _VALUES = {
         scale=(1 / 58.395, 1 / 57.12, 1 / 57.375),
         resize_short=256,
     ),
+    "resnet_bgr": Recipe("", None, (224, 224), "bgr", _IMAGENET_BGR, resize_short=256),
     "p3d_rgb": Recipe("", (182, 242), (160, 160), "bgr", _IMAGENET_BGR),
     "t3d_rgb": Recipe("", None, (224, 224), "rgb", (123.68, 116.78, 103.94), resize_short=256),
     "two_stream_flow": Recipe("", None, (224, 224), "flow", resize_short=256, flow_mean="field"),

@@ -12,14 +12,15 @@ if TYPE_CHECKING:
     from tubelet.models.contract import VideoModel
     from tubelet.models.counts import LayerUse, layer_uses
     from tubelet.models.folder import load_model
+    from tubelet.models.info import ModelInfo
     from tubelet.models.precision import PrecisionReport, check_gradients
-    from tubelet.models.registry import ModelInfo, create_model, list_models, model_info
+    from tubelet.models.registry import create_model, list_models, model_info
     from tubelet.models.spec import InputSpec, Paper
 
 _HOMES = {
     "InputSpec": "spec",
     "LayerUse": "counts",
-    "ModelInfo": "registry",
+    "ModelInfo": "info",
     "Paper": "spec",
     "PrecisionReport": "precision",
     "VideoModel": "contract",

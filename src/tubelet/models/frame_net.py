@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tubelet.errors import UsageError
 from tubelet.models.contract import VideoModel, Weighted
-from tubelet.models.initialization import gaussian, he
+from tubelet.models.initialization import gaussian, he, uniform
 from tubelet.models.layers import CaffePool, Conv3d, Lrn, relu
 from tubelet.models.options import positive_float, positive_int, scaled, suggestion
 from tubelet.models.per_frame import convolved, pooled
@@ -36,9 +37,10 @@ class Conv:
 
 @dataclass(frozen=True)
 class Pool:
-    """A row of the table: max-pooling of 3 × 3 windows, stride 2, ceil mode."""
+    """A row of the table: max-pooling of 3 × 3 windows, stride 2; sizes round up as in Caffe, or down."""
 
     name: str
+    ceil: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,15 @@ class Norm:
     name: str
 
 
-Row = Conv | Pool | Norm
+@dataclass(frozen=True)
+class Average:
+    """A row of the table: averages over ``side`` × ``side`` windows that cover the map, whatever its size."""
+
+    name: str
+    side: int
+
+
+Row = Conv | Pool | Norm | Average
 
 
 INITIALIZATIONS = ("published", "he")
@@ -66,7 +76,7 @@ class Start:
         Layer name → standard deviation, bias.
     rule
         ``"published"``: those. ``"he"``: He et al. 2015 (fan in) and biases 0, but for the classifier; an LSTM then
-        starts uniformly within 1/√(units).
+        starts uniformly within 1/√(units). ``"pytorch"``: weights and biases uniformly within 1/√(fan in).
 
     Notes
     -----
@@ -96,6 +106,29 @@ class Start:
         return replace(self, rule=initialization)
 
 
+PYTORCHS = Start(0.0, 0.0, stds={}, biases={}, rule="pytorch")
+"""The start that PyTorch gives a convolution and a fully connected layer."""
+
+
+class AverageTo(nn.Module):
+    """``side`` × ``side`` averages of each frame; on a map of that size, the map itself.
+
+    The window of row i reaches from ⌊i·H/side⌋ to ⌈(i+1)·H/side⌉, as in PyTorch's ``AdaptiveAvgPool2d``.
+    """
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) → (N, C, T, side, side)."""
+        return F.adaptive_avg_pool3d(x, (x.shape[2], self.side, self.side))
+
+    def extra_repr(self) -> str:
+        """Its size, for ``print(model)``."""
+        return f"side={self.side}"
+
+
 class FrameNet(VideoModel):
     """Base class: a table of rows within each frame, and the fully connected layers that follow it.
 
@@ -117,7 +150,7 @@ class FrameNet(VideoModel):
         Factor on all channels (rounded to even numbers, for the groups) and units.
     clip_length, step_frames, side
         Frames per clip, video frames from one to the next, height and width in pixels.
-    num_classes, head_name, recipe, paper, source, options
+    num_classes, head_name, recipe, paper, source, options, any_size
         See `VideoModel` and `InputSpec`.
 
     Attributes
@@ -144,6 +177,7 @@ class FrameNet(VideoModel):
         source: Source,
         options: Mapping[str, Any],
         step_frames: int = 1,
+        any_size: bool = False,
     ) -> None:
         width, size = positive_float("width", width), positive_int("side", side)
         length, step = positive_int("clip_length", clip_length), positive_int("step_frames", step_frames)
@@ -156,6 +190,7 @@ class FrameNet(VideoModel):
             head_name=head_name,
             paper=paper,
             source=source,
+            any_size=any_size,
         )
         self.rows, self.start = tuple(rows), start
         channels = 3
@@ -166,8 +201,12 @@ class FrameNet(VideoModel):
                 self.add_module(row.name, Conv3d(channels, out, kernel, stride, pad, groups=row.groups))
                 channels, size = out, convolved(size, row.kernel, row.stride, row.pad)
             elif isinstance(row, Pool):
-                self.add_module(row.name, CaffePool("max", (1, 3, 3), (1, 2, 2)))
-                size = pooled(size, 3, 2)
+                window, every = (1, 3, 3), (1, 2, 2)
+                self.add_module(row.name, CaffePool("max", window, every) if row.ceil else nn.MaxPool3d(window, every))
+                size = pooled(size, 3, 2) if row.ceil else convolved(size, 3, 2)
+            elif isinstance(row, Average):
+                self.add_module(row.name, AverageTo(row.side))
+                size = row.side
             else:
                 self.add_module(row.name, Lrn(5, 1e-4, 0.75, 1.0))
             if size < 1:
@@ -192,6 +231,9 @@ class FrameNet(VideoModel):
     def initialize_layer(self, name: str, layer: Weighted, generator: torch.Generator) -> None:
         """Starting weights of one layer as its prototxt has them, or by another rule, see `Start`."""
         start = self.start
+        if start.rule == "pytorch":
+            uniform(layer, layer.weight[0].numel() ** -0.5, generator)
+            return
         if start.rule == "he" and name != self.head_name:
             he(layer, generator, fan="in")
             return

@@ -6,24 +6,23 @@ import inspect
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tubelet.errors import UsageError
+from tubelet.models.info import ModelInfo
 from tubelet.models.options import suggestion
 
 if TYPE_CHECKING:
     from tubelet.models.contract import VideoModel
-    from tubelet.models.counts import LayerUse
-    from tubelet.models.spec import InputSpec, Paper, Source
 
 _log = logging.getLogger(__name__)
 
 # name → "module:function". The function takes (name, num_classes, *, options) and returns the network.
 _BUILDERS = {
     "alexnet": "tubelet.models.alexnet:alexnet",
+    "alexnet_owt": "tubelet.models.alexnet_owt:alexnet_owt",
     "c3d": "tubelet.models.c3d:c3d",
     "c3d_decreasing": "tubelet.models.search_nets:search_net",
     "c3d_depth1": "tubelet.models.search_nets:search_net",
@@ -63,6 +62,7 @@ _BUILDERS = {
     "rmc4_18": "tubelet.models.res3d_mixed:mixed",
     "rmc5_18": "tubelet.models.res3d_mixed:mixed",
     "squeezenet": "tubelet.models.squeezenet:squeezenet",
+    "squeezenet1_1": "tubelet.models.squeezenet:squeezenet",
     "sr10": "tubelet.models.res3d:sr",
     "sr16": "tubelet.models.res3d:sr",
     "sr18": "tubelet.models.res3d:sr",
@@ -80,49 +80,6 @@ _BUILDERS = {
 }
 
 DEFAULT_CLASSES = 101  # UCF101, on which the papers' networks are compared
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """A network's facts, computed from the network itself.
-
-    Attributes
-    ----------
-    name, num_classes, options
-        What was asked for, with all defaults filled in.
-    parameters
-        Trainable numbers.
-    macs
-        Multiply-adds of one clip in convolutions and fully connected layers.
-    input
-        The clip it takes.
-    layer_names
-        Names that ``features`` accepts.
-    layers
-        Shapes, parameters and multiply-adds of each layer with weights.
-    norm_parameters
-        Scales and shifts of batch normalization.
-    activation_bytes
-        What all layers give out for one input, in float32.
-    receptive_field
-        Frames, rows and columns that one value of the last feature map sees; None where there is no feature map.
-    paper, source
-        Where it comes from; how it was reconstructed, where it was; and what the paper prints about it.
-    """
-
-    name: str
-    num_classes: int
-    options: dict[str, Any]
-    parameters: int
-    macs: int
-    input: InputSpec
-    layer_names: tuple[str, ...]
-    layers: tuple[LayerUse, ...]
-    norm_parameters: int
-    activation_bytes: int
-    receptive_field: tuple[int, int, int] | None
-    paper: Paper
-    source: Source
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -218,6 +175,8 @@ def create_model(
 
 def model_info(name: str, num_classes: int = DEFAULT_CLASSES, **options: Any) -> ModelInfo:
     """Facts of a network with these options, computed on it without allocating its weights.
+
+    ``print`` shows them as ``tubelet models NAME`` does.
 
     Raises
     ------

@@ -13,9 +13,19 @@ conv5_x  1×1, 512; 3×3, 512; 1×1, 2048          2048 × 7 × 7     3; 3; 3
 
 Blocks are named res2a, res2b, … (res4a, res4b1, … where there are more than 26), with the branches branch2a, branch2b,
 branch2c and, in the first block of a stage, branch1: the 1×1 projection of the shortcut. Convolutions have no bias;
-batch normalization follows each. The first block of stages 3, 4 and 5 halves rows and columns **in its 3×3
-convolution**, as torchvision does, whose ImageNet weights the video networks of `tubelet.models.tsn` start from; He et
-al. have that stride in the 1×1 before it. The trunks have 23,508,032, 42,500,160 and 58,143,808 parameters (RGB).
+batch normalization follows each. The trunks have 23,508,032, 42,500,160 and 58,143,808 parameters (RGB).
+
+Two styles of the same names, parameters and sizes at 224 are about, and weights belong to one of them:
+
+=========== =========================================== ============================== =======================
+style       halves rows and columns in res3a, 4a, 5a in pool1                          multiply-adds, 50, at 224
+=========== =========================================== ============================== =======================
+torchvision the 3×3 convolution (branch2b)              padded by 1, rounds down       4,087,136,256
+caffe       the first 1×1 convolution (branch2a)        not padded, rounds up          3,855,925,248
+=========== =========================================== ============================== =======================
+
+``"caffe"`` is He et al.'s own (KaimingHe/deep-residual-networks), whose weights P3D started from;
+``"torchvision"`` is what the video networks of `tubelet.models.tsn` had. mmaction2 calls them caffe and pytorch.
 """
 
 from __future__ import annotations
@@ -30,11 +40,26 @@ from torch import Tensor, nn
 from tubelet.errors import UsageError
 from tubelet.models.contract import Weighted
 from tubelet.models.initialization import he
-from tubelet.models.layers import Conv3d, relu
-from tubelet.models.options import positive_int, scaled
+from tubelet.models.layers import CaffePool, Conv3d, relu
+from tubelet.models.options import positive_int, scaled, suggestion
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 """Blocks in stages 2 to 5 by the network's number."""
+
+STYLES = ("torchvision", "caffe")
+
+
+def resnet_style(option: str, value: object) -> str:
+    """``value`` as one of `STYLES`.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    if value not in STYLES:
+        raise UsageError(f"{option}={value!r} is unknown", remedy=suggestion(str(value), STYLES, "choose one of"))
+    return str(value)
 
 
 def stage_blocks(option: str, value: object) -> tuple[int, int, int, int]:
@@ -78,17 +103,19 @@ class Bottleneck(nn.Module):
     channels, inner, out
         Channels that enter, of the first two convolutions, and that leave.
     stride
-        Of the 3×3 convolution and of the projection, over rows and columns.
+        Of the projection and of one convolution, over rows and columns.
     projection
         Whether the shortcut is a 1×1 convolution.
+    early
+        Whether that convolution is the first, not the 3×3 one.
     """
 
-    def __init__(self, channels: int, inner: int, out: int, stride: int, projection: bool) -> None:
+    def __init__(self, channels: int, inner: int, out: int, stride: int, projection: bool, *, early: bool) -> None:
         super().__init__()
         steps = (1, stride, stride)
-        self.branch2a = Conv3d(channels, inner, 1, bias=False)
+        self.branch2a = Conv3d(channels, inner, 1, steps if early else 1, bias=False)
         self.branch2a_bn = nn.BatchNorm3d(inner)
-        self.branch2b = Conv3d(inner, inner, (1, 3, 3), steps, padding=(0, 1, 1), bias=False)
+        self.branch2b = Conv3d(inner, inner, (1, 3, 3), 1 if early else steps, padding=(0, 1, 1), bias=False)
         self.branch2b_bn = nn.BatchNorm3d(inner)
         self.branch2c = Conv3d(inner, out, 1, bias=False)
         self.branch2c_bn = nn.BatchNorm3d(out)
@@ -115,10 +142,13 @@ class ResNet:
         Factor on all channels.
     blocks
         Blocks in stages 2 to 5.
+    style
+        One of `STYLES`: where rows and columns are halved.
     """
 
     width: float
     blocks: tuple[int, int, int, int]
+    style: str = "torchvision"
 
     @property
     def block_names(self) -> tuple[str, ...]:
@@ -140,14 +170,15 @@ class ResNet:
         stem = scaled(64, self.width)
         network.add_module("conv1", Conv3d(channels, stem, (1, 7, 7), (1, 2, 2), padding=(0, 3, 3), bias=False))
         network.add_module("conv1_bn", nn.BatchNorm3d(stem))
-        # Rounds down, unlike Caffe's poolings, as the networks do whose weights it takes.
-        network.add_module("pool1", nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)))
+        caffe = self.style == "caffe"
+        window, step = (1, 3, 3), (1, 2, 2)
+        network.add_module("pool1", CaffePool("max", window, step) if caffe else nn.MaxPool3d(window, step, (0, 1, 1)))
         channels = stem
         for name in self.block_names:
             stage, first = int(name[3]), name.endswith("a")
             inner, out = (scaled(base * 2 ** (stage - 2), self.width) for base in (64, 256))
             stride = 2 if first and stage > 2 else 1
-            network.add_module(name, Bottleneck(channels, inner, out, stride, projection=first))
+            network.add_module(name, Bottleneck(channels, inner, out, stride, projection=first, early=caffe))
             channels = out
         return channels
 

@@ -1,4 +1,4 @@
-"""SqueezeNet v1.0 on every frame of a clip (Iandola et al. 2016, table 1).
+"""SqueezeNet v1.0 and v1.1 on every frame of a clip (Iandola et al. 2016, table 1; forresti/SqueezeNet).
 
 ======= =================================== ================ ============== ===============
 layer   operation                           output C × H × W parameters     multiply-adds
@@ -19,24 +19,46 @@ pool10  average over the frame              512
 conv10  1×1                                 classes                513 each        512 each
 ======= =================================== ================ ============== ===============
 
+v1.1 (``squeezenet1_1``) has a smaller conv1 and pools earlier, behind conv1, fire3 and fire5; its fire modules are the
+same but for the channels that enter fire2:
+
+======= =================================== ================ ============== ===============
+layer   operation                           output C × H × W parameters     multiply-adds
+======= =================================== ================ ============== ===============
+conv1   3×3, stride 2                       64 × 113 × 113            1,792      22,064,832
+pool1   3×3, 2, ceil                        64 × 56 × 56
+fire2   squeeze 16, expand 64 + 64          128 × 56 × 56            11,408      35,323,904
+fire3   squeeze 16, expand 64 + 64          128 × 56 × 56            12,432      38,535,168
+pool3   3×3, 2, ceil                        128 × 28 × 28
+fire4   squeeze 32, expand 128 + 128        256 × 28 × 28            45,344      35,323,904
+fire5   squeeze 32, expand 128 + 128        256 × 28 × 28            49,440      38,535,168
+pool5   3×3, 2, ceil                        256 × 14 × 14
+fire6   squeeze 48, expand 192 + 192        384 × 14 × 14           104,880      20,471,808
+fire7   squeeze 48, expand 192 + 192        384 × 14 × 14           111,024      21,676,032
+fire8   squeeze 64, expand 256 + 256        512 × 14 × 14           188,992      36,929,536
+fire9   squeeze 64, expand 256 + 256        512 × 14 × 14           197,184      38,535,168
+======= =================================== ================ ============== ===============
+
+In all 722,496 parameters before conv10 and 1,235,496 at 1000 classes; 287,395,520 multiply-adds before conv10.
+
 A fire module squeezes to few channels by a 1×1 convolution and expands by 1×1 and 3×3 (padded) convolutions side by
 side, whose outputs are concatenated, in this order. ReLU follows every convolution but conv10; poolings of 3×3
-windows round up. In all 735,424 parameters before conv10 and 1,248,424 at 1000 classes; 746,139,936
+windows round up. v1.0 has in all 735,424 parameters before conv10 and 1,248,424 at 1000 classes; 746,139,936
 multiply-adds before conv10.
 
 conv10 is the classifier: one 1×1 convolution whose maps are averaged. The mean of its outputs is its output on the
 mean, so here the maps are averaged first (pool10) and conv10 is a fully connected layer; its weights are those of the
-1×1 convolution. The released network (forresti/SqueezeNet, train_val.prototxt) moreover pads conv10 by one pixel,
-which scales its products by 169/225, and rectifies its outputs before they are averaged. Neither is done here: logits
-would be cut off at zero, and with the released weights the right class was among the first five for 14 and 14 of 18
-videos of two UCF101 classes without ReLU, 10 and 14 with it (means over every fourth frame of hair drying and of
-candles; tests/models/test_squeezenet.py looks again).
+1×1 convolution. The released networks (forresti/SqueezeNet, train_val.prototxt) moreover rectify conv10's outputs
+before they are averaged, and v1.0's pads conv10 by one pixel, which scales its products by 169/225. Neither is done
+here: logits would be cut off at zero, and with the released weights of v1.0 the right class was among the first five
+for 14 and 14 of 18 videos of two UCF101 classes without ReLU, 10 and 14 with it (means over every fourth frame of hair
+drying and of candles; tests/models/test_squeezenet.py looks again).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -56,12 +78,51 @@ PAPER = Paper(
     section="table 1",
 )
 
-_SOURCE = Source(
-    reconstruction=True,
-    origin="train_val.prototxt of forresti/SqueezeNet (SqueezeNet_v1.0), and the shapes of its released weights",
-    choices=("conv10 is neither padded nor rectified before its average, unlike the released network's",),
-    printed={"parameters, 1000 classes": "1,248,424"},
-)
+
+@dataclass(frozen=True)
+class _Version:
+    """What the versions differ in.
+
+    Attributes
+    ----------
+    channels, kernel
+        Of conv1.
+    pooled
+        Layers that a pooling follows.
+    """
+
+    channels: int
+    kernel: int
+    pooled: tuple[str, str, str]
+    paper: Paper
+    source: Source
+
+
+_VERSIONS = {
+    "squeezenet": _Version(
+        96,
+        7,
+        ("conv1", "fire4", "fire8"),
+        PAPER,
+        Source(
+            reconstruction=True,
+            origin="forresti/SqueezeNet, train_val.prototxt of SqueezeNet_v1.0, and the shapes of its released weights",
+            choices=("conv10 is neither padded nor rectified before its average, unlike the released network's.",),
+            printed={"parameters, 1000 classes": "1,248,424"},
+        ),
+    ),
+    "squeezenet1_1": _Version(
+        64,
+        3,
+        ("conv1", "fire3", "fire5"),
+        replace(PAPER, section="SqueezeNet_v1.1 of its release"),
+        Source(
+            reconstruction=True,
+            origin="forresti/SqueezeNet, train_val.prototxt of SqueezeNet_v1.1",
+            choices=("conv10 is not rectified before its average, unlike the released network's.",),
+        ),
+    ),
+}
 
 # name → channels of squeeze and of each expand convolution
 _FIRES = {
@@ -74,7 +135,6 @@ _FIRES = {
     "fire8": (64, 256),
     "fire9": (64, 256),
 }
-_POOLED = ("conv1", "fire4", "fire8")
 
 
 class Fire(nn.Module):
@@ -94,7 +154,7 @@ class Fire(nn.Module):
 
 @dataclass(frozen=True)
 class SqueezeNetTrunk:
-    """The layers of this module's table up to fire9: it puts them into a network and runs them there.
+    """The layers of one of this module's tables up to fire9: it puts them into a network and runs them there.
 
     The layers belong to the network itself, so that its state dict has the released names without a prefix.
 
@@ -102,15 +162,19 @@ class SqueezeNetTrunk:
     ----------
     width
         Factor on all channels.
+    version
+        Which table; v1.0 by default.
     """
 
     width: float
+    version: _Version = _VERSIONS["squeezenet"]
 
     @property
     def layer_names(self) -> tuple[str, ...]:
         """conv1, the fire modules and the poolings between them, in order of computation."""
         layers = ("conv1", *_FIRES)
-        return tuple(n for layer in layers for n in ((layer, _pool_after(layer)) if layer in _POOLED else (layer,)))
+        pooled = self.version.pooled
+        return tuple(n for layer in layers for n in ((layer, _pool_after(layer)) if layer in pooled else (layer,)))
 
     @property
     def first_layer(self) -> str:
@@ -119,13 +183,13 @@ class SqueezeNetTrunk:
 
     def add_to(self, network: nn.Module, channels: int) -> int:
         """Register all layers in ``network`` for inputs with ``channels`` channels; returns the channels that leave."""
-        stem = scaled(96, self.width)
-        network.add_module("conv1", Conv3d(channels, stem, (1, 7, 7), (1, 2, 2)))
+        stem, kernel = scaled(self.version.channels, self.width), self.version.kernel
+        network.add_module("conv1", Conv3d(channels, stem, (1, kernel, kernel), (1, 2, 2)))
         channels = stem
         for layer, (squeeze, expand) in _FIRES.items():
             network.add_module(layer, Fire(channels, scaled(squeeze, self.width), scaled(expand, self.width)))
             channels = 2 * scaled(expand, self.width)
-        for layer in _POOLED:
+        for layer in self.version.pooled:
             network.add_module(_pool_after(layer), CaffePool("max", (1, 3, 3), (1, 2, 2)))
         return channels
 
@@ -143,12 +207,12 @@ class SqueezeNetTrunk:
 
 
 class SqueezeNet(VideoModel):
-    """The network of this module's table, for clips of any length and side; logits are means over the frames.
+    """One of the networks of this module's tables, for clips of any length and side; logits are means over the frames.
 
     Parameters
     ----------
     name
-        The registry's name.
+        The registry's name, which has the version.
     width
         Factor on all channels.
     dropout
@@ -172,8 +236,9 @@ class SqueezeNet(VideoModel):
         dropout: float,
         options: Mapping[str, Any],
     ) -> None:
+        version = _VERSIONS[name]
         width, length = positive_float("width", width), positive_int("clip_length", clip_length)
-        trunk = SqueezeNetTrunk(width)
+        trunk = SqueezeNetTrunk(width, version)
         super().__init__(
             name,
             num_classes=num_classes,
@@ -181,8 +246,8 @@ class SqueezeNet(VideoModel):
             input=InputSpec("rgb", 3, length, 1, positive_int("side", side), "caffenet"),
             layer_names=(*trunk.layer_names, "pool10", "conv10", "prob"),
             head_name="conv10",
-            paper=PAPER,
-            source=_SOURCE,
+            paper=version.paper,
+            source=version.source,
             any_size=True,
         )
         self.trunk = trunk
@@ -218,7 +283,7 @@ def squeezenet(
     side: int = 227,
     dropout: float = 0.5,
 ) -> VideoModel:
-    """SqueezeNet v1.0, frame by frame.
+    """SqueezeNet v1.0, or v1.1 by its name, frame by frame.
 
     Parameters
     ----------
@@ -248,5 +313,5 @@ def squeezenet(
 
 
 def _pool_after(layer: str) -> str:
-    """Pools have the number of the layer before: pool1 after conv1, pool4 after fire4."""
+    """Pools have the number of the layer before: pool1 after conv1, pool4 (of v1.0) after fire4."""
     return f"pool{layer[-1]}"

@@ -57,7 +57,7 @@ from tubelet.models.consensus import make_consensus
 from tubelet.models.contract import VideoModel, Weighted
 from tubelet.models.initialization import gaussian
 from tubelet.models.options import boolean, fraction, positive_float, positive_int, suggestion
-from tubelet.models.resnet import DEPTHS, ResNet, stage_blocks
+from tubelet.models.resnet import DEPTHS, ResNet, resnet_style, stage_blocks
 from tubelet.models.spec import InputSpec, Paper, Source
 from tubelet.models.squeezenet import SqueezeNetTrunk
 
@@ -286,14 +286,18 @@ def tsn_resnet(
     partial_bn: bool = False,
     width: float = 1.0,
     side: int = 224,
+    style: str = "torchvision",
     blocks: Sequence[int] | None = None,
 ) -> VideoModel:
     """TSN on ResNet-50, -101 or -152 by its name, as the PyTorch codes have it; options as for `tsn_bn_inception`.
 
-    Frames are preprocessed as torchvision's ImageNet weights want them; differences and flow as for BN-Inception.
+    Frames are preprocessed as the style's ImageNet weights want them; differences and flow as for BN-Inception.
 
     Parameters
     ----------
+    style
+        ``"torchvision"``, or ``"caffe"`` for the ResNets of He et al.'s release, which P3D starts from: where rows
+        and columns are halved, see `tubelet.models.resnet`.
     blocks
         Blocks in stages 2 to 5, for shallower networks; None: those of the name.
     name, num_classes, modality, segments, consensus, top_k, dropout, partial_bn, width, side
@@ -303,7 +307,7 @@ def tsn_resnet(
     return _tsn(
         name,
         num_classes,
-        ResNet(positive_float("width", width), counts),
+        ResNet(positive_float("width", width), counts, resnet_style("style", style)),
         modality=modality,
         segments=segments,
         consensus=consensus,
@@ -312,6 +316,7 @@ def tsn_resnet(
         partial_bn=partial_bn,
         width=width,
         side=side,
+        style=style,
         blocks=list(counts),
     )
 
@@ -369,15 +374,20 @@ def _tsn(name: str, num_classes: int, trunk: _Trunk, **options: Any) -> VideoMod
         )
     if options["dropout"] is None:
         options["dropout"] = 0.7 if modality in _FLOW else 0.8
+    origin, frames = _ORIGINS[kind], _FRAMES[kind]
     choices = (_SQUEEZENET if kind is SqueezeNetTrunk else ()) + _CHOICES.get(str(consensus), ())
-    if kind is ResNet and modality != "rgb":
-        choices += ("Differences and flow are preprocessed as for BN-Inception; tsn-pytorch also scales them.",)
+    if isinstance(trunk, ResNet):
+        if trunk.style == "caffe":
+            origin, frames = "layers as in the prototxts of KaimingHe/deep-residual-networks", "resnet_bgr"
+            choices += ("TSN on these networks was not published: the papers' later codes build on torchvision's.",)
+        if modality != "rgb":
+            choices += ("Differences and flow are preprocessed as for BN-Inception; tsn-pytorch also scales them.",)
     return Tsn(
         name,
         trunk,
         num_classes=num_classes,
-        recipe=_FRAMES[kind] if modality == "rgb" else _MOTION[modality],
-        source=Source(kind is SqueezeNetTrunk, _ORIGINS[kind], choices),
+        recipe=frames if modality == "rgb" else _MOTION[modality],
+        source=Source(kind is SqueezeNetTrunk, origin, choices),
         options=options,
-        **{key: value for key, value in options.items() if key not in ("width", "blocks")},
+        **{key: value for key, value in options.items() if key not in ("width", "style", "blocks")},
     )

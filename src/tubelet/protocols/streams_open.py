@@ -12,7 +12,8 @@ from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import Fold, group_folds, leave_one_group_out, official_fold, refuse_leaks
 from tubelet.errors import InputDataError, UsageError
 from tubelet.flow.library import FlowSurvey, flow_command
-from tubelet.models.registry import DEFAULT_CLASSES, ModelInfo, build_meta, model_info
+from tubelet.models.info import ModelInfo
+from tubelet.models.registry import DEFAULT_CLASSES, build_meta, model_info
 from tubelet.protocols.leak import refuse_seen_groups
 from tubelet.protocols.presets import averages_flips, recipe_of, round_settings
 from tubelet.protocols.round_flow import stored_flow

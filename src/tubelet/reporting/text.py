@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,27 @@ def first_few(names: Sequence[str], separator: str = ", ", shown: int = 10) -> s
     """The first names joined, then how many more there are; keeps an error one sentence."""
     more = len(names) - shown
     return separator.join(names[:shown]) + (f"{separator}and {more} more" if more > 0 else "")
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """The rows of a table as lines of text, columns two spaces apart.
+
+    Parameters
+    ----------
+    rows
+        Cells, equally many in each; they are made printable.
+    right
+        Columns that end together instead of beginning together.
+    """
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
 
 
 def times(shape: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""The public weights files that are known: ``catalog.toml`` and its two companions as values.
+"""The public weights files that are known, and the lists of their classes: ``catalog.toml`` and its companions.
 
 What a file holds is not written down a second time: its tensors follow from its layout's rules, read backwards.
 """
@@ -24,9 +24,10 @@ from tubelet.weights.maps.layout import NO_CLASSIFIER
 from tubelet.weights.maps.name_map import UNSTATED
 from tubelet.weights.rules import WeightMap
 from tubelet.weights.spelling import spellings
-from tubelet.weights.transforms import stored_shape
+from tubelet.weights.transforms import BN_FACTOR, COMPANIONED, stored_shape
 
 _FILES = ("catalog.toml", "catalog_images.toml", "catalog_unfit.toml")
+_LABELS = "catalog_labels.toml"
 _MEMORY = "memory"
 _NORM = "{weight,bias,running_mean,running_var}"
 
@@ -41,6 +42,26 @@ class Published:
     def __str__(self) -> str:
         said = "from memory, not looked up" if self.source == _MEMORY else self.source
         return f"{self.figure} ({said})"
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A public list of class names, one a line in the order of a classifier's outputs.
+
+    Attributes
+    ----------
+    classes
+        How many names it has.
+    file, url
+        What a browser calls it, and where it is.
+    says
+        Whose it is, and how it is known that the weights count so.
+    """
+
+    classes: int
+    file: str
+    url: str
+    says: str
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,8 @@ class KnownFile:
         Such as ``c3d.sports1m``: the family and the file.
     model
         The network that it fills; None where it fills none, and ``why`` and ``instead`` say more.
+    labels
+        The names of its classes, where a public list of them is known.
     """
 
     name: str
@@ -87,6 +110,7 @@ class KnownFile:
     map: str | None = None
     model: str | None = None
     classes: int | None = None
+    labels: LabelFile | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     prefix: str = ""
     spelling: str | None = None
@@ -118,6 +142,7 @@ class KnownFile:
         words = ["tubelet", "convert-weights", self._downloaded or self.file or "FILE", "-o", self.name]
         words += [] if self.classes else ["--classes", str(DEFAULT_CLASSES)]
         words += ["--mean", "MEAN"] if self.recipe == "c3d_sports1m" else []
+        words += ["--labels", self.labels.file] if self.labels else []
         return shlex.join(words)
 
     @property
@@ -160,6 +185,7 @@ class KnownFile:
             "what": self.layout.title if self.layout else None,
             "options": self.network_options,
             "classes": self.classes,
+            "labels": None if self.labels is None else asdict(self.labels),
             "recipe": self.recipe,
             "license": self.license,
             "published": [str(figure) for figure in self.published],
@@ -176,11 +202,20 @@ def known_files() -> tuple[KnownFile, ...]:
     """All files of the catalog: by family, and in a family those that fill a network first."""
     found: dict[str, list[KnownFile]] = {}
     for name in _FILES:
-        families = tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
-        for family, files in families.items():
+        for family, files in _toml(name).items():
             for file, facts in files.items():
                 found.setdefault(family, []).extend(_read(f"{family}.{file}", facts))
     return tuple(each for family in found.values() for each in family)
+
+
+@cache
+def label_files() -> Mapping[str, LabelFile]:
+    """The known lists of class names, by what they are of, such as ``sports1m``."""
+    return {name: LabelFile(**facts) for name, facts in _toml(_LABELS).items()}
+
+
+def _toml(name: str) -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
 def find_files(pattern: str) -> list[KnownFile]:
@@ -216,6 +251,8 @@ def _read(name: str, facts: dict[str, Any]) -> Iterator[KnownFile]:
     """The files of one table: one, or one for each split."""
     facts = dict(facts)
     figures = tuple(Published(**figure) for figure in facts.pop("published"))
+    if "labels" in facts:
+        facts["labels"] = label_files()[facts["labels"]]
     for split in facts.pop("split", [None]):
         filled: dict[str, Any] = {
             key: value.replace("{split}", str(split)) if isinstance(value, str) else value
@@ -249,10 +286,12 @@ def _from_rules(known: KnownFile, network: VideoModel, weight_map: WeightMap) ->
         dtype = "F32" if tensor.is_floating_point() else "I64"
         yield ExpectedTensor(known.prefix + name, stored, dtype, target, optional=kept is not None)
         match = re.fullmatch(rule.source, name)
-        helper = match.expand(rule.companion) if match is not None and rule.companion else None
-        if helper is not None and helper not in helpers:
-            helpers.add(helper)
-            yield ExpectedTensor(known.prefix + helper, (1,), dtype)
+        for step, companion in zip([step for step in rule.how if step in COMPANIONED], rule.companions, strict=True):
+            helper = match.expand(companion) if match is not None else ""
+            if helper and helper not in helpers:
+                helpers.add(helper)
+                # A factor is one number, a bias as many as the tensor that takes it in.
+                yield ExpectedTensor(known.prefix + helper, (1,) if step == BN_FACTOR else tuple(tensor.shape), dtype)
 
 
 def _each(pattern: str) -> Iterator[str]:

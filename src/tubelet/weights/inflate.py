@@ -7,7 +7,9 @@ norms and fully connected layers are copied. Networks whose layers have the same
 
 Pseudo-3D networks start from a ResNet of as many layers (Qiu et al. 2017): their 1×3×3 and 1×1×1 convolutions take its
 kernels as they are, their 3×1×1 convolutions keep their starting values. Blocks are found by their place, whether they
-are called res4b, res4c (`tubelet.models.resnet`) or res4b1, res4b2 (Caffe's ResNet-101 and -152).
+are called res4b, res4c (`tubelet.models.resnet`) or res4b1, res4b2 (Caffe's ResNet-101 and -152). The authors' networks
+have the names, strides and poolings of He et al.'s Caffe release, so its weights (``imagenet.resnet152_caffe`` of the
+catalog, which fills ``tsn_resnet152`` with ``style="caffe"``) are the ones that meet the pixels they were trained on.
 
 A segment network is 2-D itself: its trunk takes an image network's weights as they are, and its classifier fc_action
 those of SqueezeNet's conv10 where both have as many classes.
@@ -28,8 +30,8 @@ from tubelet.weights.fit import fitted
 from tubelet.weights.report import WeightsReport
 
 _P3D_NOTE = (
-    "res3a, res4a and res5a of P3D halve rows and columns in branch2a, as Caffe's ResNets do, and pool1 is not padded; "
-    "weights trained with that stride in branch2b and a padded pool1 (torchvision's, tsn_resnet50's) meet other pixels"
+    "res3a, res4a and res5a of P3D halve rows and columns in branch2a and pool1 is not padded, as in the ResNets of "
+    "Caffe's release (imagenet.resnet50_caffe, …, style='caffe'); weights of torchvision's style meet other pixels"
 )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tubelet.errors import InputDataError
-from tubelet.reporting.text import first_few, printable, times
+from tubelet.reporting.text import aligned, first_few, printable, times
 from tubelet.weights.statistics import Statistics
 
 SourceOutcome = Literal["used", "transformed", "refused"]
@@ -199,7 +199,7 @@ class WeightsReport:
             f"into {self.model} ({self.method}): {count['used']} used, {count['transformed']} transformed, "
             f"{count['refused']} refused; {count['filled']} of {len(self.model_tensors)} tensors of the network filled"
         )
-        table = _aligned([_HEADER, *(_row(line) for line in self.source_tensors)])
+        table = aligned([_HEADER, *(_row(line) for line in self.source_tensors)])
         missing = [
             printable(f"missing: {line.name} ({line.detail})")
             for line in self.model_tensors
@@ -231,10 +231,3 @@ def _row(line: SourceTensor) -> tuple[str, ...]:
         four = (found.minimum, found.maximum, found.mean, found.std)
         numbers = [*(f"{value:.4g}" for value in four), str(found.not_finite)]
     return (line.name, line.dtype, times(line.shape), line.outcome, line.target, line.detail, *numbers)
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    for row in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

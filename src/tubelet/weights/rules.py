@@ -28,14 +28,14 @@ class Rule:
         The network's tensor, with ``\1`` for what the first group matched.
     how
         Names of `tubelet.weights.transforms`, applied in order.
-    companion
-        A second tensor of the file that the transformation needs, with groups as in ``target``.
+    companions
+        Other tensors of the file, one for each step that needs one, with groups as in ``target``.
     """
 
     source: str
     target: str
     how: tuple[str, ...] = (UNCHANGED,)
-    companion: str | None = None
+    companions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,12 @@ def plan_map(foreign: ForeignFile, model: nn.Module, weight_map: WeightMap) -> t
 
 def _made(ledger: Ledger, known: Mapping[str, str], name: str, rule: Rule, match: re.Match[str]) -> Make:
     def make(tensor: Tensor) -> tuple[Tensor, list[str]]:
-        helper = None
-        if rule.companion is not None:
-            companion = match.expand(rule.companion)
+        helpers = []
+        for companion in map(match.expand, rule.companions):
             try:
-                helper = ledger.help(known[companion], name)
+                helpers.append(ledger.help(known[companion], name))
             except (KeyError, ValueError) as error:
                 raise ValueError(f"{companion}, which it needs, is not in the file") from error
-        return transform(tensor, rule.how, helper), [step for step in rule.how if step != UNCHANGED]
+        return transform(tensor, rule.how, helpers), [step for step in rule.how if step != UNCHANGED]
 
     return make

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 
 import torch
@@ -19,8 +19,12 @@ TO_MATRIX = "reshaped (1,1,1,N,K) to (N,K)"
 TO_VECTOR = "reshaped (1,1,1,1,N) to (N)"
 FLATTENED = "flattened (N,C,H,W) to (N,CHW)"
 BN_FACTOR = "BN divided by blob[2]"
+LESS_BIAS = "less the convolution's bias"
 TRANSPOSED = "transposed "
 """Followed by the axes, as in ``transposed 3,2,0,1``: axis 0 of the result is axis 3 of the stored tensor."""
+
+COMPANIONED = (BN_FACTOR, LESS_BIAS)
+"""Those that need another tensor of the file."""
 
 _Step = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -58,7 +62,7 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def transform(tensor: Tensor, how: tuple[str, ...], companion: Tensor | None = None) -> Tensor:
+def transform(tensor: Tensor, how: tuple[str, ...], companions: Sequence[Tensor] = ()) -> Tensor:
     """Apply the named steps in order.
 
     Parameters
@@ -67,19 +71,20 @@ def transform(tensor: Tensor, how: tuple[str, ...], companion: Tensor | None = N
         As stored.
     how
         Names from this file.
-    companion
-        The second tensor, for the step that needs one (BatchNorm's factor).
+    companions
+        A tensor for each of the steps that are among `COMPANIONED`, in their order.
 
     Raises
     ------
     ValueError
         An unknown name, or a tensor that is not of the form that the step takes; the message says which.
     """
+    waiting = iter(companions)
     for name in how:
         if name.startswith(TRANSPOSED):
             tensor = _transposed(tensor, name)
         elif name in _STEPS:
-            tensor = _STEPS[name](tensor, companion)
+            tensor = _STEPS[name](tensor, next(waiting, None) if name in COMPANIONED else None)
         else:
             raise ValueError(f"there is no transformation called {name!r}")
     return tensor.contiguous()
@@ -111,7 +116,7 @@ def stored_shape(shape: tuple[int, ...], how: tuple[str, ...], sides: int | None
             shape = (*shape, 1, 1)  # of a 1 × 1 kernel, as all that are flattened here
         elif name in (TO_MATRIX, TO_VECTOR):
             shape = (1,) * ((sides or 0) - len(shape)) + shape
-        elif name not in (UNCHANGED, BN_FACTOR):
+        elif name not in (UNCHANGED, *COMPANIONED):
             raise ValueError(f"from {shape} there is no way back through {name!r}")
     return shape
 
@@ -160,6 +165,13 @@ def _bn_factor(tensor: Tensor, companion: Tensor | None) -> Tensor:
     return tensor / factor
 
 
+def _less_bias(tensor: Tensor, companion: Tensor | None) -> Tensor:
+    """A mean from which a norm subtracts the bias that the convolution before it adds: (x + b) - m = x - (m - b)."""
+    if companion is None or companion.shape != tensor.shape:
+        raise ValueError("the bias, as many numbers, is not there")
+    return tensor - companion
+
+
 def _transposed(tensor: Tensor, name: str) -> Tensor:
     axes = [int(axis) for axis in re.findall(r"\d+", name)]
     if sorted(axes) != list(range(tensor.ndim)):
@@ -175,4 +187,5 @@ _STEPS: dict[str, _Step] = {
     TO_VECTOR: _to_vector,
     FLATTENED: _flattened,
     BN_FACTOR: _bn_factor,
+    LESS_BIAS: _less_bias,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from suites.case import Case
 from suites.cases import (
     alexnet,
+    alexnet_owt,
     beyond_short_snippets,
     c3d,
     deepvideo,
@@ -20,6 +21,7 @@ from suites.cases import (
 
 CASES: dict[str, Case] = {
     **alexnet.CASES,
+    **alexnet_owt.CASES,
     **beyond_short_snippets.CASES,
     **c3d.CASES,
     **deepvideo.CASES,

@@ -73,15 +73,19 @@ def _bn_inception_cost(classes: int, o: dict[str, Any]) -> tuple[int, int]:
 
 def _resnet_cost(classes: int, o: dict[str, Any]) -> tuple[int, int]:
     tally = Tally(_CHANNELS[o["modality"]], o["segments"], o["side"], o["side"])
+    caffe = o["style"] == "caffe"
     tally.conv(int(64 * o["width"]), (1, 7, 7), (1, 2, 2), bias=False, norm=True)
-    tally.shape[2:] = [(size + 1) // 2 for size in tally.shape[2:]]
+    if caffe:
+        tally.pool((1, 3, 3), (1, 2, 2))
+    else:
+        tally.shape[2:] = [(size + 1) // 2 for size in tally.shape[2:]]
     for stage, count in enumerate(o["blocks"]):
         inner, out = int(64 * o["width"]) * 2**stage, int(256 * o["width"]) * 2**stage
         for block in range(count):
             steps = (1, 2, 2) if stage and not block else (1, 1, 1)
             entry = list(tally.shape)
-            tally.conv(inner, (1, 1, 1), bias=False, norm=True)
-            tally.conv(inner, (1, 3, 3), steps, bias=False, norm=True)
+            tally.conv(inner, (1, 1, 1), steps if caffe else (1, 1, 1), bias=False, norm=True)
+            tally.conv(inner, (1, 3, 3), (1, 1, 1) if caffe else steps, bias=False, norm=True)
             tally.conv(out, (1, 1, 1), bias=False, norm=True)
             if not block:
                 side = Tally(*entry).conv(out, (1, 1, 1), steps, bias=False, norm=True)
@@ -137,22 +141,28 @@ def _bn_inception(w: Weights, x: Tensor) -> Tensor:
     return x.mean((2, 3))
 
 
-def _resnet(w: Weights, x: Tensor, blocks: list[int]) -> Tensor:
+def _resnet(w: Weights, x: Tensor, blocks: list[int], style: str) -> Tensor:
+    caffe = style == "caffe"
     x = _unit(w, "conv1", x, 2).clamp(min=0)
-    x = F.pad(x, (1, 1, 1, 1), value=float("-inf")).unfold(2, 3, 2).unfold(3, 3, 2).amax((-1, -2))
+    if caffe:
+        x = _ceil_max(x)
+    else:
+        x = F.pad(x, (1, 1, 1, 1), value=float("-inf")).unfold(2, 3, 2).unfold(3, 3, 2).amax((-1, -2))
     for stage, count in enumerate(blocks, 2):
-        for letter in "abcdefghijklmnopqrstuvwxyz"[:count]:
-            block, stride = f"res{stage}{letter}", 2 if letter == "a" and stage > 2 else 1
-            y = _unit(w, f"{block}.branch2a", x).clamp(min=0)
-            y = _unit(w, f"{block}.branch2b", y, stride).clamp(min=0)
+        # 27 blocks have no letters: Caffe's ResNet-152 counts them from the second on.
+        names = "abcdefghijklmnopqrstuvwxyz"[:count] if count <= 26 else ["a", *(f"b{i}" for i in range(1, count))]
+        for name in names:
+            block, stride = f"res{stage}{name}", 2 if name == "a" and stage > 2 else 1
+            y = _unit(w, f"{block}.branch2a", x, stride if caffe else 1).clamp(min=0)
+            y = _unit(w, f"{block}.branch2b", y, 1 if caffe else stride).clamp(min=0)
             y = _unit(w, f"{block}.branch2c", y)
-            x = (y + (_unit(w, f"{block}.branch1", x, stride) if letter == "a" else x)).clamp(min=0)
+            x = (y + (_unit(w, f"{block}.branch1", x, stride) if name == "a" else x)).clamp(min=0)
     return x.mean((2, 3))
 
 
 def _pooled(w: Weights, images: Tensor, o: dict[str, Any]) -> Tensor:
     if "blocks" in o:
-        return _resnet(w, images, o["blocks"])
+        return _resnet(w, images, o["blocks"], o["style"])
     if "fire9.squeeze.weight" in w:
         return maps_before_conv10(w, images).mean((2, 3))
     return _bn_inception(w, images)
@@ -210,8 +220,14 @@ CASES = {
     ),
     "tsn_resnet50": Case(
         small={**_SMALL, "blocks": [2, 1, 1, 1]},
-        # The specification has 24.33 M at 400 classes (section 2.9); the cost below agrees with all three.
-        counts=(Count(24_327_632, classes=400), Count(23_714_981), Count(23_736_933, options={"modality": "flow"})),
+        # The specification has 24.33 M at 400 classes (section 2.9); the cost below agrees with all of them.
+        counts=(
+            Count(24_327_632, classes=400),
+            Count(23_714_981),
+            Count(23_736_933, options={"modality": "flow"}),
+            # He et al. 2016 print 25.5 M and 3.8 G (table 1); spec section 3.3 has the parameters.
+            Count(25_557_032, classes=1000, options={"style": "caffe", "segments": 1}),
+        ),
         cost=_resnet_cost,
         forward=forward,
         may_be_negative=frozenset({"segment_scores"}),

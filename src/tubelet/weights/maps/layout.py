@@ -10,7 +10,7 @@ from tubelet.models.contract import VideoModel
 from tubelet.weights.foreign import ForeignFile
 from tubelet.weights.maps.name_map import UNSTATED, NameMap
 from tubelet.weights.rules import Keep, Refuse, Rule, WeightMap
-from tubelet.weights.transforms import SQUEEZED
+from tubelet.weights.transforms import BN_FACTOR, LESS_BIAS, SQUEEZED, TO_VECTOR
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -84,6 +84,29 @@ def caffe_norms(layer: str, target: str) -> tuple[Rule, ...]:
     """The ``BN`` layer of the action networks' Caffe: scale, shift, mean and variance, each (1,C) or (1,C,1,1)."""
     tensors = ("weight", "bias", "running_mean", "running_var")
     return tuple(Rule(rf"{layer}\[{i}\]", f"{target}.{name}", (SQUEEZED,)) for i, name in enumerate(tensors))
+
+
+def caffe_scaled_norm(
+    statistics: str, scale: str, target: str, factor: str, *, bias: str | None = None
+) -> tuple[Rule, ...]:
+    """BVLC Caffe's two layers for one norm: ``BatchNorm`` (mean, variance, their factor) and ``Scale`` (both (C)).
+
+    Parameters
+    ----------
+    statistics, scale
+        Names of the two layers, as regular expressions with the same groups.
+    target, factor
+        Our norm, and the blob with the factor of mean and variance; both may refer to these groups.
+    bias
+        Name of the bias that the convolution before it has in the file, and has not here: the mean takes it in.
+    """
+    mean = (TO_VECTOR, BN_FACTOR, *((LESS_BIAS,) if bias else ()))
+    return (
+        Rule(rf"{statistics}\[0\]", f"{target}.running_mean", mean, (factor, *((bias,) if bias else ()))),
+        Rule(rf"{statistics}\[1\]", f"{target}.running_var", (TO_VECTOR, BN_FACTOR), (factor,)),
+        Rule(rf"{scale}\[0\]", f"{target}.weight", (TO_VECTOR,)),
+        Rule(rf"{scale}\[1\]", f"{target}.bias", (TO_VECTOR,)),
+    )
 
 
 def fixed(

@@ -25,14 +25,21 @@ from __future__ import annotations
 from tubelet.models.contract import VideoModel
 from tubelet.models.r2plus1d import BLOCKS as R2PLUS1D_BLOCKS
 from tubelet.weights.foreign import ForeignFile
-from tubelet.weights.maps.layout import BESIDES, PREFIXES, UNCOUNTED, classes_by, counts, shapes_of
+from tubelet.weights.maps.layout import (
+    BESIDES,
+    PREFIXES,
+    UNCOUNTED,
+    caffe_scaled_norm,
+    classes_by,
+    counts,
+    shapes_of,
+)
 from tubelet.weights.maps.name_map import NameMap
 from tubelet.weights.rules import Rule, WeightMap
-from tubelet.weights.transforms import BN_FACTOR, TO_MATRIX, TO_VECTOR
+from tubelet.weights.transforms import TO_MATRIX, TO_VECTOR
 
 _TORCHVISION_LICENSE = "torchvision is BSD-3-Clause and says nothing of the weights, trained on Kinetics-400"
 _KINETICS = "torchvision's {} trained on Kinetics-400, 16 frames a clip"
-_MEAN, _VARIANCE = "running_mean", "running_var"
 
 
 def _caffe_like(foreign: ForeignFile) -> bool:
@@ -62,22 +69,15 @@ _PLAIN = tuple(f"layer{stage}.0.conv1.0.weight" for stage in (1, 2, 3, 4))
 
 def _caffe_map(_: VideoModel) -> WeightMap:
     block = r"(\d[a-z])_(branch1|branch2a|branch2b)"
-    norms = [(rf"bn{block}", rf"scale{block}", r"res\1.\2_bn", r"bn\1_\2[2]")]
-    norms += [("bn_conv1", "scale_conv1", "conv1_bn", "bn_conv1[2]")]
-    rules = [
+    rules = (
         Rule(r"conv1\[0\]", "conv1.weight"),
         Rule(rf"res{block}\[0\]", r"res\1.\2.weight"),
         Rule(r"fc8(-new)?\[0\]", "fc.weight", (TO_MATRIX,)),
         Rule(r"fc8(-new)?\[1\]", "fc.bias", (TO_VECTOR,)),
-    ]
-    for statistics, scale, target, factor in norms:
-        rules += [
-            Rule(rf"{statistics}\[0\]", f"{target}.{_MEAN}", (TO_VECTOR, BN_FACTOR), companion=factor),
-            Rule(rf"{statistics}\[1\]", f"{target}.{_VARIANCE}", (TO_VECTOR, BN_FACTOR), companion=factor),
-            Rule(rf"{scale}\[0\]", f"{target}.weight", (TO_VECTOR,)),
-            Rule(rf"{scale}\[1\]", f"{target}.bias", (TO_VECTOR,)),
-        ]
-    return WeightMap(tuple(rules), keep=(UNCOUNTED,))
+        *caffe_scaled_norm(rf"bn{block}", rf"scale{block}", r"res\1.\2_bn", r"bn\1_\2[2]"),
+        *caffe_scaled_norm("bn_conv1", "scale_conv1", "conv1_bn", "bn_conv1[2]"),
+    )
+    return WeightMap(rules, keep=(UNCOUNTED,))
 
 
 def _torchvision_map(model: VideoModel) -> WeightMap:

@@ -1,4 +1,8 @@
-"""Rules for the blocks of residual networks: torch counts them within a stage, ours have Caffe's names."""
+"""Rules for the blocks of residual networks: torch counts them within a stage, ours have Caffe's names.
+
+He et al.'s Caffe files call the blocks of stages 3 and 4 a, b1, b2, … in ResNet-101 and -152, ours do where letters run
+out. Their ResNet-50 has a bias in conv1, which its norm takes in here: the deploy prototxts differ in that alone.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from tubelet.models.resnet import DEPTHS as _BLOCKS
 from tubelet.models.resnet import block_names
-from tubelet.weights.maps.layout import NORM, Shapes, counts, is_kernel
+from tubelet.weights.maps.layout import NORM, Shapes, caffe_scaled_norm, counts, is_kernel
 from tubelet.weights.rules import Rule
 from tubelet.weights.transforms import FRAME_AXIS, UNCHANGED
 
@@ -78,6 +82,37 @@ def trunk_rules(prefix: str, depth: str, stem: tuple[str, str], parts: Mapping[s
         names = {str(i): name for i, name in enumerate(name for name in blocks if name[3] == str(stage + 1))}
         rules += block_rules(prefix, names, stage, parts)
     return rules
+
+
+def caffe_trunk_rules(depth: str) -> list[Rule]:
+    """The rules of He et al.'s Caffe release up to the last block, for `tubelet.models.resnet` in Caffe's style.
+
+    Parameters
+    ----------
+    depth
+        Of `DEPTHS`.
+    """
+    bias = "conv1[1]" if depth == "50" else None
+    rules = [
+        Rule(r"conv1\[0\]", "conv1.weight", (FRAME_AXIS,)),
+        *caffe_scaled_norm("bn_conv1", "scale_conv1", "conv1_bn", "bn_conv1[2]", bias=bias),
+    ]
+    branch = r"_(branch1|branch2[abc])"
+    names = (block_names(DEPTHS[depth], numbered=numbered) for numbered in (depth != "50", False))
+    for theirs, ours in zip(*names, strict=True):
+        place = theirs.removeprefix("res")
+        rules += [
+            Rule(rf"{theirs}{branch}\[0\]", rf"{ours}.\1.weight", (FRAME_AXIS,)),
+            *caffe_scaled_norm(rf"bn{place}{branch}", rf"scale{place}{branch}", rf"{ours}.\1_bn", rf"bn{place}_\1[2]"),
+        ]
+    return rules
+
+
+def is_caffe_trunk(shapes: Shapes, depth: str) -> bool:
+    """Whether a file is of He et al.'s Caffe release, with that depth of `DEPTHS`."""
+    bottlenecks = is_kernel(shapes, "conv1[0]", channels=3, side=7) and is_kernel(shapes, "res2a_branch2c[0]", side=1)
+    counted = counts(shapes, r"res(\d)([a-z]\d*)_branch2a\[0\]")
+    return bottlenecks and "scale_conv1[0]" in shapes and counted == DEPTHS[depth]
 
 
 def is_trunk(shapes: Shapes, prefix: str, conv: str, depth: str | None = None) -> bool:
