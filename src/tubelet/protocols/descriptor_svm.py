@@ -134,6 +134,7 @@ def evaluate_descriptors(
         protocol=f"linear SVM on {' + '.join(dict.fromkeys(_title(table) for table in tables))}, {length} numbers",
         video_ids=ids,
         groups=groups if len(set(groups)) < len(groups) else None,
+        top_k=(5,) if min(part["classes"] for part in parts) > 5 else (),
         seed=settings.seed,
         settings={
             **settings.to_dict(),
@@ -242,6 +243,7 @@ def _scores(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings, f
     record = {
         "video_ids": [item_id(fold.test.items[index]) for index in test],
         "decisions": decisions.tolist(),
+        "classes": int((decisions.max(axis=0) > _OUT_OF_REACH).sum()),
         "notes": said,
     }
     write_json(file, record)

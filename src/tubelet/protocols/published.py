@@ -93,7 +93,7 @@ class PublishedFigure:
     def figure(self) -> str:
         """Value, error and unit as text."""
         error = "" if self.plus_minus is None else f" ± {self.plus_minus:g}"
-        return f"{self.value:g}{error} {self.unit}"
+        return f"{self.value}{error} {self.unit}"  # with as many decimals as printed: 60.0, but 313
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -175,7 +175,7 @@ def _cells(name: str, table: dict[str, Any], examples: Mapping[str, Any]) -> Ite
 
 def _parsed(cell: float | str) -> dict[str, Any]:
     if not isinstance(cell, str):
-        return {"value": float(cell)}
+        return {"value": cell}
     match = _CELL.fullmatch(cell)
     if match is None:
         raise ValueError(f"a cell cannot be {cell!r}")
