@@ -178,7 +178,7 @@ def test_test_groups_that_leave_nothing(groups: list[str], says: str) -> None:
 
 def test_one_group_is_left_out_at_a_time() -> None:
     folds = list(leave_one_group_out(manifest_of([("p2", "x"), ("p1", "x"), ("p1", "y")])))
-    assert [(fold.group, len(fold.train), len(fold.test)) for fold in folds] == [("p1", 1, 2), ("p2", 2, 1)]
+    assert [(fold.name, len(fold.train), len(fold.test)) for fold in folds] == [("p1", 1, 2), ("p2", 2, 1)]
     assert all(fold.train.classes == ("x", "y") for fold in folds)
     with pytest.raises(InputDataError, match=r"needs two groups or more.*there is p1 only"):
         list(leave_one_group_out(manifest_of([("p1", "x")])))

@@ -20,7 +20,7 @@ def test_sixty_clips_of_six_actors(shared_data: Path) -> None:
     assert set(Counter(found.targets.tolist()).values()) == {6}
     assert found.flip
     folds = list(leave_one_group_out(found))
-    assert [fold.group for fold in folds] == list(found.groups)
+    assert [fold.name for fold in folds] == list(found.groups)
     assert all((len(fold.train), len(fold.test)) == (50, 10) for fold in folds)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -29,17 +28,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Fold:
-    """One round of a cross-validation: ``group`` is held out."""
+    """One round of train and test; ``name`` says what is held out: a group, or ``fold1`` of several."""
 
-    group: str
+    name: str
     train: Manifest
     test: Manifest
-
-    @property
-    def file_name(self) -> str:
-        """The group as a file or folder may be called; a name that had to be changed is told apart by its hash."""
-        plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in self.group)[:40]
-        return plain if plain == self.group else f"{plain}-{hashlib.sha256(self.group.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

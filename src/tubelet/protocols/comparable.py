@@ -168,7 +168,9 @@ def _plain(value: object) -> str:
 
 
 def _split(split: str) -> str:
-    return split and f"split {split}" if split != ALL_SPLITS else "the mean of splits 1 to 3"
+    if split == ALL_SPLITS:
+        return "the mean of splits 1 to 3"
+    return split.replace("mean of", "the mean of splits") if split.startswith("mean") else split and f"split {split}"
 
 
 def official(name: str) -> tuple[str, str] | None:

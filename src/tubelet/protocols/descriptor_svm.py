@@ -33,6 +33,7 @@ from tubelet.protocols.result import Result
 from tubelet.protocols.svm import DescriptorSVM
 from tubelet.protocols.video_level import classification_result
 from tubelet.provenance import environment
+from tubelet.training.run_folder import safe_name
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def evaluate_descriptors(
     """
     notes = leak_notes(folds, tables, allow=allow_leak)
     classes = folds[0].test.classes
-    parts = [_scores(fold, tables, settings, folder / "scores" / f"{fold.file_name}.json") for fold in folds]
+    parts = [_scores(fold, tables, settings, folder / "scores" / f"{safe_name(fold.name)}.json") for fold in folds]
     failed = _missing([item for fold in folds for item in (fold.train, fold.test)], tables)
     known = {item_id(item): (str(item.label), item.own_group) for fold in folds for item in fold.test.items}
     ids = [video_id for part in parts for video_id in part["video_ids"]]
@@ -139,7 +140,7 @@ def evaluate_descriptors(
         settings={
             **settings.to_dict(),
             "tables": [{"name": table.name, "layer": table.layer, **table.facts} for table in tables],
-            "folds": [fold.group for fold in folds],
+            "folds": [fold.name for fold in folds],
         },
         provenance=environment(dataset=folds[0].test.to_dict()),
         notes=list(dict.fromkeys(notes)),
@@ -222,9 +223,9 @@ def _scores(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings, f
     for what, part, found in (("training", fold.train, train), ("test", fold.test, test)):
         if not found:
             raise InputDataError(
-                f"not one {what} video of {fold.group} has descriptors in all tables",
+                f"not one {what} video of {fold.name} has descriptors in all tables",
                 path=tables[0].path,
-                why=f"the data has {item_id(part.items[0])!r}, the table {tables[0].video_ids[0]!r}"
+                why=f"the data has {item_id(part.items[0])!r}, the table {str(tables[0].video_ids[0])!r}"
                 if len(part) and len(tables[0].video_ids)
                 else "there are none",
                 remedy="extract them with the same root folder, so that video_id is the path below it",

@@ -1,12 +1,12 @@
 """hit@k of clips and of videos: Sports-1M's metric (C3D and P3D, table 2; DeepVideo, section 4.1).
 
 A video is hit at k if one of its labels is among the k best classes; some videos of Sports-1M have several. A clip's
-scores are the mean over its crops, and a clip counts with all labels of its video.
+scores are the mean softmax of its crops, and a clip counts with all labels of its video.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 
 from tubelet.errors import InputDataError
 from tubelet.protocols.bootstrap import DRAWS, MIN_GROUPS, Interval, bootstrap_interval
-from tubelet.protocols.metrics import ranked_classes
+from tubelet.protocols.metrics import IntArray, hits_at
 from tubelet.protocols.result import Published
-
-LabelSets = Sequence[Collection[int]]
 
 
 @dataclass(frozen=True)
@@ -63,42 +61,9 @@ class Hit:
         return f"{self.name} {self.value:.1%} ({ends}) on {self.n} {self.of}s{beside}"
 
 
-def hits_of_any(scores: NDArray[np.floating], labels: LabelSets, k: int) -> NDArray[np.bool_]:
-    """Whether one of a row's labels is among its best ``k`` classes, ``(n,)`` bool.
-
-    Parameters
-    ----------
-    scores
-        ``(n, K)``, higher is better; equal scores rank in class order.
-    labels
-        ``(n,)`` collections of class indices, none of them empty.
-    k
-        1 or more; more than K is K.
-
-    Raises
-    ------
-    InputDataError
-        A row has no label, or one that is no class.
-    """
-    scores = np.asarray(scores)
-    right = np.zeros(scores.shape, dtype=np.bool_)
-    if len(labels) != len(scores):
-        raise ValueError(f"{len(scores)} rows of scores but {len(labels)} sets of labels")
-    for row, indices in enumerate(labels):
-        if not indices or min(indices) < 0 or max(indices) >= scores.shape[1]:
-            raise InputDataError(
-                "a video has no label, or one that the scores have no column for",
-                why=f"row {row}: {sorted(indices)} of {scores.shape[1]} classes",
-                remedy="score the videos with the classes that they are labeled with",
-            )
-        right[row, list(indices)] = True
-    best = ranked_classes(scores)[:, :k]
-    return np.asarray(np.take_along_axis(right, best, axis=1).any(axis=1))
-
-
 def hit_table(
     scores: NDArray[np.floating],
-    labels: LabelSets,
+    targets: IntArray,
     *,
     views: NDArray[np.floating] | None = None,
     view_counts: Sequence[int] | NDArray[np.integer] = (),
@@ -112,8 +77,10 @@ def hit_table(
 
     Parameters
     ----------
-    scores, labels
-        ``(n, K)`` of the videos, and their label sets, as in `hits_of_any`.
+    scores
+        ``(n, K)`` of the videos, higher is better.
+    targets
+        ``(n,)`` class indices, or ``(n, L)`` where videos have several classes (−1 for none), as in `hits_at`.
     views, view_counts, crops
         ``(views, K)`` scores before softmax of every view, video after video, clip after clip; how many views each
         video has; and how many of them in turn are crops of one clip.
@@ -124,13 +91,16 @@ def hit_table(
 
     Raises
     ------
+    InputDataError
+        A video has no label, or one that is no class.
     ValueError
         Views do not fit the videos or the crops.
     """
+    _check(np.asarray(targets), np.shape(scores))
     ks = [k for k in ks if k < np.shape(scores)[1]]
     found = []
     for k in ks:
-        hit = hits_of_any(scores, labels, k)
+        hit = hits_at(scores, targets, k)
         interval = bootstrap_interval(hit, groups, draws=draws, seed=seed)
         found.append(Hit("video", k, float(hit.mean()), len(hit), interval))
     if views is None:
@@ -140,17 +110,30 @@ def hit_table(
     if len(counts) != len(scores) or counts.sum() != len(clips) or (np.asarray(view_counts) % crops).any():
         raise ValueError(f"{len(views)} views of {len(scores)} videos do not fit {crops} crops a clip")
     video = np.repeat(np.arange(len(counts)), counts)
-    of_clip = [labels[index] for index in video.tolist()]
+    of_clip = np.asarray(targets)[video]
     # A video's clips are hit together more often than not: whole videos are drawn, or whole groups of them.
     grouped = groups is not None and len(set(groups)) >= MIN_GROUPS
     units = [groups[index] if groups is not None and grouped else f"{index}" for index in video.tolist()]
     for k in ks:
-        hit = hits_of_any(clips, of_clip, k)
+        hit = hits_at(clips, of_clip, k)
         interval = bootstrap_interval(hit, units, draws=draws, seed=seed)
         if not grouped:
             interval = replace(interval, unit="video" if len(counts) >= MIN_GROUPS else "clip")
         found.append(Hit("clip", k, float(hit.mean()), len(hit), interval))
     return tuple(found)
+
+
+def _check(targets: IntArray, shape: tuple[int, ...]) -> None:
+    if len(targets) != shape[0]:
+        raise ValueError(f"{shape[0]} rows of scores but labels of {len(targets)}")
+    several = targets.reshape(len(targets), -1)
+    odd = np.flatnonzero((several < 0).all(axis=1) | (several >= shape[1]).any(axis=1))
+    if len(odd):
+        raise InputDataError(
+            "a video has no label, or one that the scores have no column for",
+            why=f"row {odd[0]}: {several[odd[0]].tolist()} of {shape[1]} classes",
+            remedy="score the videos with the classes that they are labeled with",
+        )
 
 
 def clip_scores(views: NDArray[np.floating], crops: int) -> NDArray[np.float64]:

@@ -45,18 +45,20 @@ def ranked_classes(scores: NDArray[np.floating]) -> IntArray:
 
 
 def hits_at(scores: NDArray[np.floating], targets: IntArray, k: int) -> NDArray[np.bool_]:
-    """Whether the right class is among the best ``k``, ``(n,)`` bool.
+    """Whether the right class, or any of several, is among the best ``k``, ``(n,)`` bool.
 
     Parameters
     ----------
     scores
         ``(n, K)``, higher is better.
     targets
-        ``(n,)`` class indices.
+        ``(n,)`` class indices, or ``(n, L)`` where rows have several classes (−1 for none). That any of them counts is
+        Sports-1M's hit@k, as activitynet/ActivityNet's Evaluation/eval_classification.py restates it.
     k
         1 or more; more than K is K.
     """
-    return np.asarray((ranked_classes(scores)[:, :k] == targets[:, None]).any(axis=1))
+    several = np.asarray(targets).reshape(len(scores), -1)
+    return np.asarray((ranked_classes(scores)[:, :k, None] == several[:, None, :]).any(axis=(1, 2)))
 
 
 def confusion_matrix(targets: IntArray, predicted: IntArray, n_classes: int) -> IntArray:

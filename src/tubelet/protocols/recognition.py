@@ -20,6 +20,7 @@ from tubelet.protocols.result import Result
 from tubelet.protocols.rounds import RoundScores, RoundSettings, run_round
 from tubelet.protocols.video_level import classification_result
 from tubelet.provenance import environment
+from tubelet.training.run_folder import safe_name
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def leave_one_out(
     Finished folds lie in ``folder/<group>`` and are not run again.
     """
     scores = [
-        run_round(fold.train, fold.test, settings, folder / fold.file_name, device=device, overwrite=overwrite)
+        run_round(fold.train, fold.test, settings, folder / safe_name(fold.name), device=device, overwrite=overwrite)
         for fold in leave_one_group_out(manifest)
     ]
     text = f"leave one group out, {len(scores)} folds"

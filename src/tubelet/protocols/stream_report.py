@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tubelet.artifacts import write_json
 from tubelet.protocols.comparable import beside, done_by_streams, line_beside
-from tubelet.protocols.hits import Hit, LabelSets, hit_table
+from tubelet.protocols.hits import Hit, hit_table
+from tubelet.protocols.metrics import IntArray
 from tubelet.protocols.result import Result
 from tubelet.protocols.run_report import interval_text, published_section, result_section
 from tubelet.protocols.score_file import ScoreFile
@@ -38,7 +39,7 @@ def stream_result(file: ScoreFile, views: TestViews, average: Average = "scores"
 
 
 def stream_hits(
-    file: ScoreFile, views: TestViews, average: Average = "scores", labels: LabelSets | None = None
+    file: ScoreFile, views: TestViews, average: Average = "scores", targets: IntArray | None = None
 ) -> tuple[Hit, ...]:
     """hit@1 and hit@5 of videos and clips, with the papers' where there are comparable ones.
 
@@ -46,12 +47,12 @@ def stream_hits(
     ----------
     file, views, average
         As of `stream_result`; clips have figures where the file holds every view's scores.
-    labels
-        Class indices of each video, where some have several; None: the file's one label each.
+    targets
+        ``(n, L)`` class indices, -1 for none, where videos have several classes; None: the file's one each.
     """
     found = hit_table(
         file.scores if average == "scores" else file.probabilities,
-        [{int(label)} for label in file.labels] if labels is None else labels,
+        file.labels if targets is None else targets,
         views=file.view_scores,
         view_counts=file.view_counts,
         crops=views.crops_per_clip,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -91,6 +92,12 @@ class RunFolder:
             logger.removeHandler(handler)
             logger.setLevel(before)
             handler.close()
+
+
+def safe_name(name: str) -> str:
+    """What a run's part may be called as a folder: distinct for distinct names, readable for plain ones."""
+    plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40]
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _seed(settings: dict[str, Any]) -> Any:
