@@ -11,7 +11,7 @@ import pytest
 
 from tubelet.artifacts import write_json
 from tubelet.datasets.manifest import Manifest
-from tubelet.protocols import recognition
+from tubelet.protocols import comparable, recognition
 from tubelet.protocols.comparable import beside, done_in_round
 from tubelet.protocols.recognition import Recognition
 from tubelet.protocols.rounds import RoundSettings
@@ -60,6 +60,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         return found
 
     monkeypatch.setattr(recognition, "train_and_test", train_and_test)
+    monkeypatch.setitem(comparable.CLASSES, "hmdb51", 2)
     monkeypatch.setattr("tubelet.protocols.run_report.evaluation_report", lambda root, *rest: root / "report.html")
     return folders
 

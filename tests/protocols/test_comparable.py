@@ -97,6 +97,7 @@ def test_fusions_are_told_apart_by_their_streams_and_way() -> None:
         {"dataset": "weizmann"}, {"network": "res3d_18", "protocol": "network", "modality": "flow"},
         {"network": "squeezenet"}, {"modality": "flow"}, {"protocol": "fusion"},
         {"dataset": "hmdb51", "network": "c3d"},  # whose 51.6 is from memory
+        {"classes": 5},  # of 101
     ],
 )  # fmt: skip
 def test_where_nothing_is_comparable_nothing_is_shown(changes: dict[str, Any]) -> None:
@@ -146,7 +147,7 @@ def test_a_round_says_what_it_did() -> None:
     assert (done.dataset, done.split, done.network, done.recipe, done.views) == (
         "ucf101", "1", "c3d_small", "c3d_small", "dense",
     )  # fmt: skip
-    assert (done.weights, done.videos, done.fps, done.modality) == ("none", 2, 5.0, "rgb")
+    assert (done.weights, done.videos, done.classes, done.fps, done.modality) == ("none", 2, 2, 5.0, "rgb")
     assert done.options["train_layers"] == "all"
     assert done_in_round(settings, replace(test, name="own"), "svm", 2, "none") is None
 
@@ -163,7 +164,7 @@ def scores(name: str, **settings: Any) -> ScoreFile:
 def test_score_files_say_what_they_hold() -> None:
     alone = done_by_streams([scores("ucf101-split1", seen_before="ImageNet")], "scores")
     assert alone == Done(
-        "ucf101", "1", "network", "tsn_bn_inception", "rgb", {"segments": 3}, "ImageNet", videos=1
+        "ucf101", "1", "network", "tsn_bn_inception", "rgb", {"segments": 3}, "ImageNet", videos=1, classes=1
     )  # fmt: skip
     pair = [scores("ucf101-split1"), scores("ucf101-split1", stream="warped flow", options={"segments": 7})]
     both = done_by_streams(pair, "scores")

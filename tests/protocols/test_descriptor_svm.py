@@ -17,7 +17,7 @@ from tubelet.datasets.manifest import Item, Manifest
 from tubelet.datasets.splits import Fold
 from tubelet.descriptors.video_vectors import VideoVectors
 from tubelet.errors import InputDataError, UsageError
-from tubelet.protocols import descriptor_svm
+from tubelet.protocols import comparable, descriptor_svm
 from tubelet.protocols.descriptor_svm import SvmSettings, evaluate_descriptors, fitted_decisions, side_by_side
 
 CLASSES = ("Run", "Sit", "Walk")
@@ -84,7 +84,10 @@ def test_what_is_fitted_never_sees_the_test_videos() -> None:
     assert np.array_equal(decisions[:2], again[:2]), "other test videos change nothing"
 
 
-def test_the_papers_line_stands_beside_it(tmp_path: Path) -> None:
+def test_the_papers_line_stands_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = evaluate_descriptors([fold()], [ONE, TWO], SvmSettings(), tmp_path / "part").result
+    assert part.published is None, "three classes are not UCF101"
+    monkeypatch.setitem(comparable.CLASSES, "ucf101", 3)
     result = evaluate_descriptors([fold()], [ONE, TWO], SvmSettings(), tmp_path / "a").result
     assert result.published is not None
     assert result.published.value == pytest.approx(0.823)

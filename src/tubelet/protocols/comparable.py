@@ -1,8 +1,9 @@
 """Which published figure a figure of ours is comparable with, and what the two do not have in common.
 
-A line of a paper is comparable if data set, test split (an official one), the way the prediction is made, and what the
-input is made of are the same, and the network is of the same family. Of several the closest is shown, with every
-difference that is known. Where none is comparable, nothing is shown; figures from memory never are.
+A line of a paper is comparable if data set, test split (an official one, with all of the data set's classes), the way
+the prediction is made, and what the input is made of are the same, and the network is of the same family. Of several
+the closest is shown, with every difference that is known. Where none is comparable, nothing is shown; figures from
+memory never are.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _TEST_VIDEOS = {
     ("ucf101", "1"): 3783, ("ucf101", "2"): 3734, ("ucf101", "3"): 3696, ("ucf101", ALL_SPLITS): 11213,
     ("hmdb51", "1"): 1530, ("hmdb51", "2"): 1530, ("hmdb51", "3"): 1530, ("hmdb51", ALL_SPLITS): 4590,
 }  # fmt: skip
+CLASSES = {"ucf101": 101, "hmdb51": 51}
+"""How many classes a test must show: with fewer it is another, easier, question."""
 _UNSAID = 0.5  # how much what a paper does not say counts beside a known difference
 
 
@@ -45,6 +48,8 @@ class Done:
         As there. ``weights`` empty: not known.
     videos
         Test videos counted.
+    classes
+        How many classes they show; None: all.
     fps
         The frame rate that was given in place of the videos' own; None where it was not.
     metrics
@@ -62,6 +67,7 @@ class Done:
     recipe: str = ""
     tables: int = 1
     videos: int | None = None
+    classes: int | None = None
     fps: float | None = None
     metrics: tuple[str, ...] = ("accuracy", "mean class accuracy")
 
@@ -122,6 +128,7 @@ def _fits(line: PublishedFigure, done: Done) -> bool:
         line.confirmed
         and line.unit == "%"
         and line.metric in done.metrics
+        and done.classes in (None, CLASSES.get(done.dataset))
         and (line.dataset, line.protocol) == (done.dataset, done.protocol)
         and set(line.modality.split(" + ")) == set(done.modality.split(" + "))
         and _families(line.network) == _families(done.network)
@@ -241,6 +248,7 @@ def done_in_round(settings: RoundSettings, test: Manifest, head: Head, videos: i
         views="dense",
         recipe=settings.recipe.name,
         videos=videos,
+        classes=len({item.label for item in test.items}),
         fps=test.fps,
     )
 
@@ -273,5 +281,6 @@ def done_by_streams(files: Sequence[ScoreFile], by: str) -> Done | None:
         views="" if views is None else str(views.get("name", "")),
         recipe="" if recipe is None else str(recipe.get("name", "")),
         videos=len(files[0]),
+        classes=len(set(files[0].labels.tolist())) if where[0] in CLASSES else None,
         fps=dataset.get("fps"),
     )

@@ -288,6 +288,7 @@ def _done(test: Manifest, tables: Sequence[VideoVectors], settings: SvmSettings,
         recipe=same([str(table.facts.get("recipe") or "") for table in own] or [""]),
         tables=len(tables),
         videos=videos,
+        classes=len({item.label for item in test.items}),
         fps=test.fps,
     )
 

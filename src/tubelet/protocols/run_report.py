@@ -197,8 +197,12 @@ def _film(video: Classified, decoder: ClipDecoder) -> NDArray[np.uint8] | None:
 def result_section(
     page: Page, result: Result, plots: Path, prefix: str = "", order: Sequence[str] | None = None
 ) -> None:
-    """A section with one result's confusion matrix and accuracy per class, classes in ``order`` where given."""
-    classes = list(order or result.classes)
+    """A section with one result's confusion matrix and accuracy per class, classes in ``order`` where given.
+
+    Classes that no video shows and none was taken for are left out.
+    """
+    seen = {row.name for row in result.per_class if row.n or row.precision is not None}
+    classes = [name for name in order or result.classes if name in seen]
     rows = [result.classes.index(name) for name in classes]
     counts = np.array(result.confusion)[np.ix_(rows, rows)]
     title = f"{prefix}{result.protocol}"
@@ -223,7 +227,7 @@ def published_section(page: Page, results: Sequence[tuple[str, Result]]) -> None
     page, results
         Where to, and each result with a few words in front of its name (such as its seed).
     """
-    rows, unlike = [], []
+    rows, unlike = [], dict[tuple[str, str], None]()
     for before, result in results:
         line = result.published
         if line is None:
@@ -233,13 +237,12 @@ def published_section(page: Page, results: Sequence[tuple[str, Result]]) -> None
         ours = result.class_mean if over_classes and result.class_mean is not None else result.value
         ends = result.class_mean_interval if over_classes else result.interval
         rows.append([name, line.metric, percent(ours), interval_text(ends), percent(line.value), line.where])
-        unlike.append(f"{name}: " + ("; ".join(line.differences) + "." if line.differences else "nothing differs."))
+        unlike |= dict.fromkeys((name, each) for each in line.differences or ("nothing that is known",))
     if not rows:
         return
     page.add_section("Beside the papers", "The closest comparable line in print, and what is not the same.")
     page.add_table(["what", "metric", "ours", "95 % interval", "published", "where"], rows)
-    for text in dict.fromkeys(unlike):
-        page.add_text(text)
+    page.add_table(["what", "unlike the line in print"], [list(pair) for pair in unlike])
 
 
 def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) -> None:

@@ -111,12 +111,14 @@ def write_means(root: Path, title: str, by_head: Sequence[BySplit]) -> tuple[lis
     bars = []
     rows: list[list[Any]] = []
     for mean, results in zip(means, by_head, strict=True):
-        bars.append(result_bar(mean, "mean", strong=True))
+        head = results[splits[0]][0].protocol
+        bars.append(replace(result_bar(mean, head, strong=True), label="mean of splits"))
         rows.append([mean.protocol, "mean", mean.n, percent(mean.value), interval_text(mean.interval)])
         for split in splits:
             one = results[split][0]
             value = mean.settings["splits"][str(split)]
-            bars.append(result_bar(replace(one, published=None, value=value), f"split {split}", strong=False))
+            bar = result_bar(replace(one, published=None, value=value), head, strong=False)
+            bars.append(replace(bar, label=f"split {split}"))
             rows.append([one.protocol, split, one.n, percent(value), interval_text(one.interval)])
     unit = "videos" if means[0].interval is None else f"{means[0].interval.unit}s"
     caption = f"Share of videos recognized; whiskers: 95 % bootstrap interval over {unit}. Dashed: chance."
