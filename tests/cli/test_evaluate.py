@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tubelet.cli.evaluate import parse_seeds
+from tubelet.cli.splits import parse_numbers
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import UsageError
 from tubelet.protocols import recognition, rounds
@@ -217,7 +217,9 @@ def test_the_issues_weizmann_command_has_six_folds(tubelet: Tubelet, shared_data
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["hmdb51"], 2, "no such command 'hmdb51'; see tubelet evaluate --help"),
+        (["hmdb52"], 2, "no such command 'hmdb52'; did you mean 'hmdb51'?"),
+        (["folder", "--splits", "1,2"], 2, "--splits are official splits, and folder has none"),
+        (["hmdb51", "--splits", "1,x"], 2, "--splits cannot be '1,x'"),
         (["folder", "--seeds", "one"], 2, "--seeds cannot be 'one'"),
         (["folder", "--test-groups", "g09"], 2, "there is no group g09"),
         (["folder", "--test-groups", "g01", "--test-fraction", "0.5"], 2, "--test-groups and --test-fraction both say"),
@@ -242,10 +244,10 @@ def test_a_wrong_command_says_what_to_do(
     ("text", "seeds"), [("0", (0,)), ("0,1,2", (0, 1, 2)), ("0-2", (0, 1, 2)), (" 5 , 7-8", (5, 7, 8)), ("3-3", (3,))]
 )
 def test_seeds_are_read(text: str, seeds: tuple[int, ...]) -> None:
-    assert parse_seeds(text) == seeds
+    assert parse_numbers(text, "--seeds") == seeds
 
 
 @pytest.mark.parametrize("text", ["", "one", "1,", "1,1", "2-0", "0-", "-1", "0.5"])
 def test_other_seeds_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--seeds cannot be"):
-        parse_seeds(text)
+        parse_numbers(text, "--seeds")

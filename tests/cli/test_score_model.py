@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import softmax
+from sklearn.metrics import top_k_accuracy_score
 
 from tubelet.cli.score_model import names_a_model
 from tubelet.clips.decode import ClipDecoder
@@ -33,7 +35,7 @@ def finished(tubelet: Tubelet, trained_run: Any, tmp_path_factory: pytest.TempPa
     """Test and training scores of the trained run's model: two outcomes and their folder."""
     root = tmp_path_factory.mktemp("scores")
     command = ("evaluate", "folder", "--data", trained_run.videos, "--model", trained_run.folder, "--device", "cpu")
-    test = tubelet(*command, "--views", "2x3", "-o", root / "test", "--json")
+    test = tubelet(*command, "--views", "2x3", "-o", root / "test", "--json", "--keep-views")
     train = tubelet(*command, "--views", "1x1", "-o", root / "train", "--part", "train")
     return test, train, root, command
 
@@ -44,7 +46,7 @@ def test_the_scores_and_the_figures_are_written(finished: Any) -> None:
     file = ScoreFile.load(root / "test" / "scores.npz")
     assert all(video.startswith("test/") for video in file.video_ids)
     assert (len(file), set(file.view_counts)) == (10, {6})
-    assert test.json["value"] == pytest.approx(float((file.scores.argmax(1) == file.labels).mean()))
+    assert test.json["value"] == pytest.approx(float((file.probabilities.argmax(1) == file.labels).mean()))
     assert test.json["class_mean"] == test.json["value"], "one video of each class"
     assert test.json["scores"] == str(root / "test" / "scores.npz")
     assert {path.name for path in (root / "test").iterdir()} == {
@@ -53,6 +55,21 @@ def test_the_scores_and_the_figures_are_written(finished: Any) -> None:
     assert json.loads((root / "test" / "result.json").read_text())["value"] == test.json["value"]
     assert "c3d_small from" in test.err
     assert "2 clips (uniform), crops: three" in test.err
+
+
+def test_kept_views_give_the_clips_their_own_figures(finished: Any) -> None:
+    test, _, root, _ = finished
+    file = ScoreFile.load(root / "test" / "scores.npz")
+    assert file.view_scores is not None
+    # A clip's prediction is the mean softmax of its three crops.
+    clips = softmax(file.view_scores.astype(float), axis=1).reshape(20, 3, -1).mean(axis=1)
+    labels = np.repeat(file.labels, 2)
+    shares = {hit["name"]: hit["value"] for hit in test.json["hits"]}
+    assert shares["video hit@1"] == pytest.approx(top_k_accuracy_score(file.labels, file.probabilities, k=1))
+    assert shares["video hit@5"] == pytest.approx(top_k_accuracy_score(file.labels, file.probabilities, k=5))
+    assert shares["clip hit@1"] == pytest.approx(top_k_accuracy_score(labels, clips, k=1))
+    assert shares["clip hit@5"] == pytest.approx(top_k_accuracy_score(labels, clips, k=5))
+    assert "clip hit@5" in (root / "test" / "report.html").read_text(encoding="utf-8")
 
 
 def test_training_scores_are_marked_and_fit_a_fusion(finished: Any, tubelet: Tubelet) -> None:
@@ -76,7 +93,7 @@ def test_typed_again_nothing_is_scored(finished: Any, tubelet: Tubelet, monkeypa
 
     monkeypatch.setattr(ViewScorer, "view_scores", score)
     monkeypatch.setattr("tubelet.protocols.stream_report.write_stream", lambda *arguments: root / "report.html")
-    again = tubelet(*command, "--views", "2x3", "-o", root / "test", "--json")
+    again = tubelet(*command, "--views", "2x3", "-o", root / "test", "--json", "--keep-views")
     assert again.code == 0, again.err
     assert again.json["value"] == finished[0].json["value"]
     other = tubelet(*command, "--views", "3x3", "-o", root / "test")

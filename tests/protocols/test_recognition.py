@@ -12,7 +12,7 @@ import pytest
 
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.errors import InputDataError
-from tubelet.protocols import recognition
+from tubelet.protocols import comparable, recognition
 from tubelet.protocols.presets import round_settings
 from tubelet.protocols.recognition import leave_one_out, over_seeds, train_and_test, with_seed
 from tubelet.protocols.rounds import RoundScores, RoundSettings
@@ -151,3 +151,24 @@ def test_another_seed_changes_nothing_else() -> None:
     other = with_seed(SETTINGS, 5)
     assert other.train.seed == 5
     assert replace(other, train=SETTINGS.train) == SETTINGS
+
+
+def test_an_official_split_stands_beside_the_paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recognition, "run_round", lambda training, test, *rest, **more: scored(test, set()))
+    monkeypatch.setitem(comparable.CLASSES, "ucf101", 2)
+    train, test = (replace(manifest(actor), name="ucf101-split1") for actor in ("ann", "bob"))
+    found = train_and_test(train, test, SETTINGS, tmp_path)
+    assert found.svm is not None
+    assert found.svm.published is not None
+    assert found.svm.published.value == pytest.approx(0.823), "C3D, table 3: linear SVM on fc6"
+    assert found.svm.published.differences == (
+        "network c3d_small here, c3d there",
+        "split 1 here, the mean of splits 1 to 3 there",
+        "pre-training none here, I380K, Sports-1M there",
+        "preprocessing c3d_small here, c3d_sports1m there",
+        "2 test videos here, 3783 there",
+    )
+    assert found.net.published is not None
+    assert found.net.published.source == "mmaction2's page of C3D", "the paper prints no network of its own"
+    whole = leave_one_out(replace(manifest("ann", "bob"), name="weizmann"), SETTINGS, tmp_path)
+    assert whole.net.published is None

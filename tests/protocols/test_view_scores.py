@@ -204,9 +204,24 @@ def test_views_have_names() -> None:
     [
         ("two_stream_spatial", {"width": 0.0625}, "25x10"), ("tsn_bn_inception", {}, "25x10"),
         ("p3d_63", {}, "p3d"), ("t3d_121", {}, "t3d"), ("densenet3d_121", {}, "t3d"), ("c3d_small", {}, "dense"),
+        ("c3d", {}, "c3d"), ("res3d_18", {}, "c3d"), ("c3d_depth3", {}, "dense"), ("lrcn", {}, "dense"),
     ],
 )  # fmt: skip
 def test_a_network_has_the_views_of_its_paper(network: str, options: dict[str, Any], views: str) -> None:
     from tubelet.models.registry import build_meta
 
     assert default_views(build_meta(network, 5, options)).name == views
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "average"),
+    [
+        ("tsn_bn_inception", {}, "scores"), ("tsn_resnet50", {}, "scores"), ("c3d_small", {}, "softmax"),
+        ("two_stream_spatial", {"width": 0.0625}, "softmax"), ("p3d_63", {}, "softmax"), ("t3d_121", {}, "softmax"),
+    ],
+)  # fmt: skip
+def test_tsn_alone_averages_before_the_softmax(network: str, options: dict[str, Any], average: str) -> None:
+    from tubelet.models.registry import build_meta
+    from tubelet.protocols.views import default_average
+
+    assert default_average(build_meta(network, 5, options)) == average

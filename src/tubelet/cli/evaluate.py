@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tubelet.cli import fuse
+from tubelet.cli import evaluate_descriptors, evaluate_published, fuse
 from tubelet.cli.options import (
     AnnotationsOption,
     AnyFlowOption,
@@ -28,6 +29,7 @@ from tubelet.cli.options import (
     say,
 )
 from tubelet.cli.score_model import names_a_model, score_model
+from tubelet.cli.splits import over_splits, parse_numbers
 from tubelet.cli.streams import streams
 from tubelet.errors import ExitCode, UsageError
 
@@ -80,6 +82,10 @@ def evaluate(
         bool, typer.Option("--allow-leak", help="Model folder: test on groups that it saw, and mark the result.")
     ] = False,
     split: Annotated[int, typer.Option("--split", help="Official split (UCF101, HMDB51).")] = 1,
+    splits: Annotated[
+        str | None,
+        typer.Option("--splits", help="Several and their mean: 1,2,3. {split} in --model stands for the number."),
+    ] = None,
     annotations: AnnotationsOption = None,
     test_groups: Annotated[
         str | None, typer.Option("--test-groups", help="folder: groups to test on, such as g21-g25.")
@@ -120,7 +126,10 @@ def evaluate(
     from tubelet.training.run_folder import RunFolder
 
     kind = str(ctx.info_name)
-    wanted = parse_seeds(seeds)
+    if splits is not None:
+        over_splits(kind, splits, partial(evaluate, ctx), ctx.params)
+        return
+    wanted = parse_numbers(seeds, "--seeds")
     trained = names_a_model(model)
     _require_fitting(
         trained,
@@ -252,24 +261,16 @@ def _require_fitting(trained: bool, *, testing: Mapping[str, object], training: 
 
 for _kind, _what in (
     ("weizmann", "Weizmann, leaving one actor out."),
-    ("ucf101", "UCF101 on an official split."),
+    ("ucf101", "UCF101 on its official splits."),
+    ("hmdb51", "HMDB51 on its official splits."),
     ("folder", "One's own labeled videos."),
 ):
     app.command(_kind, short_help=_what)(evaluate)
 app.command("streams", short_help="Train and test several streams on the same folds, and fuse them.")(streams)
+app.command("descriptors", short_help="Linear SVM on descriptor tables, one or several side by side.")(
+    evaluate_descriptors.descriptors
+)
+app.command("published", short_help="The figures that papers print, with where and how sure.")(
+    evaluate_published.published
+)
 app.command("fuse", cls=fuse.FuseCommand, short_help="Fuse the score files of several streams.")(fuse.fuse)
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """``"0,2,5-7"`` → (0, 2, 5, 6, 7)."""
-    seeds: list[int] = []
-    for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        if not low.isdecimal() or (dash and not high.isdecimal()):
-            raise UsageError(f"--seeds cannot be {text!r}", remedy="give numbers such as 0, 0,1,2 or 0-2")
-        seeds += range(int(low), int(high or low) + 1)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UsageError(
-            f"--seeds cannot be {text!r}", why="a seed is missing or given twice", remedy="give 0,1,2 or 0-2"
-        )
-    return tuple(seeds)

@@ -60,9 +60,9 @@ def score_model(
     from tubelet.models.folder import load_model
     from tubelet.protocols.leak import refuse_seen_groups
     from tubelet.protocols.score_stream import check_stream, score_stream
-    from tubelet.protocols.stream_report import stream_result, write_stream
+    from tubelet.protocols.stream_report import stream_hits, stream_result, write_stream
     from tubelet.protocols.view_scores import ViewScorer
-    from tubelet.protocols.views import default_views, views_by_name
+    from tubelet.protocols.views import default_average, default_views, views_by_name
     from tubelet.training.run_folder import RunFolder
 
     one_of(part, PARTS, "--part")
@@ -115,12 +115,15 @@ def score_model(
             flow=flow,
             any_flow=any_flow,
         )
-    result = stream_result(scored.file, chosen)
-    report = write_stream(out, scored.file, result, chosen)
+    average = default_average(network)
+    result = stream_result(scored.file, chosen, average)
+    hits = stream_hits(scored.file, chosen, average) if keep_views else ()
+    report = write_stream(out, scored.file, result, chosen, hits)
     if as_json:
-        print_json({"scores": str(scored.path), "report": str(report), **result.to_dict()})
+        found = {**result.to_dict(), "hits": [hit.to_dict() for hit in hits]}
+        print_json({"scores": str(scored.path), "report": str(report), **found})
     else:
-        typer.echo(f"{result}\nscores: {scored.path}\nreport: {report}")
+        typer.echo("\n".join([str(result), *map(str, hits), f"scores: {scored.path}", f"report: {report}"]))
     if scored.failures:
         say(f"{len(scored.failures)} videos could not be scored, see {out / 'failed.jsonl'}")
         raise typer.Exit(ExitCode.SOME_FAILED)

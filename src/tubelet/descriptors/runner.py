@@ -289,11 +289,22 @@ def _former_root(folder: Path, paths: Sequence[Path]) -> str | None:
 
 def model_source_of(table: str | os.PathLike[str]) -> str | None:
     """What the last extraction into a table was told its model is: a folder, ``untrained:NAME``, or nothing."""
-    try:
-        found = json.loads((Path(table) / PROVENANCE_FILE).read_text(encoding="utf-8"))["model_source"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    found = _recorded(table).get("model_source")
     return None if found is None else str(found)
+
+
+def recipe_name_of(table: str | os.PathLike[str]) -> str | None:
+    """Name of the recipe of the last extraction into a table, or nothing."""
+    found = _recorded(table).get("recipe")
+    return str(found["name"]) if isinstance(found, dict) and "name" in found else None
+
+
+def _recorded(table: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        found = json.loads((Path(table) / PROVENANCE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _provenance(source: object, root: str | os.PathLike[str], extractor: Extractor, making: Making) -> dict[str, Any]:

@@ -25,6 +25,7 @@ import numpy as np
 
 from tubelet.errors import UsageError
 from tubelet.protocols.bootstrap import DRAWS, Interval, class_mean, paired_interval
+from tubelet.protocols.comparable import beside, done_by_streams
 from tubelet.protocols.fusion_svm import check_training, svm_scores
 from tubelet.protocols.result import Result
 from tubelet.protocols.score_file import FloatArray, IntArray, ScoreFile
@@ -105,6 +106,10 @@ class Fusion:
         ]  # fmt: skip
         lines = [f"{first.n} videos{unit}"]
         lines += columns([("", "weight", "accuracy", "mean over classes"), *rows])
+        for result in (*self.streams, *self.fused):
+            if result.published is not None:
+                lines.append(f"published beside {result.protocol}: {result.published}")
+                lines += [f"  unlike it: {difference}" for difference in result.published.differences]
         if self.differences:
             lines.append("differences on the same videos, in points")
             lines += columns(
@@ -188,7 +193,12 @@ def fuse(
         )
         for title, scores in values.items()
     ]  # fmt: skip
-    streams, fused = results[: len(files)], results[len(files) :]
+    alone = "scores" if plain else "softmax"
+    streams = [beside(result, done_by_streams([file], alone)) for result, file in zip(results, files, strict=False)]
+    fused = [
+        beside(result, done_by_streams(files, way) if len(files) > 1 else None)
+        for result, way in zip(results[len(files) :], dict.fromkeys(by), strict=True)
+    ]
     fusion = Fusion(tuple(streams), tuple(fused), factors, (), common, tuple(said))
     pairs = [*combinations(streams, 2)]
     if len(streams) > 1:

@@ -9,7 +9,7 @@ from typing import Any
 from tubelet.artifacts import write_json
 from tubelet.protocols.fusion import Fusion
 from tubelet.protocols.result import Result
-from tubelet.protocols.run_report import interval_text, kept, plain_name, result_bar, result_section
+from tubelet.protocols.run_report import interval_text, kept, plain_name, published_section, result_bar, result_section
 from tubelet.reporting.bars import interval_bars
 from tubelet.reporting.class_differences import class_differences
 from tubelet.reporting.page import Page
@@ -42,6 +42,7 @@ def write_fusion(folder: Path, fusion: Fusion, provenance: Mapping[str, Any]) ->
         ],
         highlight=range(len(fusion.streams), len(results)),
     )  # fmt: skip
+    published_section(page, [("", one) for one in results])
     if fusion.differences:
         page.add_section("Differences", "On the same videos: every resample draws the same ones for both. In points.")
         page.add_table(

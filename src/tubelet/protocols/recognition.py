@@ -13,7 +13,9 @@ from tubelet.artifacts import write_json
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import leave_one_group_out
 from tubelet.errors import InputDataError
+from tubelet.models.folder import read_provenance
 from tubelet.protocols.bootstrap import Interval, bootstrap_interval
+from tubelet.protocols.comparable import SCRATCH, Head, beside, done_in_round, seen_by
 from tubelet.protocols.result import Result
 from tubelet.protocols.rounds import RoundScores, RoundSettings, run_round
 from tubelet.protocols.video_level import classification_result
@@ -65,9 +67,26 @@ def train_and_test(
 ) -> Recognition:
     """Train on one part of a dataset (and on ``further`` ones), test on another, and say how sure the figures are."""
     scores = run_round(training, test, settings, folder, further=further, device=device, overwrite=overwrite)
-    recognition = _recognition([scores], test.classes, settings, training, "one split")
+    recognition = _beside_published(
+        _recognition([scores], test.classes, settings, training, "one split"), settings, test
+    )
     write_json(folder / "result.json", recognition.to_dict())
     return recognition
+
+
+def _beside_published(recognition: Recognition, settings: RoundSettings, test: Manifest) -> Recognition:
+    """The same with the papers' figures, where the videos are an official split and there are comparable ones."""
+    seen = SCRATCH if settings.weights is None else seen_by(read_provenance(settings.weights))
+
+    def compared(result: Result, head: Head) -> Result:
+        return beside(result, done_in_round(settings, test, head, result.n, seen))
+
+    svm = recognition.svm
+    return replace(
+        recognition,
+        net=compared(recognition.net, "network"),
+        svm=None if svm is None else compared(svm, "svm"),
+    )
 
 
 def leave_one_out(

@@ -11,8 +11,7 @@ from typing import Any
 from tubelet.artifacts import write_json
 from tubelet.protocols.bootstrap import Interval
 from tubelet.protocols.metrics import ClassRow
-
-TAGS = ("paper", "author's thread", "computed")
+from tubelet.protocols.published import CONFIRMED
 
 
 @dataclass(frozen=True)
@@ -28,19 +27,44 @@ class Published:
     tag
         ``"paper"``, ``"author's thread"`` or ``"computed"`` (arithmetic on printed figures).
     note
-        What differs from our setting (other split, other frame rate, other weights).
+        A few words that stand beside the figure.
+    method
+        The row of the table, as printed.
+    metric
+        What was counted: ``accuracy``, or ``mean class accuracy``, beside which ``class_mean`` of a Result belongs.
+    differences
+        What differs from our setting (other split, other frame rate, other weights), a few words each.
     """
 
     value: float
     source: str
     tag: str = "paper"
     note: str | None = None
+    method: str = ""
+    metric: str = "accuracy"
+    differences: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.tag not in TAGS:
-            raise ValueError(f"tag must be one of {TAGS}, not {self.tag!r}")
+        if self.tag not in CONFIRMED:
+            raise ValueError(f"tag must be one of {CONFIRMED}, not {self.tag!r}")
         if not self.source:
             raise ValueError("a published figure needs its source")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Published:
+        """The inverse of ``dataclasses.asdict``, also after JSON."""
+        return cls(**{**values, "differences": tuple(values.get("differences", ()))})
+
+    @property
+    def where(self) -> str:
+        """Row and table, and how sure it is that they say so."""
+        return f"{self.method + ', ' if self.method else ''}{self.source} ({self.tag})"
+
+    def __str__(self) -> str:
+        of = f" {self.metric}" if self.metric != "accuracy" else ""
+        row = f" ({self.method})" if self.method else ""
+        note = f"; {self.note}" if self.note else ""
+        return f"{self.value:.1%}{of}{row} [{self.tag}: {self.source}{note}]"
 
 
 @dataclass(frozen=True)
@@ -160,7 +184,7 @@ class Result:
             predictions=tuple(Prediction(**row) for row in value.get("predictions", ())),
             settings=dict(value.get("settings", {})),
             provenance=dict(value.get("provenance", {})),
-            published=None if published is None else Published(**published),
+            published=None if published is None else Published.from_dict(published),
             notes=tuple(value.get("notes", ())),
         )
 
@@ -177,9 +201,7 @@ class Result:
             parts.append(f" ({self.interval.level:.0%} interval {between}, {self.interval.method} over {units})")
         parts.append(f" on {self.n} videos")
         if self.published is not None:
-            where = f"{self.published.tag}: {self.published.source}"
-            note = f"; {self.published.note}" if self.published.note else ""
-            parts.append(f"; published: {self.published.value:.1%} [{where}{note}]")
+            parts.append(f"; published: {self.published}")
         return "".join(parts)
 
     def __str__(self) -> str:
@@ -192,14 +214,19 @@ class Result:
         further += [f"top-{k} {share:.1%}" for k, share in sorted(self.top_k.items())]
         if further:
             lines.append("  " + ", ".join(further))
-        if self.per_class:
-            width = max(len("class"), *(len(row.name) for row in self.per_class))
+        if self.published is not None:
+            lines += [f"  unlike it: {difference}" for difference in self.published.differences]
+        shown = [row for row in self.per_class if row.n or row.precision is not None]
+        if shown:
+            width = max(len("class"), *(len(row.name) for row in shown))
             lines.append(f"  {'class':<{width}}  videos  right  share  precision  mostly mistaken for")
             lines += [
                 f"  {row.name:<{width}}  {row.n:>6}  {row.correct:>5}  {_share(row.accuracy):>5}"
                 f"  {_share(row.precision):>9}  {row.mistaken_for or '-'}"
-                for row in self.per_class
+                for row in shown
             ]
+            if len(shown) < len(self.per_class):
+                lines.append(f"  and {len(self.per_class) - len(shown)} classes without videos")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 

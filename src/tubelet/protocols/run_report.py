@@ -44,6 +44,7 @@ def train_report(folder: Path, training: Manifest, settings: RoundSettings, reco
                 if settings.weights is None else f"{settings.model}, fine-tuned")  # fmt: skip
     if recognition is not None:
         _headlines(page, recognition.results)
+        published_section(page, [("", result) for result in recognition.results])
     page.add_section("Training")
     _curves(page, folder)
     if recognition is None:
@@ -103,6 +104,8 @@ def evaluation_report(
         for result in run.results
     ]
     page.add_table(["seed", "head", "videos", "accuracy", "95 % interval"], rows)
+    shown = [(f"seed {seed}: ", result) for seed, run in runs.items() for result in run.results]
+    published_section(page, shown)
     page.add_section("Training")
     for seed in runs:
         if curve := mean_rows(folder / f"seed{seed}"):
@@ -194,8 +197,12 @@ def _film(video: Classified, decoder: ClipDecoder) -> NDArray[np.uint8] | None:
 def result_section(
     page: Page, result: Result, plots: Path, prefix: str = "", order: Sequence[str] | None = None
 ) -> None:
-    """A section with one result's confusion matrix and accuracy per class, classes in ``order`` where given."""
-    classes = list(order or result.classes)
+    """A section with one result's confusion matrix and accuracy per class, classes in ``order`` where given.
+
+    Classes that no video shows and none was taken for are left out.
+    """
+    seen = {row.name for row in result.per_class if row.n or row.precision is not None}
+    classes = [name for name in order or result.classes if name in seen]
     rows = [result.classes.index(name) for name in classes]
     counts = np.array(result.confusion)[np.ix_(rows, rows)]
     title = f"{prefix}{result.protocol}"
@@ -210,6 +217,32 @@ def result_section(
     )  # fmt: skip
     for note in result.notes:
         page.add_text(f"Note: {note}.")
+
+
+def published_section(page: Page, results: Sequence[tuple[str, Result]]) -> None:
+    """A section with our figures beside the papers', and what differs; none where no line of a paper is comparable.
+
+    Parameters
+    ----------
+    page, results
+        Where to, and each result with a few words in front of its name (such as its seed).
+    """
+    rows, unlike = [], dict[tuple[str, str], None]()
+    for before, result in results:
+        line = result.published
+        if line is None:
+            continue
+        name = f"{before}{result.protocol}"
+        over_classes = line.metric == "mean class accuracy"
+        ours = result.class_mean if over_classes and result.class_mean is not None else result.value
+        ends = result.class_mean_interval if over_classes else result.interval
+        rows.append([name, line.metric, percent(ours), interval_text(ends), percent(line.value), line.where])
+        unlike |= dict.fromkeys((name, each) for each in line.differences or ("nothing that is known",))
+    if not rows:
+        return
+    page.add_section("Beside the papers", "The closest comparable line in print, and what is not the same.")
+    page.add_table(["what", "metric", "ours", "95 % interval", "published", "where"], rows)
+    page.add_table(["what", "unlike the line in print"], [list(pair) for pair in unlike])
 
 
 def settings_section(page: Page, manifest: Manifest, settings: RoundSettings) -> None:
@@ -250,12 +283,14 @@ def interval_text(interval: Interval | None) -> str:
 
 def result_bar(result: Result, note: str, *, strong: bool) -> Bar:
     """A result's accuracy and interval as a bar."""
-    ends = result.interval
+    ends, line = result.interval, result.published
     return Bar(
         result.protocol,
         result.value,
         None if ends is None else ends.low,
         None if ends is None else ends.high,
+        # A bar is the accuracy over all videos; a mean over classes does not belong on it.
+        published=line.value if line is not None and line.metric == "accuracy" else None,
         note=note,
         strong=strong,
     )

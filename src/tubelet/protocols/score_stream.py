@@ -23,6 +23,7 @@ from tubelet.flow.decode import FlowDecoder
 from tubelet.flow.library import FlowSurvey, survey_flow
 from tubelet.models.contract import VideoModel
 from tubelet.models.spec import require_source
+from tubelet.protocols.comparable import seen_before
 from tubelet.protocols.score_file import ScoreFile
 from tubelet.protocols.score_journal import JOURNAL, ScoreJournal
 from tubelet.protocols.shared_frames import part_of
@@ -124,6 +125,8 @@ def score_stream(
         "stream": model.input.modality.replace("_", " "),
         "part": part,
         "model": model.name,
+        "options": dict(model.options),
+        "seen_before": seen_before(model.provenance),
         "weights_sha256": model.weights_id,
         "recipe": scorer.recipe.to_dict(),
         "recipe_hash": scorer.recipe.hash,

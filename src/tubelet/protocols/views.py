@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from tubelet.provenance import derive_seed, hash_json
 
 _CROPS: Mapping[int, Views] = {1: "center", 2: "center_flip", 3: "three", 5: "five", 10: "ten"}
 _MIRRORED: tuple[Views, ...] = ("center_flip", "ten")
+
+Average = Literal["scores", "softmax"]
+"""What is averaged over a video's views: the scores before softmax, or their softmax."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ PRESETS: Mapping[str, tuple[TestViews, str]] = {
         (TestViews("25x10", "uniform", 25, "ten"), "Two-Stream, section 5; TSN, section 3.3: equal spacing, ten crops"),
         (TestViews("tsn_caffe", "tsn_caffe_test", 25, "ten", "repeat-last"), "TSN's Caffe release (eval_net.py)"),
         (TestViews("tsn_torch", "tsn_torch_test", 25, "ten", "repeat-last"), "TSN's PyTorch release (dataset.py)"),
+        (TestViews("c3d", "random", 10), "C3D, section 3.2, and Res3D: 10 random clips, one center crop each"),
         (TestViews("p3d", "random", 20), "P3D: 20 random clips, one center crop each"),
         (TestViews("t3d", "non_overlapping", None), "T3D: clips one behind the other, center crop"),
         (TestViews("dense", "dense", None), "a clip every 8 frames, center crop: the clips of the C3D descriptor"),
@@ -139,11 +143,25 @@ def views_by_name(name: str, seed: int = 0) -> TestViews:
     return TestViews(name, "uniform", int(match[1]), _CROPS[int(match[2])])
 
 
+_OF_FAMILY = {"p3d": "p3d", "t3d": "t3d", "densenet3d": "t3d", "res3d": "c3d"}  # DenseNet3D is T3D's own baseline
+
+
 def default_views(model: VideoModel) -> TestViews:
-    """The views of a network's paper: of frames and snippets 25x10, P3D's and T3D's own, else dense clips."""
+    """The views of a network's paper: C3D's, P3D's and T3D's clips, of frames and snippets 25x10, else dense clips.
+
+    The nets of C3D's architecture search and the small ones have no such test in print.
+    """
+    if model.name == "c3d":
+        return PRESETS["c3d"][0]
     family = model.name.partition("_")[0]
-    if family in PRESETS:
-        return PRESETS[family][0]
-    if family == "densenet3d":  # T3D's own baseline
-        return PRESETS["t3d"][0]
+    if family in _OF_FAMILY:
+        return PRESETS[_OF_FAMILY[family]][0]
     return PRESETS["25x10" if model.input.clip_length == 1 or model.input.segments > 1 else "dense"][0]
+
+
+def default_average(model: VideoModel) -> Average:
+    """TSN sums scores before softmax (section 3.3); all others average their clips' softmax.
+
+    C3D, section 3.2, and P3D average the clips' predictions, T3D too; Two-Stream fuses softmax scores (section 5).
+    """
+    return "scores" if model.name.startswith("tsn_") else "softmax"

@@ -1,0 +1,56 @@
+"""The page of an SVM on descriptor tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tubelet.artifacts import write_json
+from tubelet.descriptors.video_vectors import VideoVectors
+from tubelet.protocols.descriptor_svm import Evaluated, SvmSettings
+from tubelet.protocols.run_report import interval_text, published_section, result_section
+from tubelet.reporting.page import Page
+from tubelet.reporting.text import percent
+
+RESULT = "result.json"
+
+_MISSING_SHOWN = 50
+
+
+def write_descriptors(
+    folder: Path, title: str, found: Evaluated, tables: Sequence[VideoVectors], settings: SvmSettings
+) -> Path:
+    """Write ``result.json``, ``report.html`` and ``plots/`` into a folder; the path of the report."""
+    result = found.result
+    write_json(folder / RESULT, result.to_dict())
+    dataset = result.provenance["dataset"]["name"]
+    page = Page(
+        f"{dataset}: linear SVM on descriptors", f"{title}, {result.n} test videos, {len(result.classes)} classes"
+    )
+    page.add_numbers(
+        (percent(result.value), "accuracy", interval_text(result.interval)),
+        (percent(result.class_mean or 0.0), "mean over classes", interval_text(result.class_mean_interval)),
+    )
+    published_section(page, [("", result)])
+    result_section(page, result, folder / "plots")
+    page.add_section("Tables", "Each vector is scaled to length one; the tables stand side by side.")
+    page.add_table(
+        ["table", "network", "layer", "numbers", "videos", "weights", "recipe"],
+        [
+            [table.name, table.facts.get("model"), table.layer or None, table.vectors.shape[1], len(table.video_ids),
+             str(table.facts.get("weights_sha256") or "")[:12] or None, table.facts.get("recipe")]
+            for table in tables
+        ],
+    )  # fmt: skip
+    if found.failed:
+        page.add_section("Left out", f"{len(found.failed)} videos lack a descriptor; the first are listed.")
+        page.add_table(["video", "why"], [[each.video_id, each.error] for each in found.failed[:_MISSING_SHOWN]])
+    page.add_section("Settings").add_facts(
+        {
+            "SVM": f"linear, squared hinge, C = {settings.svm_c:g}",
+            "z-scores": "of the training videos" if settings.zscore else "none",
+            "principal components": settings.pca or "none",
+        }
+    )
+    page.set_provenance({**result.provenance, "settings": result.settings})
+    return page.save(folder / "report.html")
