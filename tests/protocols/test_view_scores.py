@@ -217,10 +217,10 @@ def test_a_network_has_the_views_of_its_paper(network: str, options: dict[str, A
     ("network", "options", "average"),
     [
         ("tsn_bn_inception", {}, "scores"), ("tsn_resnet50", {}, "scores"), ("c3d_small", {}, "softmax"),
-        ("two_stream_spatial", {"width": 0.0625}, "softmax"), ("p3d_63", {}, "softmax"), ("t3d_121", {}, "softmax"),
+        ("two_stream_spatial", {"width": 0.0625}, "scores"), ("p3d_63", {}, "softmax"), ("t3d_121", {}, "softmax"),
     ],
 )  # fmt: skip
-def test_tsn_alone_averages_before_the_softmax(network: str, options: dict[str, Any], average: str) -> None:
+def test_two_stream_and_tsn_average_before_the_softmax(network: str, options: dict[str, Any], average: str) -> None:
     from tubelet.models.registry import build_meta
     from tubelet.protocols.views import default_average
 

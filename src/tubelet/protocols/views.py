@@ -160,8 +160,9 @@ def default_views(model: VideoModel) -> TestViews:
 
 
 def default_average(model: VideoModel) -> Average:
-    """TSN sums scores before softmax (section 3.3); all others average their clips' softmax.
+    """Two-Stream and TSN average scores before softmax over their 25x10 views; all others their clips' softmax.
 
-    C3D, section 3.2, and P3D average the clips' predictions, T3D too; Two-Stream fuses softmax scores (section 5).
+    TSN says so (section 3.3); Two-Stream's "scores" (section 5) are taken for the same, and a stream's softmax follows
+    where streams are fused. C3D (section 3.2), P3D and T3D average the clips' predictions.
     """
-    return "scores" if model.name.startswith("tsn_") else "softmax"
+    return "scores" if model.name.startswith(("tsn_", "two_stream_")) else "softmax"
