@@ -12,7 +12,7 @@ from tubelet.errors import InputDataError, UsageError
 
 
 def test_every_kind_is_described() -> None:
-    assert set(DATASETS) == {"folder", "metadata", "class-folders", "videos", "ucf101", "hmdb51", "weizmann"}
+    assert set(DATASETS) == {"folder", "metadata", "class-folders", "videos", "ucf101", "hmdb51", "aslan", "weizmann"}
     assert all(kind.about and kind.protocol for kind in DATASETS.values())
 
 

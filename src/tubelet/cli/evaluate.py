@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tubelet.cli import fuse
+from tubelet.cli import aslan, fuse
 from tubelet.cli.options import (
     AnnotationsOption,
     AnyFlowOption,
@@ -255,6 +255,7 @@ for _kind, _what in (
     ("folder", "One's own labeled videos."),
 ):
     app.command(_kind, short_help=_what)(evaluate)
+app.command("aslan", short_help="ASLAN: same action or not, ten folds.")(aslan.aslan)
 app.command("fuse", cls=fuse.FuseCommand, short_help="Fuse the score files of several streams.")(fuse.fuse)
 
 
