@@ -20,7 +20,7 @@ from tubelet.cli.options import (
     say,
 )
 from tubelet.cli.sources import open_model, recipe_with_mean
-from tubelet.errors import InputDataError, UsageError
+from tubelet.errors import InputDataError, TubeletError, UsageError
 
 if TYPE_CHECKING:
     from tubelet.protocols.comparison import Comparison
@@ -112,7 +112,12 @@ def compare(
                     why=f"{svm.sampling} and {extractor.sampling_text}",
                     remedy="leave --table away, or extract it with the same clips",
                 )
-        one, other = (extractor.describe(path, fps=fps) for path in (first, second))
+        described = []
+        for _, outcome in extractor.describe_many((first, second), fps=fps):
+            if isinstance(outcome, TubeletError):
+                raise outcome
+            described.append(outcome)
+        one, other = described
         notes = list(extractor.flow_notes)
         network = extractor.model
     notes += [f"frames of {video.path} were lost" for video in (one, other) if video.report.status != "ok"]

@@ -19,7 +19,7 @@ from tubelet.datasets.official_lists import list_lines, listed_manifest, video_n
 from tubelet.errors import InputDataError
 
 _SAMPLE = re.compile(r"\d{4}")
-_INSIDE = (".", "Views", "annotations", "Annotations")
+_INSIDE = (".", "annotations", "Annotations")
 
 
 def sample_id(path: str) -> int | None:

@@ -112,7 +112,7 @@ class Comparison:
     notes: tuple[str, ...] = field(default=())
 
     def ranked(self) -> list[Reason]:
-        """The numbers, the most telling first: by contribution, else by what labeled pairs say; else the cosines first."""
+        """The numbers, the most telling first: by contribution, else by labeled pairs; else the cosines first."""
         if self.decision is not None:
             return sorted(self.reasons, key=lambda one: -abs(one.contribution or 0.0))
         if any(one.telling is not None for one in self.reasons):

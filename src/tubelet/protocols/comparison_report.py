@@ -59,26 +59,24 @@ def write_comparison(folder: Path, comparison: Comparison, videos: Sequence[Desc
             highlight=len(decision.layers) + 1,
         )
     formulas = {measure.name: measure.formula for measure in MEASURES}
-    columns = _columns(comparison)
-    for title, rows in (
-        ("The most telling", comparison.ranked()[:_NAMED]),
-        ("All, in order", list(comparison.reasons)),
-    ):
+    tables = [("All, in order", list(comparison.reasons))]
+    headings = [name for name, _ in _columns(comparison)]
+    if len(headings) > 1:  # something to rank them by
+        tables.insert(0, ("The most telling", comparison.ranked()[:_NAMED]))
+    for title, rows in tables:
         page.add_table(
-            ["layer", "similarity", "formula", *(name for name, _ in columns)],
-            [[one.layer, one.measure, formulas[one.measure], *cells(one, comparison)] for one in rows],
-            caption=title if decision is not None or comparison.reference else "All",
+            ["layer", "similarity", "formula", *headings],
+            [[one.layer, one.measure, formulas[one.measure], *_cells(one, comparison)] for one in rows],
+            caption=title,
         )
-        if len(rows) == len(comparison.reasons) or not columns[1:]:
-            break
     for note in comparison.notes:
         page.add_text(f"Note: {note}.")
     page.set_provenance(environment(layers=list(comparison.layers)))
     return page.save(folder / "report.html")
 
 
-def cells(one: Reason, comparison: Comparison) -> list[str]:
-    """One row's figures, in the order of `columns`."""
+def _cells(one: Reason, comparison: Comparison) -> list[str]:
+    """One row's figures, in the order of `_columns`."""
     values = {name: getattr(one, key) for name, key in _columns(comparison)}
     return [
         "–"

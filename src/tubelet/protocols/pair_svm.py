@@ -156,7 +156,8 @@ class PairSVM:
         if self.platt_ is None:
             return None
         slope, intercept = self.platt_
-        chances: Values = 1.0 / (1.0 + np.exp(-(slope * np.asarray(margins, dtype=np.float64) + intercept)))
+        odds = slope * np.asarray(margins, dtype=np.float64) + intercept
+        chances: Values = (1.0 + np.tanh(odds / 2.0)) / 2.0  # the logistic function, without overflow
         return chances
 
     def save(self, folder: str | os.PathLike[str], provenance: Mapping[str, Any] | None = None) -> Path:
