@@ -148,6 +148,7 @@ def test_a_table_that_lacks_samples(aslan: Path, run: tuple[Path, Any], tubelet:
         (("--model", "untrained:c3d_small", "--table", "x"), 2, "either a model or a table"),
         (("--model", "untrained:c3d_small"), 2, "needs the videos"),
         (("--model", "untrained:c3d_small", "--data", "VIDEOS", "--view", "1"), 4, "View 1 of ASLAN is not found"),
+        (("--model", "untrained:c3d_small", "--data", "VIDEOS", "--view", "1", "--search-C"), 2, "View 1 has only one"),
         (("--table", "absent", "--annotations", "VIEWS"), 4, "no descriptor table"),
         (("--table", "TABLE", "--annotations", "VIEWS", "--layers", "fc9", "-o", "OUT"), 2, "no layer 'fc9'"),
     ],

@@ -100,6 +100,11 @@ def aslan(
         )
     if data is None and (table is None or annotations is None):
         raise UsageError("evaluate aslan needs the videos", remedy="give --data DIR, or both --table and --annotations")
+    if search_c and view == 1:
+        raise UsageError(
+            "--search-C leaves out folds of the training pairs, and View 1 has only one",
+            remedy="try values with --C on View 1, or search in View 2",
+        )
     lists = require_folder(annotations) if data is None else find_annotations(data, annotations)  # type: ignore[arg-type]
     pairs = read_view(lists, view).require_disjoint()
     names = action_names(lists)

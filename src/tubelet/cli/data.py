@@ -27,7 +27,8 @@ def _data() -> None:
 def check(
     folder: Annotated[Path, typer.Argument(help="Folder of videos (or its metadata.csv).", metavar="DIR")],
     kind: Annotated[
-        str, typer.Option("--kind", help="auto, folder, metadata, class-folders, videos, ucf101, hmdb51, weizmann.")
+        str,
+        typer.Option("--kind", help="auto, folder, metadata, class-folders, videos, ucf101, hmdb51, aslan, weizmann."),
     ] = "auto",
     split: Annotated[int, typer.Option("--split", min=1, help="Official split (UCF101, HMDB51).")] = 1,
     annotations: Annotated[
