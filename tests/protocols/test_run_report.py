@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tubelet.clips.decode import ClipDecoder
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.descriptors.described import Described
 from tubelet.protocols import run_report
@@ -20,7 +18,6 @@ from tubelet.protocols.presets import SMALL, round_settings
 from tubelet.protocols.recognition import Recognition, SeedSummary, over_seeds
 from tubelet.protocols.run_report import classify_report, evaluation_report, train_report
 from tubelet.protocols.video_level import classification_result
-from tubelet.video.encode import encode
 from tubelet.video.report import DecodeReport
 
 CLASSES = ("jump", "run", "walk")
@@ -142,15 +139,3 @@ def test_a_long_page_says_where_the_other_timelines_are(tmp_path: Path, monkeypa
     page = classify_report(tmp_path, [classified(f"{index}.avi", None, 0) for index in range(3)], [], "net", top=2)
     assert "The first 1 of 3 videos; all are in" in text_of(page)
     assert len(pictures(tmp_path)) == 3
-
-
-def test_the_film_above_a_timeline_is_the_middle_of_each_eighth(tmp_path: Path) -> None:
-    levels = np.repeat(np.arange(24, dtype=np.uint8)[:, None, None, None] * 10, 3, axis=3)
-    path = encode(tmp_path / "a.avi", np.broadcast_to(levels, (24, 64, 64, 3)).copy(), codec="mjpeg")
-    video = replace(classified("a.avi", None, 0), path=path)
-    with ClipDecoder() as decoder:
-        film = run_report._film(video, decoder)
-        assert film is not None
-        assert film.shape == (8, 64, 64, 3)
-        np.testing.assert_allclose(film[:, 5, 5, 0], [10, 40, 70, 100, 130, 160, 190, 220], atol=3)  # frames 1, 4, 7 …
-        assert run_report._film(classified("absent.avi", None, 0), decoder) is None

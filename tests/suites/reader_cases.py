@@ -325,6 +325,26 @@ SCENES = ReaderCase(
     detected=False,
 )
 
+ASLAN = ReaderCase(
+    ("0001.avi", "0002.mp4", "part/0003.avi", "0004/"),
+    (
+        ("0001.avi", "walk a dog", None, None),
+        ("0002.mp4", "walk a dog", None, None),
+        ("part/0003.avi", "jump", None, None),
+        ("0004", "swim", None, None),
+    ),
+    ("walk a dog", "jump", "swim"),
+    # The text form of View 2: split, two samples, same or not, their actions.
+    {"View2.txt": "1,1,2,1,1,1\n2,3,4,0,2,3\n", "Actions_Ids.txt": "1 walk a dog\n2 jump\n3 swim\n"},
+    gone=("part/0003.avi", "0003"),
+    moved=("part/0003.avi", "swim/0003.avi"),
+    damage=(
+        ("Actions_Ids.txt", "3 swim", "2 swim", "line 3 is not an id of its own and a label"),
+        ("View2.txt", "0,2,3", "0,2", "damaged|cannot be read|numbers"),
+    ),
+    detected=False,
+)
+
 PYSLOWFAST = ReaderCase(
     ("videos/a.mp4", "videos/b c.mp4", "videos/d/", "videos/e.mp4"),
     (
@@ -359,6 +379,7 @@ CASES: dict[str, ReaderCase] = {
     "ucf101": UCF,
     "hmdb51": HMDB,
     "weizmann": WEIZMANN,
+    "aslan": ASLAN,
     "kth": KTH,
     "sports1m": SPORTS,
     "kinetics": KINETICS,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tubelet.cli import evaluate_descriptors, evaluate_published, fuse
+from tubelet.cli import aslan, evaluate_descriptors, evaluate_published, fuse
 from tubelet.cli.options import (
     AnnotationsOption,
     AnyFlowOption,
@@ -273,4 +273,5 @@ app.command("descriptors", short_help="Linear SVM on descriptor tables, one or s
 app.command("published", short_help="The figures that papers print, with where and how sure.")(
     evaluate_published.published
 )
+app.command("aslan", short_help="ASLAN: same action or not, ten folds.")(aslan.aslan)
 app.command("fuse", cls=fuse.FuseCommand, short_help="Fuse the score files of several streams.")(fuse.fuse)

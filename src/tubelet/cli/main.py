@@ -15,7 +15,20 @@ from typing import Any
 import typer
 
 from tubelet.allocator import set_allocator
-from tubelet.cli import classify, convert_weights, data, demo, doctor, evaluate, extract, flow, models, search, train
+from tubelet.cli import (
+    classify,
+    compare,
+    convert_weights,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    extract,
+    flow,
+    models,
+    search,
+    train,
+)
 from tubelet.errors import ExitCode, TubeletError
 from tubelet.version import __version__
 
@@ -40,6 +53,7 @@ app.command("extract", short_help="Turn videos into a table of descriptors.")(ex
 app.command("flow", short_help="Optical flow of videos, stored for two-stream networks.")(flow.flow)
 app.command("classify", short_help="The top classes of videos, and along their time.")(classify.classify)
 app.command("search", short_help="The nearest clips or videos of a table.")(search.search)
+app.command("compare", short_help="Two videos: the same action or not, and why.")(compare.compare)
 app.command("convert-weights", short_help="Weights of Caffe or PyTorch into a model folder.")(
     convert_weights.convert_weights
 )

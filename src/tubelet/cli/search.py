@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from tubelet.cli.like_table import extractor_like
 from tubelet.cli.options import (
     AnyFlowOption,
     DeviceOption,
@@ -19,7 +20,6 @@ from tubelet.cli.options import (
     print_json,
     say,
 )
-from tubelet.cli.sources import open_model, recipe_with_mean
 from tubelet.errors import InputDataError, UsageError
 
 
@@ -50,14 +50,10 @@ def search(
 
     The query video itself, if it is in the table, and overlapping clips of one moment are left out.
     """
-    import json
     import os
 
     import numpy as np
 
-    from tubelet.clips.sampling import Sampling
-    from tubelet.descriptors.extractor import Extractor
-    from tubelet.descriptors.runner import model_source_of
     from tubelet.descriptors.store import DescriptorTable
     from tubelet.search.exact import ExactIndex, Level
 
@@ -68,33 +64,8 @@ def search(
     name = layer or source.layers[0]
     if name not in source.layers:
         raise UsageError(f"the table has no layer {name!r}", path=table, remedy=f"it has {', '.join(source.layers)}")
-    opened = model or model_source_of(table)
-    if opened is None:
-        raise UsageError("the table does not say where its model lies", path=table, remedy="name it with --model")
-    net = open_model(opened)
-    made_by = source.only("weights_sha256")
-    if made_by != net.weights_id:
-        raise InputDataError(
-            "the table was made by other weights",
-            path=table,
-            why=f"{(made_by or 'several')[:19]} there, {net.weights_id[:19]} given",
-            remedy="give the model that made it with --model, or extract again with this one",
-        )
-    options: dict[str, Any] = {"recipe": recipe_with_mean(net, mean), "precision": source.only("precision") or "auto"}
-    options |= {"flow": flow, "any_flow": any_flow}
-    made_with = source.only("sampling")
-    if made_with is not None:  # the query is cut into clips as the table's videos were
-        sampling = Sampling.from_dict(json.loads(made_with))
-        options["clip_length"] = net.input.content.clip_length(sampling.clip_length)
-        options["short"], options["step_frames"] = sampling.short, sampling.step_frames
-        options["stride_frames"] = sampling.stride_frames or sampling.clip_length
-    with Extractor(net, (name,), device=choose_device(device), **options) as extractor:
-        if source.only("recipe_hash") != extractor.recipe.hash:
-            raise InputDataError(
-                "the table was made with another recipe",
-                path=table,
-                remedy="give --mean as extract was given it, or extract again",
-            )
+    where = choose_device(device)
+    with extractor_like(source, (name,), model, mean=mean, flow=flow, any_flow=any_flow, device=where) as extractor:
         described = extractor.describe(clip, fps=fps)
     query = described.video_vector(name)
     if start_s is not None:

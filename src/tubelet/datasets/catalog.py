@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tubelet.datasets.activitynet import find_activitynet, open_activitynet, open_activitynet_segments
+from tubelet.datasets.aslan import open_aslan
 from tubelet.datasets.class_folders import open_class_folders, open_videos
 from tubelet.datasets.discovery import require_folder, walk_videos
 from tubelet.datasets.groups import ucf_group
@@ -92,6 +93,12 @@ DATASETS: dict[str, DatasetKind] = {
         "HMDB51 with its official lists, as videos or frames",
         "official splits 1, 2, 3",
         ("split", "annotations"),
+    ),
+    "aslan": DatasetKind(
+        open_aslan,
+        "the samples of ASLAN, 0001 to 3697, with its View 1 or View 2",
+        "same or not-same pairs, ten folds of different actions",
+        ("annotations",),
     ),
     "weizmann": DatasetKind(open_weizmann, "Weizmann actions, <actor>_<action>.avi", "leave one actor out"),
     "kth": DatasetKind(

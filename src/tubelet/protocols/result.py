@@ -106,6 +106,8 @@ class Result:
         The figure, a share between 0 and 1.
     n
         Videos it rests on.
+    unit
+        What ``n`` counts, where it is not videos: ``"pair"``.
     interval
         Confidence interval of ``value``.
     class_mean, class_mean_interval
@@ -142,6 +144,7 @@ class Result:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     published: Published | None = None
     notes: tuple[str, ...] = ()
+    unit: str = "video"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready dictionary with every field; ``per_class`` and ``predictions`` are lists of objects."""
@@ -150,6 +153,7 @@ class Result:
             "metric": self.metric,
             "value": self.value,
             "n": self.n,
+            "unit": self.unit,
             "interval": None if self.interval is None else self.interval.to_dict(),
             "class_mean": self.class_mean,
             "class_mean_interval": None if self.class_mean_interval is None else self.class_mean_interval.to_dict(),
@@ -186,6 +190,7 @@ class Result:
             provenance=dict(value.get("provenance", {})),
             published=None if published is None else Published.from_dict(published),
             notes=tuple(value.get("notes", ())),
+            unit=value.get("unit", "video"),
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -199,7 +204,7 @@ class Result:
             between = f"{self.interval.low:.1%} to {self.interval.high:.1%}"
             units = f"{self.interval.n_units} {self.interval.unit}s"
             parts.append(f" ({self.interval.level:.0%} interval {between}, {self.interval.method} over {units})")
-        parts.append(f" on {self.n} videos")
+        parts.append(f" on {self.n} {self.unit}s")
         if self.published is not None:
             parts.append(f"; published: {self.published}")
         return "".join(parts)

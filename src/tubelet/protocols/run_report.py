@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tubelet.clips.decode import ClipDecoder
 from tubelet.datasets.manifest import Manifest
-from tubelet.errors import TubeletError
 from tubelet.protocols.bootstrap import Interval
 from tubelet.protocols.classifier import Classified
+from tubelet.protocols.film import middle_frames
 from tubelet.protocols.recognition import Recognition, SeedSummary
 from tubelet.protocols.result import Result
 from tubelet.protocols.rounds import RoundSettings
@@ -32,10 +30,7 @@ from tubelet.reporting.text import percent
 from tubelet.reporting.timeline import class_timeline
 from tubelet.training.metrics import read_metrics
 
-_log = logging.getLogger(__name__)
-
 _TIMELINES_IN_REPORT = 40
-_FILM_FRAMES, _FILM_HEIGHT = 8, 90
 
 
 def train_report(folder: Path, training: Manifest, settings: RoundSettings, recognition: Recognition | None) -> Path:
@@ -168,7 +163,7 @@ def classify_report(
                 np.clip(video.clip_probabilities, 0.0, 1.0),
                 video.classes,
                 top=min(top, len(video.classes)),
-                frames=_film(video, decoder),
+                frames=middle_frames(video.path, video.described.report, decoder),
                 title=video.video_id,
                 caption=f"Taken for {video.predicted}"
                 + (f", which is {_verdict(video)}." if video.label in video.classes else "."),
@@ -178,20 +173,6 @@ def classify_report(
                 page.add_figure(figure)
     page.set_provenance(environment(head=head))
     return page.save(folder / "report.html")
-
-
-def _film(video: Classified, decoder: ClipDecoder) -> NDArray[np.uint8] | None:
-    """(n, h, w, 3) uint8: the middle frame of each of eight equal parts; None where the video is not there any more."""
-    report = video.described.report
-    parts = min(_FILM_FRAMES, report.frames_decoded)
-    indices = ((np.arange(parts) + 0.5) * report.frames_decoded / parts).astype(np.int64)
-    height = min(_FILM_HEIGHT, report.height)
-    size = (height, max(1, round(height * report.width / report.height)))
-    try:
-        return decoder.clip(video.path, indices, size, fps=report.fps)
-    except TubeletError as error:
-        _log.warning("no pictures above the timeline of %s: %s", video.video_id, error)
-        return None
 
 
 def result_section(
