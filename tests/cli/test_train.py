@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from tubelet.cli.train import hold_out, open_labeled
+from tubelet.cli.labeled import hold_out, open_labeled
 from tubelet.datasets.catalog import open_dataset
 from tubelet.errors import InputDataError, UsageError
 

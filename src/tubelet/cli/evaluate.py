@@ -117,7 +117,7 @@ def evaluate(
     """
     from dataclasses import replace
 
-    from tubelet.cli.train import hold_out, open_labeled
+    from tubelet.cli.labeled import hold_out, open_labeled
     from tubelet.datasets.content import copies
     from tubelet.datasets.groups import join_copies
     from tubelet.protocols.presets import protocol_settings

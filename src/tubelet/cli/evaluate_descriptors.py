@@ -180,7 +180,7 @@ def _parts(
     limit: int | None,
 ) -> list[tuple[str, list[Fold]]]:
     """Each part of the evaluation with its folds: official splits have one fold each, leaving groups out has many."""
-    from tubelet.cli.train import hold_out, open_labeled
+    from tubelet.cli.labeled import hold_out, open_labeled
     from tubelet.datasets.catalog import detect_kind
     from tubelet.datasets.content import copies
     from tubelet.datasets.groups import join_copies

@@ -67,7 +67,7 @@ def streams(
     Finished folds are kept, and trainings go on from their last checkpoint: the same command goes on where it was
     stopped. With --streams, --overwrite starts only these anew.
     """
-    from tubelet.cli.train import open_labeled
+    from tubelet.cli.labeled import open_labeled
     from tubelet.protocols.stream_experiment import load_stream_experiment
     from tubelet.protocols.streams import finished_rounds, pooled_scores, run_streams
     from tubelet.protocols.streams_open import open_folds, open_streams
