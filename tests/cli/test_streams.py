@@ -71,6 +71,8 @@ def root(weizmann_folder: Path, tubelet: Tubelet, tmp_path_factory: pytest.TempP
 def one_decoder_each(root: Path) -> Iterator[None]:
     """Decoding processes take seconds to start, so all runs here use the same."""
     with ClipDecoder(1) as frames, FlowDecoder(root / "flow", 1) as fields, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "close", lambda: None)
+        patch.setattr(fields, "close", lambda: None)
         for module in (shared_frames, score_stream, round_model):
             patch.setattr(module, "ClipDecoder", lambda workers: nullcontext(frames))
             patch.setattr(module, "FlowDecoder", lambda folder, workers, backward: nullcontext(fields))
@@ -173,7 +175,7 @@ def test_stopped_in_the_second_fold_and_typed_again(
     for words in (
         "Paired differences",
         "held out",
-        "Confusion of the best",
+        "The best, ",
         "spatial + 1.5 temporal",
         "two_stream_temporal",
     ):
@@ -324,6 +326,10 @@ def test_weights_that_saw_a_test_group_are_refused_or_marked(
     marked = tubelet(*given, "--allow-leak", "--json")
     assert marked.code == 0, marked.err
     assert "bob: the weights were trained on 1 of the 1 test groups" in marked.json["notes"]
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Note: bob: the weights were trained on" in page
+    assert "saw nothing of its group" not in page
+    assert "saw nothing of its group" in (root / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_settings_of_a_stream_are_those_of_a_round(root: Path, weizmann_folder: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,22 +51,30 @@ def test_a_part_has_its_own_order_and_the_same_frames() -> None:
 def test_frames_are_decoded_once_for_all_who_see_them_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = manifest_of("a", "b")
     asked: list[tuple[Any, ...]] = []
-    running: list[str] = []
+    running: list[ClipDecoder] = []
 
-    @contextmanager
-    def decoder(*arguments: Any, **options: Any) -> Iterator[str]:
-        running.append("one")
-        yield "decoder"
-        running.pop()
+    class Decoder(ClipDecoder):
+        """Starts nothing; remembers whether it was ended."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__()
+            running.append(self)
+
+        def close(self) -> None:
+            if self in running:
+                running.remove(self)
 
     def decoded(
         videos: Manifest, recipe: Any, decoder: ClipDecoder, config: TrainConfig, title: str, modality: Modality
     ) -> DecodedVideos:
         asked.append((recipe.name, config.cache_mib, modality.name))
-        return decoded_of(videos, decoder)
+        found = decoded_of(videos, decoder)
+        if modality.name == "rgb":
+            found.kept[1] = np.zeros((3, 1, 1, 3), np.uint8)  # now all fit in memory
+        return found
 
-    monkeypatch.setattr(shared_frames, "ClipDecoder", decoder)
-    monkeypatch.setattr(shared_frames, "FlowDecoder", decoder)
+    monkeypatch.setattr(shared_frames, "ClipDecoder", Decoder)
+    monkeypatch.setattr(shared_frames, "FlowDecoder", Decoder)
     monkeypatch.setattr(shared_frames, "decoded", decoded)
     small = {"width": 0.0625}
     plans = [
@@ -82,7 +88,7 @@ def test_frames_are_decoded_once_for_all_who_see_them_alike(monkeypatch: pytest.
         first = [frames.of(plan) for plan in plans]
         assert first[0] is first[1]
         assert [frames.of(plan) for plan in plans] == first
-        assert len(running) == 3
+        assert running == [one.decoder for one in first[2:]], "of what lies in memory no decoder stays"
     assert running == []
     # Three sources (two folders of flow, and frames) share the 2048 MiB of TrainConfig.
     assert asked == [("c3d_small", 682, "rgb"), ("flow_224", 682, "flow"), ("flow_224", 682, "flow")]

@@ -53,7 +53,10 @@ class SharedFrames:
                 else ClipDecoder(workers=config.workers)
             )
             config = config.changed(cache_mib=self._cache_mib)
-            self._decoded[key] = decoded(self.videos, settings.recipe, decoder, config, "reading videos", modality)
+            found = decoded(self.videos, settings.recipe, decoder, config, "reading videos", modality)
+            if found.in_memory:  # its processes would only hold memory: 0.3 GB each
+                decoder.close()
+            self._decoded[key] = found
         return self._decoded[key]
 
     def __enter__(self) -> Self:

@@ -47,17 +47,18 @@ def write_streams(
     how = {"groups": "leaving one group out", "official": "the official parts"}.get(
         str(experiment.folds), f"{experiment.folds} folds of whole groups"
     )
+    leaking = any(stream.settings.allow_leak for stream in streams)
     page = Page(
         f"Streams on {manifest.name}",
-        f"{result.rows[0].n} videos, {len(manifest.classes)} classes, {how}: each is scored by networks that saw "
-        "nothing of its group.",
+        f"{result.rows[0].n} videos, {len(manifest.classes)} classes, {how}"
+        + ("" if leaking else ": each is scored by networks that saw nothing of its group"),
     )
     _headline(page, result)
     _accuracy(page, result, plots)
     _networks(page, streams, result)
     _differences(page, result, plots)
     _folds(page, streams, rounds)
-    result_section(page, result.best, plots, prefix="Confusion of the best: ")
+    result_section(page, result.best, plots, prefix="The best, ")
     page.add_section("Training")
     caption = f"On the training batches, before each update; the mean of {len({one.fold for one in rounds})} folds."
     for stream in streams:
@@ -129,7 +130,11 @@ def _networks(page: Page, streams: Sequence[Stream], result: StreamsResult) -> N
 def _differences(page: Page, result: StreamsResult, plots: Path) -> None:
     if not result.differences:
         return
-    page.add_section("Differences", "On the same videos: every resample draws the same ones for both. In points.")
+    page.add_section(
+        "Differences",
+        "In points, on the same videos: every resample draws the same ones for both. What another seed of the training "
+        "would change is not in the intervals.",
+    )
     page.add_table(
         ["what", "minus what", "accuracy", "95 % interval", "mean over classes", "95 % interval"],
         [
