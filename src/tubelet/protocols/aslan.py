@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tubelet.datasets.aslan_pairs import OFFICIAL, PairView
 from tubelet.errors import InputDataError
 from tubelet.protocols.bootstrap import bootstrap_interval
 from tubelet.protocols.pair_svm import PairSVM
+from tubelet.protocols.published import published
 from tubelet.protocols.result import Published, Result
 from tubelet.protocols.roc import Roc, mean_roc, roc_curve
 from tubelet.protocols.similarity import MEASURE_NAMES, feature_names
@@ -25,24 +27,12 @@ from tubelet.protocols.similarity import MEASURE_NAMES, feature_names
 LAYERS = ("prob", "fc7", "fc6", "pool5")
 """The descriptors of the C3D paper, each compared by the twelve similarities: 48 numbers."""
 
-_C3D = "C3D paper, Table 4, as the P3D paper restates it"
-_RESULTS = "ASLAN's results page"
-PUBLISHED = Published(0.783, _C3D, note="C3D of Sports-1M")
-PUBLISHED_AUC = Published(0.865, _C3D, note="C3D of Sports-1M")
-IN_PRINT: tuple[tuple[str, Published, Published | None], ...] = (
-    ("human", Published(0.9419, f"{_RESULTS}; TPAMI 2012, section 5.3"), Published(0.9786, "TPAMI 2012, section 5.3")),
-    ("C3D, 4 layers x 12 similarities", PUBLISHED, PUBLISHED_AUC),
-    ("improved trajectories, Fisher vectors", Published(0.687, _C3D), Published(0.754, _C3D)),
-    (
-        "ImageNet features, 4 layers x 12 similarities",
-        Published(0.675, "C3D paper, section 5", "computed", "C3D's 78.3 less the 10.8 points of its lead"),
-        None,
-    ),
-    ("motion interchange patterns, HOG, HOF, HNF", Published(0.6545, _RESULTS), Published(0.719, _RESULTS)),
-    ("one-shot similarity metric learning", Published(0.6425, _RESULTS), Published(0.691, _RESULTS)),
-    ("12 similarities, HOG, HOF, HNF", Published(0.6088, _RESULTS), Published(0.653, _RESULTS)),
+_IN_PRINT = ("c3d_4", "aslan")  # tables of published.toml
+PEOPLE, IMAGENET, C3D = (
+    "people",
+    "ImageNet: prob, fc7, fc6, pool5; linear SVM",
+    "C3D: prob, fc7, fc6, pool5; linear SVM",
 )
-"""(what, accuracy, area under the curve) as printed, the best first."""
 
 Values = NDArray[np.float64]
 
@@ -141,7 +131,7 @@ class SimilarityResult:
             "similarity": {
                 "standard_error": self.cross.standard_error,
                 "auc": self.cross.auc,
-                "published_auc": None if self.result.published is None else PUBLISHED_AUC.value,
+                "published_auc": None if self.result.published is None else _c3d_auc(),
                 "folds": [vars(fold) for fold in self.cross.folds],
                 "roc": {
                     "false_positive": curve.false_positive.tolist(),
@@ -161,7 +151,7 @@ class SimilarityResult:
             return line
         note = f"; {printed.note}" if printed.note else ""
         where = f"{printed.tag}: {printed.source}{note}"
-        return f"{line}; published: {printed.value:.1%}, AUC {100 * PUBLISHED_AUC.value:.1f} [{where}]"
+        return f"{line}; published: {printed.value:.1%}, AUC {100 * _c3d_auc():.1f} [{where}]"
 
     def __str__(self) -> str:
         lines = [self.headline()]
@@ -301,6 +291,38 @@ def _parts(features: Values, view: PairView, layers: Sequence[str], svm_c: float
     return tuple(found)
 
 
+def _c3d_auc() -> float:
+    area = line_in_print(C3D).auc
+    assert area is not None  # it stands in the same row of the paper's table
+    return area.value
+
+
+@dataclass(frozen=True)
+class InPrint:
+    """One line of the tables in print: what it is, its accuracy, and the area under its curve where that was seen."""
+
+    what: str
+    accuracy: Published
+    auc: Published | None
+
+
+@cache
+def in_print() -> tuple[InPrint, ...]:
+    """The lines in print of ASLAN that someone has looked up, the best first."""
+    rows: dict[str, dict[str, Published]] = {}
+    for figure in published(dataset="aslan"):
+        if figure.table in _IN_PRINT and figure.confirmed:
+            found = Published(figure.value / 100, figure.source, figure.tag, figure.note or None, figure.method)
+            rows.setdefault(figure.method, {})[figure.metric] = found
+    lines = [InPrint(what, row["accuracy"], row.get("AUC")) for what, row in rows.items() if "accuracy" in row]
+    return tuple(sorted(lines, key=lambda line: -line.accuracy.value))
+
+
+def line_in_print(what: str) -> InPrint:
+    """One of `in_print`, by its words."""
+    return next(line for line in in_print() if line.what == what)
+
+
 def _published(view: PairView, layers: Sequence[str], network: str) -> Published:
     """The paper's figure, with what is different here."""
     odd = []
@@ -312,4 +334,4 @@ def _published(view: PairView, layers: Sequence[str], network: str) -> Published
         odd.append(f"our layers are {', '.join(layers)}, not {', '.join(LAYERS)}")
     if network and network != "c3d":
         odd.append(f"our network is {network}")
-    return replace(PUBLISHED, note="; ".join([str(PUBLISHED.note), *odd]))
+    return replace(line_in_print(C3D).accuracy, note="; ".join(["C3D of Sports-1M", *odd]))

@@ -12,7 +12,7 @@ from tubelet.artifacts import write_json, write_text
 from tubelet.clips.decode import ClipDecoder
 from tubelet.datasets.aslan_pairs import PairView
 from tubelet.errors import TubeletError
-from tubelet.protocols.aslan import IN_PRINT, Alone, SimilarityResult
+from tubelet.protocols.aslan import IMAGENET, PEOPLE, Alone, SimilarityResult, in_print
 from tubelet.protocols.film import middle_frames
 from tubelet.protocols.roc import Roc, write_curve
 from tubelet.protocols.run_report import interval_text, kept
@@ -26,7 +26,7 @@ from tubelet.reporting.text import percent
 RESULT = "result.json"
 MARGINS, CURVE = "margins.csv", "roc.txt"
 _WORST = 3
-_LINES = ("human", "ImageNet features, 4 layers x 12 similarities")
+_LINES = (PEOPLE, IMAGENET)
 
 
 def write_similarity(
@@ -78,9 +78,9 @@ def write_similarity(
         [
             [f"{network}, {len(result.settings['layers'])} layers x {len(MEASURES)} similarities",
              percent(result.value), f"{100 * cross.auc:.1f}", "this run"],
-            *([what, percent(accuracy.value), "–" if auc is None else f"{100 * auc.value:.1f}",
-               f"{accuracy.tag}: {accuracy.source}" + (f" ({accuracy.note})" if accuracy.tag == "computed" else "")]
-              for what, accuracy, auc in IN_PRINT),
+            *([line.what, percent(line.accuracy.value), "–" if line.auc is None else f"{100 * line.auc.value:.1f}",
+               f"{line.accuracy.tag}: {line.accuracy.source}"]
+              for line in in_print()),
         ],
         highlight=0,
     )  # fmt: skip
@@ -104,7 +104,7 @@ def _roc(outcome: SimilarityResult, curves: Mapping[str, Roc]) -> Any:
     cross = outcome.cross
     lines = [RocLine("this run", cross.roc.false_positive, cross.roc.true_positive)]
     lines += [RocLine(name, one.false_positive, one.true_positive, strong=False) for name, one in curves.items()]
-    others = [(what.partition(",")[0], accuracy.value) for what, accuracy, _ in IN_PRINT if what in _LINES]
+    others = [(line.what.partition(":")[0], line.accuracy.value) for line in in_print() if line.what in _LINES]
     if outcome.result.published is not None:
         others.insert(1, ("C3D", outcome.result.published.value))
     caption = (
