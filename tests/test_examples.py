@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tubelet.clips.recipes import RECIPES
+from tubelet.clips.jitter import Jitter
+from tubelet.clips.recipes import RECIPES, get_recipe
 from tubelet.datasets.catalog import DATASETS
 from tubelet.models.registry import build_meta, list_models
 from tubelet.training.config import Experiment, load_experiment
@@ -115,6 +116,30 @@ DROPS: dict[str, tuple[int, ...]] = {
     "p3d_199_sports1m": (60000, 120000),
     "t3d_transfer": tuple(epoch * 15625 for epoch in (30, 60, 90, 120)),
 }
+# Crops, places and sizes of training, and the clip that the network then takes (channels, frames, sides; step between
+# frames): sections 1.5, 2.6 with rulings D10 and D11, 3.4, 4.4 of the specification.
+FOUR, THREE = (1.0, 0.875, 0.75, 0.66), (1.0, 0.875, 0.75)
+WHOLE = Jitter(crop="inclusive")
+CLIPS: dict[str, tuple[Jitter, tuple[int, int, int, int], int]] = {
+    "two_stream_spatial_scratch": (Jitter(crop="inclusive", lighting=0.1), (3, 1, 224, 224), 1),
+    "two_stream_spatial_last_layer": (Jitter(crop="inclusive", lighting=0.1), (3, 1, 224, 224), 1),
+    "two_stream_temporal_L10": (WHOLE, (20, 1, 224, 224), 1),
+    "two_stream_multitask": (WHOLE, (20, 1, 224, 224), 1),
+    "two_stream_multitask_ucf101": (WHOLE, (20, 1, 224, 224), 1),
+    "tsn_rgb_eccv": (Jitter(crop="corners", positions=5, sizes=FOUR), (3, 3, 224, 224), 1),
+    "tsn_rgb_pami": (Jitter(crop="corners", positions=13, sizes=FOUR), (3, 7, 224, 224), 1),
+    "tsn_rgb_released_ucf101": (Jitter(crop="corners", positions=13, sizes=FOUR), (3, 3, 224, 224), 1),
+    "tsn_rgb_released_hmdb51": (Jitter(crop="corners", positions=13, sizes=FOUR), (3, 3, 224, 224), 1),
+    "tsn_flow_eccv": (Jitter(crop="corners", positions=5, sizes=FOUR), (10, 3, 224, 224), 1),
+    "tsn_flow_pami": (Jitter(crop="corners", positions=13, sizes=THREE), (10, 7, 224, 224), 1),
+    "tsn_flow_released_ucf101": (Jitter(crop="corners", positions=13, sizes=THREE), (10, 3, 224, 224), 1),
+    "tsn_flow_released_hmdb51": (Jitter(crop="corners", positions=13, sizes=THREE), (10, 3, 224, 224), 1),
+    "tsn_rgb_difference": (Jitter(crop="corners", positions=13, sizes=THREE), (15, 7, 224, 224), 1),
+    "p3d_63_ucf101": (WHOLE, (3, 16, 160, 160), 1),
+    "p3d_199_sports1m": (WHOLE, (3, 16, 160, 160), 1),
+    "t3d_121": (Jitter(crop="corners", positions=5), (3, 32, 224, 224), 2),
+    "t3d_transfer": (WHOLE, (3, 32, 224, 224), 2),
+}
 # Parameters of the specification's sections 1.1, 2.2, 3.3 and 4.2, at the classes of the preset's data set; P3D and T3D
 # are counted there for the classes given here.
 PARAMETERS: dict[str, tuple[int, int]] = {
@@ -148,6 +173,7 @@ def preset(name: str) -> Experiment:
 def test_every_published_experiment_is_compared() -> None:
     names = {path.stem for path in EXPERIMENTS}
     assert names == set(PUBLISHED) | {"t3d_transfer_small", "two_stream_temporal_small"}
+    assert set(CLIPS) == {name for name in PUBLISHED if not name.startswith("c3d")}
     assert set(DROPS) == set(PUBLISHED) - {"t3d_121"}, "the rate of t3d_121 follows the validation loss"
 
 
@@ -158,6 +184,20 @@ def test_the_settings_are_the_published_ones(name: str) -> None:
     assert config.optimizer == "sgd"
     if name.startswith("c3d"):
         assert config.jitter.crop == "published"
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_clips_are_cut_as_published(name: str) -> None:
+    experiment, (jitter, shape, step) = preset(name), CLIPS[name]
+    assert experiment.train.jitter == jitter
+    spec = build_meta(experiment.model, 5, experiment.options).input
+    assert (spec.shape, spec.step_frames) == (shape, step)
+    # Frames before the crop: 340 x 256 for TSN and 242 x 182 for P3D, else 256 on the shorter side.
+    recipe, paper = get_recipe(experiment.recipe), name.split("_")[0]
+    assert (recipe.resize_hw, recipe.resize_short) == {
+        "tsn": ((256, 340), None), "p3d": ((182, 242), None)
+    }.get(paper, (None, 256))  # fmt: skip
+    assert (recipe.crop_hw, recipe.flip) == (shape[2:], True), "all of them mirror"
 
 
 @pytest.mark.parametrize("name", DROPS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,10 @@ def test_flow_is_stored_and_failures_are_listed(first: Any, out: Path) -> None:
     assert len(list((out / "left" / "a").glob("flow_x_*.jpg"))) == 9
     assert first.json["pairs"] == 9
     assert "2 videos, dis_medium, forward, jpeg" in first.err
-    assert "computing flow" in first.err
+    # Progress by frames, with what is written and how long it takes.
+    done = [line for line in first.err.splitlines() if line.startswith("computing flow")][-1]
+    assert "0/0" not in first.err, "the broken file is opened first, and says nothing about the other's frames"
+    assert re.search(r"10/10 frames · .*video 2 of 2 · failed 1 · \d+ kB · [\d.]+ frames/s · took ", done), done
     record = json.loads((out / "left" / "a" / "flow.json").read_text())
     assert record["settings"]["quality"] == 95
 

@@ -162,7 +162,14 @@ def test_a_teacher_makes_a_student_that_is_fine_tuned(tubelet: Tubelet, colors: 
         0, "--batch-size", 2, *QUICK,
     )  # fmt: skip
     assert tuned.code == 0, tuned.err
-    assert load_model(tmp_path / "tuned" / "model").num_classes == 2
+    fine_tuned = load_model(tmp_path / "tuned" / "model")
+    assert fine_tuned.num_classes == 2
+    # A model is handed on: it says which weights it began with, not where they lay on this machine.
+    assert fine_tuned.provenance is not None
+    assert fine_tuned.provenance["started_from"] == {
+        "model": "t3d_121", "folder": "run", "weights_sha256": student.weights_id
+    }  # fmt: skip
+    assert str(tmp_path) not in json.dumps({**fine_tuned.provenance, "environment": None})
     # Two of the four were learned from. UCF101 calls them otherwise, and they bring labels along.
     listed = as_ucf101(colors, tmp_path)
     for run in ("run", "tuned"):

@@ -49,6 +49,21 @@ def test_plain_lines_come_every_ten_seconds_and_at_the_end() -> None:
     assert "\x1b" not in out.getvalue()
 
 
+def test_an_end_that_was_not_the_end() -> None:
+    """More turned up after all that was known had been done: the last line tells of it too."""
+    clock, out = Clock(), io.StringIO()
+    with progress("reading", total=2, unit="frame", stream=out, clock=clock) as bar:
+        clock.now += 11
+        bar.update(2)
+        bar.expect(5)
+        clock.now += 3
+        bar.update(3)
+    assert out.getvalue().splitlines() == [
+        "reading 2/2 frames · 100\u00a0% · took 11 s",
+        "reading 5/5 frames · 100\u00a0% · took 14 s",
+    ]
+
+
 def test_unknown_total_and_removed_field() -> None:
     clock, out = Clock(), io.StringIO()
     with progress("reading", unit="video", stream=out, clock=clock, interval_s=1) as bar:

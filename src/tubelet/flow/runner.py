@@ -172,6 +172,7 @@ class _Run:
                     return record
                 self._follow(video_id, found["frames"], found["declared"], found["nbytes"])
         except (InputDataError, UsageError, NumericalError) as error:
+            self._bytes[video_id] = 0  # they say nothing about the frames of other videos
             self._follow(video_id, self._frames[video_id], self._frames[video_id], 0)
             return error
         return DecodeWorkerError("the worker ended without a result", path=path, remedy="run again")
@@ -198,7 +199,8 @@ class _Run:
             if expected is not None:
                 self._expected[video_id] = max(expected, frames)
             if self._bar is not None:
-                self._bar.expect(self._total())
+                if (total := self._total()) is not None:
+                    self._bar.expect(total)
                 self._show(advance)
 
     def _show(self, advance: int = 0) -> None:
@@ -213,12 +215,14 @@ class _Run:
             rate=f"{self._frames.total() / seconds:.1f} frames/s",
         )
 
-    def _total(self) -> int:
-        """Frames in all; of videos that nobody has opened yet, by their bytes."""
+    def _total(self) -> int | None:
+        """Frames in all; of videos that nobody has opened yet, by their bytes, once one was opened."""
         known = sum(self._expected.values())
         known_bytes = sum(self._bytes[video_id] for video_id in self._expected)
         unknown_bytes = sum(nbytes for video_id, nbytes in self._bytes.items() if video_id not in self._expected)
-        return known + round(unknown_bytes * known / max(known_bytes, 1))
+        if not known_bytes:
+            return None if unknown_bytes else known
+        return known + round(unknown_bytes * known / known_bytes)
 
     def summary(self) -> FlowSummary:
         """How the run ended."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.modality import RGB, Modality
@@ -16,7 +17,7 @@ from tubelet.datasets.manifest import Manifest
 from tubelet.flow.decode import FlowDecoder
 from tubelet.flow.library import FlowSurvey
 from tubelet.models.contract import VideoModel
-from tubelet.models.folder import load_model
+from tubelet.models.folder import load_model, read_config
 from tubelet.models.registry import create_model
 from tubelet.protocols.leak import trained_on
 from tubelet.reporting.terminal import progress
@@ -57,7 +58,7 @@ def trained_model(
         return finished, [(path, why) for path, why in (finished.provenance or {}).get("failed", [])]
     config = settings.train
     model = starting_model(settings, len(training.classes))
-    begun = (model.provenance or {}).get("started_from") if settings.start_from != "same" else settings.weights
+    begun = origin(model, settings)
     modality = model.input.content
     with ExitStack() as stack:
         decoders = [
@@ -97,6 +98,21 @@ def trained_model(
         },
     )
     return load_model(target), failed
+
+
+def origin(model: VideoModel, settings: RoundSettings) -> dict[str, Any] | None:
+    """Which weights `starting_model` began with, as its provenance says it: by name and hash; None: fresh ones.
+
+    Where they lay is in the run's ``config.toml``; a model is handed on, and then that says nothing.
+    """
+    if settings.weights is None:
+        return None
+    if settings.start_from != "same":
+        return (model.provenance or {}).get("started_from")
+    folder = Path(os.path.abspath(settings.weights))
+    config = read_config(folder)
+    name = folder.parent.name if folder.name == MODEL else folder.name
+    return {"model": config.name, "folder": name, "weights_sha256": config.weights_sha256}
 
 
 def starting_model(settings: RoundSettings, num_classes: int) -> VideoModel:

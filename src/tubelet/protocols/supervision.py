@@ -26,7 +26,7 @@ from tubelet.models.spec import descriptor_layer
 from tubelet.models.supervision_transfer import SupervisionTransfer
 from tubelet.protocols.bootstrap import Interval, bootstrap_interval
 from tubelet.protocols.leak import refuse_seen_groups, trained_on
-from tubelet.protocols.round_model import MODEL, decoded, starting_model
+from tubelet.protocols.round_model import MODEL, decoded, origin, starting_model
 from tubelet.protocols.rounds import RoundSettings, facts
 from tubelet.reporting.terminal import progress
 from tubelet.training.run_folder import RunFolder
@@ -138,6 +138,7 @@ def transfer_round(
         image_net = load_model(teacher)
         # One output: no labels are learned, and every data set that is fine-tuned on has more.
         student = starting_model(settings, 1)
+        begun = origin(student, settings)
         network = SupervisionTransfer(
             image_net,
             student,
@@ -172,7 +173,7 @@ def transfer_round(
         run.write_failures("failed.jsonl", sorted(failed.items()))
         result = _result(outcome.steps, scores, held_out, tuple(sorted(failed.items())))
         network.to("cpu")
-        _save(network, settings, training, result, target)
+        _save(network, settings, training, begun, result, target)
         write_json(folder / SCORES, result.to_dict())
     return result
 
@@ -213,6 +214,7 @@ def _save(
     network: SupervisionTransfer,
     settings: RoundSettings,
     training: Manifest,
+    begun: dict[str, Any] | None,
     result: TransferResult,
     target: Path,
 ) -> None:
@@ -230,7 +232,7 @@ def _save(
                 "weights_id": network.teacher.weights_id,
                 "layer": network.teacher_layer,
             },
-            "started_from": settings.weights,
+            "started_from": begun,
             "note": "trained without labels: the classifier has learned nothing and is replaced by fine-tuning",
             "failed": [list(pair) for pair in result.failed],
         },

@@ -83,6 +83,7 @@ class ProgressBar:
         """Correct how many units there are in all; not below what is done."""
         with self._lock:
             self.total = max(total, self.done)
+            self._end_told = self._end_told and self.done >= self.total
             if self._bar is not None:
                 bar, task = self._bar
                 bar.update(task, total=self.total)
