@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tubelet.errors import UsageError
+from tubelet.models.registry import build_meta
 from tubelet.protocols.stream_experiment import StreamExperiment, load_stream_experiment
 
 HEAD = 'name = "two"\nsource = "a test"\ndataset = "weizmann"\n'
@@ -79,3 +80,17 @@ def test_what_does_not_fit_is_one_sentence(tmp_path: Path, text: str, complaint:
     assert complaint in str(told.value)
     assert str(told.value).startswith(f"the settings of {tmp_path / 'streams.toml'} do not fit (")
     assert "\n" not in str(told.value)
+
+
+def test_weizmanns_streams_differ_in_what_they_see() -> None:
+    experiment = load_stream_experiment(Path(__file__).parents[2] / "experiments" / "streams" / "weizmann.toml")
+    assert (experiment.dataset, experiment.folds, experiment.primary) == ("weizmann", "groups", ("temporal", "spatial"))
+    assert [plan.options["modality"] for plan in experiment.streams] == ["rgb", "flow", "rgb_difference"]
+    assert [plan.flow for plan in experiment.streams] == ["none", "required", "none"]
+    assert {(plan.options["width"], plan.options["side"]) for plan in experiment.streams} == {(0.25, 112)}
+    rgb, flow, difference = (
+        sum(tensor.numel() for tensor in build_meta(plan.model, 10, dict(plan.options)).parameters())
+        for plan in experiment.streams
+    )
+    # Only the first convolution differs: 7x7 windows on 3, 10 and 15 channels, 64 / 4 of them.
+    assert (flow - rgb, difference - rgb) == (7 * 49 * 16, 12 * 49 * 16)
