@@ -118,14 +118,14 @@ def open_streams(
         Stored flow is missing or damaged.
     """
     found = []
+    if weights is not None and any(plan.weights == "required" for plan in experiment.streams):
+        tested = {item.span: item for fold in folds for item in fold.test.items}
+        refuse_seen_groups(weights, replace(folds[0].test, items=tuple(tested.values())), allow=allow_leak)
     for plan in experiment.streams:
         settings = _settings(plan, experiment, manifest, weights, flow, any_flow)
         settings = replace(settings, allow_leak=allow_leak, train=settings.train.changed(seed=seed, workers=workers))
         network = build_meta(plan.model, len(manifest.classes), dict(plan.options))
         views = default_views(network) if plan.views is None else views_by_name(plan.views, settings.train.seed)
-        if settings.weights is not None:
-            for fold in folds:
-                refuse_seen_groups(settings.weights, fold.test, allow=allow_leak)
         info = model_info(plan.model, len(manifest.classes), **plan.options)
         found.append(Stream(plan.name, settings, views, info, stored_flow(settings, [manifest])))
     return tuple(found)
