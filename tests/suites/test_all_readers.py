@@ -248,5 +248,5 @@ def test_a_manifest_is_the_same_read_back(made: Made, tmp_path: Path, kind: str)
 def test_scenes_are_left_out_one_video_at_a_time(made: Made, kind: str) -> None:
     found = opened(kind, made(SCENES := CASES[kind]))
     folds = list(leave_one_group_out(found))
-    assert [fold.group for fold in folds] == sorted(SCENES.videos)
+    assert [fold.name for fold in folds] == sorted(SCENES.videos)
     assert all(len(fold.test) == 1 and len(fold.train) == 3 for fold in folds)
