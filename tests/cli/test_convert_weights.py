@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tubelet.models import load_model
+from tubelet.weights import catalog
 from tubelet.weights.maps import c3d
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "weights"))
@@ -19,10 +20,11 @@ from test_maps_c3d import CLASSES, SMALL, caffe, stored, tensors
 
 
 @pytest.fixture
-def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A narrow C3D in Caffe's form, and layouts that expect it so narrow."""
     monkeypatch.setattr(c3d, "MAPS", tuple(replace(each, options=SMALL) for each in c3d.MAPS))
-    return caffe(tmp_path / "net.caffemodel", tensors()).path
+    yield caffe(tmp_path / "net.caffemodel", tensors()).path
+    catalog._expected.cache_clear()  # which may have looked at the narrow layouts
 
 
 def test_a_file_becomes_a_model(tubelet: Callable[..., Any], tmp_path: Path, net: Path) -> None:
