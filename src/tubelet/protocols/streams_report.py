@@ -98,8 +98,8 @@ def _accuracy(page: Page, result: StreamsResult, plots: Path) -> None:
             for one in result.rows
         ],
         highlight=result.rows.index(result.best),
-        caption=f"Streams{' and their fusions' if result.fusions else ''}, all on the same videos. Intervals: bootstrap "
-        f"over {unit}. Bold: the best.",
+        caption=f"{'Streams and their fusions' if result.fusions else 'Streams'}, all on the same videos. Intervals: "
+        f"bootstrap over {unit}. Bold: the best.",
     )  # fmt: skip
     strong = result.fusions or (result.best,)
     bars = [result_bar(one, _made_of(result, one.protocol), strong=one in strong) for one in result.rows]
