@@ -98,9 +98,11 @@ def _accuracy(page: Page, result: StreamsResult, plots: Path) -> None:
             for one in result.rows
         ],
         highlight=result.rows.index(result.best),
-        caption=f"Streams and their fusions, all on the same videos. Intervals: bootstrap over {unit}. Bold: the best.",
+        caption=f"{'Streams and their fusions' if result.fusions else 'Streams'}, all on the same videos. Intervals: "
+        f"bootstrap over {unit}. Bold: the best.",
     )  # fmt: skip
-    bars = [result_bar(one, _made_of(result, one.protocol), strong=one in result.fusions) for one in result.rows]
+    strong = result.fusions or (result.best,)
+    bars = [result_bar(one, _made_of(result, one.protocol), strong=one in strong) for one in result.rows]
     caption = f"Share of videos recognized; whiskers: 95 % bootstrap interval over {unit}. Dashed: chance."
     chance = 1 / len(result.rows[0].classes)
     page.add_figure(kept(interval_bars(bars, chance=chance, caption=caption), plots / "accuracy.png"))
