@@ -129,7 +129,9 @@ def evaluate_descriptors(
     classes = folds[0].test.classes
     of = _vectors(folds, tables, settings)
     hashes = hash_json([table.hash for table in tables])
-    parts = [_scores(fold, tables, of, hashes, settings, folder) for fold in folds]
+    # A fold whose test videos all failed has no figures; where none is left, the first says why.
+    judged = [fold for fold in folds if _present(fold.test, tables)] or folds[:1]
+    parts = [_scores(fold, tables, of, hashes, settings, folder) for fold in judged]
     failed = _missing([item for fold in folds for item in (fold.train, fold.test)], tables)
     known = {item_id(item): item for fold in folds for item in fold.test.items}
     ids = [video_id for part in parts for video_id in part["video_ids"]]
