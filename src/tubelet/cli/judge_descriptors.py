@@ -34,6 +34,9 @@ AllowLeakOption = Annotated[
 ]
 
 
+_TITLES = {"videos": "one video left out at a time", "groups": "one group left out at a time"}
+
+
 @dataclass(frozen=True)
 class Windows:
     """That windows of frame-labeled videos are judged: the labels, and in how many frames a window's has to be."""
@@ -92,6 +95,8 @@ def judge(
             + ", ".join(f"{title}: {_count(folds)}" for title, folds in parts)
             + f"\nlinear SVM on {length} numbers, C = {settings.svm_c:g} -> {root}"
         )
+        for note in first.findings.notes:
+            say(f"note: {note}")
         if dry_run:
             if as_json:
                 print_json({"folder": str(root), "numbers": length, "parts": [title for title, _ in parts]})
@@ -123,7 +128,7 @@ def judge(
             if vectors.notes:
                 found = replace(found, result=replace(found.result, notes=(*found.result.notes, *vectors.notes)))
             found = replace(found, failed=(*lost, *found.failed))
-            report = write_descriptors(folder, title, found, opened.tables, settings)
+            report = write_descriptors(folder, _TITLES.get(title, title), found, opened.tables, settings)
             results.append(found.result)
             missing.update({video.video_id: video for video in found.failed})
             if len(parts) > 1:

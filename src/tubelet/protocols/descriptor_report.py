@@ -15,6 +15,18 @@ from tubelet.reporting.text import percent
 RESULT = "result.json"
 
 _MISSING_SHOWN = 50
+_WINDOWS = {
+    "window_frames": "frames of a window",
+    "step_frames": "step between its frames",
+    "least_frames": "frames that its label needs",
+    "windows": "windows",
+    "kept": "with a label",
+    "empty": "without an object",
+    "unclear": "label in too few frames",
+    "ties": "labels by a tie, first seen",
+    "short": "videos shorter than a window",
+}
+"""What `tubelet.protocols.windows` counts, in words."""
 
 
 def write_descriptors(
@@ -47,7 +59,8 @@ def write_descriptors(
         page.add_section("Left out", f"{len(found.failed)} videos lack a descriptor; the first are listed.")
         page.add_table(["video", "why"], [[each.video_id, each.error] for each in found.failed[:_MISSING_SHOWN]])
     if cut := result.settings.get("clips"):
-        page.add_section("Windows").add_facts({name.replace("_", " "): count for name, count in cut.items()})
+        text = "Slid over every video; a window's label is the one that most of its frames have."
+        page.add_section("Windows", text).add_facts({_WINDOWS[name]: count for name, count in cut.items()})
     page.add_section("Settings").add_facts(
         {
             "SVM": f"linear, squared hinge, C = {settings.svm_c:g}",
