@@ -171,6 +171,30 @@ def test_named_groups_are_tested_on(tubelet: Tubelet, grouped: Path, asked: Aske
     assert (len(training), len(test)) == (6, 4)
 
 
+def test_kth_has_its_official_split_over_persons(tubelet: Tubelet, asked: Asked, tmp_path: Path) -> None:
+    root = tmp_path / "kth"
+    for person in (1, 2, 11, 12):  # 1 validates, 2 tests, 11 and 12 train (00sequences.txt)
+        for action in ("boxing", "walking"):
+            path = root / action / f"person{person:02d}_{action}_d1_uncomp.avi"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(f"{person} {action}".encode())
+    head = "Training:  person11, 12\n\n"
+    (root / "00sequences.txt").write_text(
+        head
+        + "".join(
+            f"person{person:02d}_{action}_d1 frames 1-10, 8-20\n"
+            for person in (1, 2, 11, 12)
+            for action in ("boxing", "walking")
+        )
+    )
+    found = tubelet("evaluate", "kth", "--data", root, "-o", tmp_path / "out")
+    assert found.code == 0, found.err
+    training, test = asked[0][:2]
+    assert (training.groups, test.groups) == (("person11", "person12"), ("person02",))
+    assert (len(training), len(test)) == (8, 4), "two segments of each video"
+    assert "8 to train on, 4 to test" in found.err
+
+
 def test_else_whole_groups_are_drawn(tubelet: Tubelet, grouped: Path, asked: Asked, tmp_path: Path) -> None:
     tubelet("evaluate", "folder", "--data", grouped, "--test-fraction", 0.4, "-o", tmp_path / "out")
     training, test = asked[0][:2]

@@ -16,6 +16,7 @@ from tubelet.datasets.splits import (
     group_folds,
     leaks,
     leave_one_group_out,
+    leave_one_out,
     official_fold,
     random_group_split,
     refuse_leaks,
@@ -210,6 +211,23 @@ def test_folds_hold_every_video_once_and_no_group_on_both_sides(rows, folds: int
     assert [set(fold.test.groups) for fold in group_folds(shuffled, folds, seed=seed)] == [
         set(fold.test.groups) for fold in found
     ], "the order of the items does not matter"
+
+
+def test_one_video_is_left_out_at_a_time_whatever_its_group() -> None:
+    rows = [Item(f"{name}.avi", "walk", group="ann") for name in "cab"]
+    # Two segments of one video, and a copy of a, leave together.
+    rows += [Item("d.avi", "run", group="bob", start_s=0.0, end_s=1.0), Item("d.avi", "run", start_s=1.0, end_s=2.0)]
+    rows += [Item("e.avi", "run")]
+    found = list(leave_one_out(Manifest("m", Path("x"), tuple(rows), ("run", "walk")), {"a.avi": "1", "e.avi": "1"}))
+    assert [[item.path for item in fold.test.items] for fold in found] == [
+        ["a.avi", "e.avi"], ["b.avi"], ["c.avi"], ["d.avi", "d.avi"],
+    ]  # fmt: skip
+    for fold in found:
+        assert {*fold.train.items, *fold.test.items} == set(rows)
+        assert len(fold.train) + len(fold.test) == len(rows)
+        assert fold.train.classes == ("run", "walk")
+    with pytest.raises(InputDataError, match=r"two videos or more.*there is c\.avi only"):
+        list(leave_one_out(Manifest("m", Path("x"), (Item("c.avi"),), ())))
 
 
 def test_groups_are_dealt_by_hand_arithmetic() -> None:

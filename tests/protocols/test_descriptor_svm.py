@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.svm import LinearSVC
 
 from tubelet.datasets.manifest import Item, Manifest
-from tubelet.datasets.splits import Fold
+from tubelet.datasets.splits import Fold, leave_one_out
 from tubelet.descriptors.video_vectors import VideoVectors
 from tubelet.errors import InputDataError, UsageError
 from tubelet.protocols import comparable, descriptor_svm
@@ -168,6 +168,80 @@ def test_groups_that_the_network_saw_are_refused_or_marked(trained_run: Any, tmp
     )
     said = evaluate_descriptors(turned, [unknown], SvmSettings(), tmp_path / "c").result
     assert said.notes == ("t: what its network was trained on is not known, so a leak would not be seen",)
+
+
+def scenes(dimension: int) -> tuple[Manifest, VideoVectors]:
+    """24 videos of three classes, without groups, as YUPENN's are; C3D's fc6 in so many numbers."""
+    videos = Manifest("yupenn", Path("x"), tuple(Item(path, path.partition("/")[0]) for path in sorted(NAMES)), CLASSES)
+    return videos, vectors("c3d", dimension, 3, **UNTRAINED, recipe="c3d_sports1m")
+
+
+@pytest.mark.parametrize("dimension", [6, 200])
+@pytest.mark.parametrize("settings", [SvmSettings(), SvmSettings(2, zscore=True), SvmSettings(pca=4)])
+def test_each_video_left_out_is_a_plain_fit_on_all_others(
+    tmp_path: Path, dimension: int, settings: SvmSettings
+) -> None:
+    videos, table = scenes(dimension)
+    found = evaluate_descriptors(list(leave_one_out(videos)), [table], settings, tmp_path).result
+    wide, labels = table.vectors.astype(np.float64), np.array([item.label for item in videos.items])
+    assert [each.video_id for each in found.predictions] == [item.path for item in videos.items]
+    for row, each in enumerate(found.predictions):
+        others = np.arange(len(labels)) != row
+        stages: list[Any] = [StandardScaler()] if settings.zscore else []
+        stages += [PCA(settings.pca, svd_solver="full")] if settings.pca else []
+        plain = make_pipeline(*stages, LinearSVC(C=settings.svm_c, tol=1e-8, max_iter=100_000))
+        plain.fit(wide[others], labels[others])
+        expected = plain.decision_function(wide[row : row + 1])[0]
+        assert each.predicted == CLASSES[int(expected.argmax())]
+        assert each.score == pytest.approx(expected.max(), abs=5e-3)
+
+
+def test_the_turned_vectors_of_a_fold_give_the_same_numbers_to_rounding(tmp_path: Path) -> None:
+    videos, table = scenes(200)
+    folds = list(leave_one_out(videos))
+    evaluate_descriptors(folds, [table], SvmSettings(), tmp_path)
+    for fold, file in zip(folds, sorted((tmp_path / "scores").iterdir()), strict=True):
+        train, test = (table.take([item.path for item in part.items]) for part in (fold.train, fold.test))
+        plain, _ = fitted_decisions(train, [str(item.label) for item in fold.train.items], test, CLASSES, SvmSettings())
+        assert np.array(json.loads(file.read_text())["decisions"]) == pytest.approx(plain, abs=1e-9)
+
+
+def test_scenes_stand_beside_their_paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos, table = scenes(6)
+    monkeypatch.setitem(comparable.CLASSES, "yupenn", 3)
+    result = evaluate_descriptors(list(leave_one_out(videos)), [table], SvmSettings(), tmp_path / "a").result
+    assert result.protocol == "linear SVM on c3d fc6, 6 numbers, leaving one video out"
+    assert result.published is not None
+    assert (result.published.value, result.published.source) == (
+        pytest.approx(0.981), "C3D (Tran et al., ICCV 2015), table 5",
+    )  # fmt: skip
+    assert result.published.differences == (
+        "pre-training nothing: random weights here, I380K, Sports-1M there", "24 test videos here, 420 there",
+    )  # fmt: skip
+    one = Fold("held-out", videos.select(keep=list(range(1, 24))), videos.select(keep=[0]))
+    assert evaluate_descriptors([one], [table], SvmSettings(), tmp_path / "b").result.published is None
+    joined = list(leave_one_out(videos, {NAMES[0]: "1", NAMES[1]: "1"}))
+    result = evaluate_descriptors(joined, [table], SvmSettings(), tmp_path / "c").result
+    assert result.published is not None
+    assert "leave one group out here, leave one video out there" in result.published.differences
+
+
+def test_others_of_the_group_in_training_are_told(tmp_path: Path) -> None:
+    whole = manifest(NAMES, "mine")
+    result = evaluate_descriptors(list(leave_one_out(whole)), [ONE], SvmSettings(), tmp_path).result
+    told = "24 of 24 test videos have others of their group among the training videos of their fold"
+    assert told in result.notes
+    assert result.interval is not None
+    assert result.interval.unit == "video", "8 groups are too few to be drawn"
+
+
+def test_a_table_that_grew_is_fitted_again(tmp_path: Path) -> None:
+    less = vectors("one", 6, 0, [path for path in NAMES if "g08" not in path], **UNTRAINED)
+    first = evaluate_descriptors([fold()], [less], SvmSettings(), tmp_path).result
+    again = evaluate_descriptors([fold()], [ONE], SvmSettings(), tmp_path).result
+    fresh = evaluate_descriptors([fold()], [ONE], SvmSettings(), tmp_path / "fresh").result
+    assert again.predictions == fresh.predictions
+    assert again.predictions != first.predictions
 
 
 def test_too_many_components_are_refused() -> None:

@@ -55,6 +55,15 @@ def test_class_bars_count() -> None:
     assert figure.alt == "Bars of accuracy for 3 classes, from 75.0\u00a0% (a) to 100.0\u00a0% (b)."
 
 
+def test_counts_that_are_not_independent_have_no_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr("tubelet.reporting.class_bars.whisker", lambda axes, row, *ends: drawn.append(row))
+    class_accuracy([[3, 1], [0, 4]], ["a", "b"], intervals=False)
+    assert drawn == []
+    class_accuracy([[3, 1], [0, 4]], ["a", "b"])
+    assert set(drawn) == {0, 1}
+
+
 @pytest.mark.parametrize(("k", "wide"), [(25, False), (61, True)])
 def test_many_classes_stand_in_columns(k: int, wide: bool) -> None:
     figure = class_accuracy(np.eye(k, dtype=int) * 2, [f"class {i}" for i in range(k)])

@@ -63,7 +63,6 @@ FOLDERS = ReaderCase(
     detected=False,
 )
 
-# The egocentric objects of Ren and Philipose enter like this (docs/datasets.md): a row for each run of equal labels.
 TABLE = ReaderCase(
     ("kitchen.avi", "office.avi"),
     (
@@ -369,6 +368,38 @@ PYSLOWFAST = ReaderCase(
     ),
 )
 
+# Frame labels, for egocentric objects (docs/datasets.md): one frame a line, or a run of them, from 0.
+OBJECTS = ReaderCase(
+    ("day1/kitchen.avi", "day1/table/", "office.mp4", "empty.avi"),
+    (
+        ("day1/kitchen.avi", "sponge", "train", "day1"),
+        ("day1/table", "cup", "train", "day1"),
+        ("office.mp4", "cup", "test", None),
+        ("empty.avi", None, "test", None),
+    ),
+    ("cup", "sponge"),
+    {
+        "frame_labels.csv": "file_name,frame,last_frame,label,split,group\n"
+        "day1/kitchen.avi,0,4,cup,train,day1\nday1/kitchen.avi,5,,sponge,,\nday1/kitchen.avi,8,19,sponge,,\n"
+        "day1/table,3,,cup,train,day1\noffice.mp4,0,11,cup,test,\noffice.mp4,12,19,,test,\nempty.avi,,,,test,\n"
+    },
+    gone=("office.mp4", "office.mp4"),
+    damage=(
+        (
+            "frame_labels.csv",
+            "5,,sponge",
+            "4,,sponge",
+            "line 3: frame 4 of day1/kitchen.avi is labeled on line 2 already",
+        ),
+        ("frame_labels.csv", "8,19,", "8,7,", "line 4: last_frame 7 is before frame 8"),
+        ("frame_labels.csv", "3,,cup", "-3,,cup", "line 5: '-3' is no frame number from 0 on"),
+        ("frame_labels.csv", "3,,cup", ",,cup", "line 5: no frame"),
+        ("frame_labels.csv", None, "office.mp4,,,,train,\n", "line 9: office.mp4 has split test on line 6"),
+        ("frame_labels.csv", ",frame,", ",number,", "has no column frame"),
+    ),
+    several={"day1/kitchen.avi": ("cup",)},
+)
+
 CASES: dict[str, ReaderCase] = {
     "folder": FOLDERS,
     "metadata": TABLE,
@@ -387,5 +418,6 @@ CASES: dict[str, ReaderCase] = {
     "activitynet-segments": ANET_SEGMENTS,
     "yupenn": SCENES,
     "maryland": SCENES,
+    "objects": OBJECTS,
     "pyslowfast": PYSLOWFAST,
 }

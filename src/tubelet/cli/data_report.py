@@ -98,6 +98,8 @@ def _print_faults(out: Console, report: CheckReport) -> None:
     _print_list(out, "unreadable", unreadable, "bold red")
     _print_list(out, "lost frames", [_partial(report, video) for video in report.partial], "bold red")
     _print_list(out, "mislabeled", report.manifest.findings.mislabeled, "bold red")
+    over = [f"{video.path}: {end} frames labeled, {video.frames_decoded} there" for video, end in report.overlabeled]
+    _print_list(out, "labels behind the last frame", over, "bold red")
     _print_list(out, "missing", report.manifest.findings.missing, "yellow", shown=3)
     short = [f"{_span(item)}: {frames} frames" for item, frames in report.short]
     _print_list(out, f"shorter than {report.short_frames} frames", short, "yellow")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tubelet.cli import aslan, evaluate_descriptors, evaluate_published, fuse
+from tubelet.cli import aslan, evaluate_descriptors, evaluate_published, fuse, objects, scenes
 from tubelet.cli.options import (
     AnnotationsOption,
     AnyFlowOption,
@@ -263,6 +263,7 @@ for _kind, _what in (
     ("weizmann", "Weizmann, leaving one actor out."),
     ("ucf101", "UCF101 on its official splits."),
     ("hmdb51", "HMDB51 on its official splits."),
+    ("kth", "KTH on its official split over persons."),
     ("folder", "One's own labeled videos."),
 ):
     app.command(_kind, short_help=_what)(evaluate)
@@ -270,6 +271,9 @@ app.command("streams", short_help="Train and test several streams on the same fo
 app.command("descriptors", short_help="Linear SVM on descriptor tables, one or several side by side.")(
     evaluate_descriptors.descriptors
 )
+for _kind, _what in (("yupenn", "YUPENN dynamic scenes"), ("maryland", "Maryland dynamic scenes")):
+    app.command(_kind, short_help=f"{_what}: linear SVM, one video left out.")(scenes.scenes)
+app.command("objects", short_help="Egocentric objects: linear SVM on windows of labeled frames.")(objects.objects)
 app.command("published", short_help="The figures that papers print, with where and how sure.")(
     evaluate_published.published
 )

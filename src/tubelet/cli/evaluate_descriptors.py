@@ -7,71 +7,72 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tubelet.cli.describe import Described, LayersOption, ModelOption, StrideOption, TablesOption
+from tubelet.cli.judge_descriptors import AllowLeakOption, PcaOption, ZscoreOption, judge
 from tubelet.cli.options import (
     AnnotationsOption,
+    AnyFlowOption,
     DataOption,
+    DeviceOption,
     DryRunOption,
+    FlowOption,
     FpsOption,
     JsonOption,
     LimitOption,
+    MeanOption,
     OverwriteOption,
     SeedOption,
     SvmCOption,
-    print_json,
-    say,
+    WorkersOption,
 )
 from tubelet.cli.splits import WITH_SPLITS, parse_numbers
-from tubelet.errors import ExitCode, UsageError
+from tubelet.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tubelet.datasets.manifest import Manifest
     from tubelet.datasets.splits import Fold
-    from tubelet.descriptors.video_vectors import VideoVectors
-    from tubelet.protocols.result import Result
+
+LEAVING_ONE_OUT = ("yupenn", "maryland")
+"""Data sets whose papers leave one video out."""
+
+TestGroupsOption = Annotated[str | None, typer.Option("--test-groups", help="Groups to test on, such as g21-g25.")]
+TestFractionOption = Annotated[
+    float | None, typer.Option("--test-fraction", help="Share of the videos to test on.", show_default="0.2")
+]
+LeaveGroupOption = Annotated[
+    bool, typer.Option("--leave-one-group-out", help="One fold per group (always so for weizmann).")
+]
+LeaveOneOption = Annotated[
+    bool, typer.Option("--leave-one-out", help="One fold per video (always so for yupenn and maryland).")
+]
 
 
 def descriptors(
     data: DataOption,
-    tables: Annotated[
-        list[str],
-        typer.Option(
-            "--table",
-            help="Folder of tubelet extract, or npz, parquet or csv with video_id; NAME=PATH names it (idt=idt.npz). "
-            "Give it again for each further table: their vectors stand side by side.",
-        ),
-    ],
-    kind: Annotated[str, typer.Option("--kind", help="Kind of dataset: ucf101, hmdb51, weizmann, folder.")] = "auto",
-    layers: Annotated[
-        list[str] | None,
-        typer.Option("--layer", help="For all tables, or one each, in their order.", show_default="fc6, else pool5"),
-    ] = None,
+    tables: TablesOption = None,
+    model: ModelOption = None,
+    kind: Annotated[str, typer.Option("--kind", help="Kind of dataset: see tubelet data kinds.")] = "auto",
+    layers: LayersOption = None,
     splits: Annotated[
         str | None, typer.Option("--splits", help="Official splits (UCF101, HMDB51).", show_default="1,2,3")
     ] = None,
     annotations: AnnotationsOption = None,
-    test_groups: Annotated[
-        str | None, typer.Option("--test-groups", help="Groups to test on, such as g21-g25.")
-    ] = None,
-    test_fraction: Annotated[
-        float | None, typer.Option("--test-fraction", help="Share of the videos to test on.", show_default="0.2")
-    ] = None,
-    leave_one_group_out: Annotated[
-        bool, typer.Option("--leave-one-group-out", help="One fold per group (always so for weizmann).")
-    ] = False,
+    test_groups: TestGroupsOption = None,
+    test_fraction: TestFractionOption = None,
+    leave_one_group_out: LeaveGroupOption = False,
+    leave_one_out: LeaveOneOption = False,
     label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
     svm_c: SvmCOption = 1.0,
-    zscore: Annotated[
-        bool, typer.Option("--zscore", help="Mean 0, variance 1 for every number, as the training videos say.")
-    ] = False,
-    pca: Annotated[
-        int | None, typer.Option("--pca", min=1, help="Only so many principal components, of the training videos.")
-    ] = None,
-    allow_leak: Annotated[
-        bool, typer.Option("--allow-leak", help="Test on groups that a table's network saw, and mark the result.")
-    ] = False,
+    zscore: ZscoreOption = False,
+    pca: PcaOption = None,
+    allow_leak: AllowLeakOption = False,
     seed: SeedOption = 0,
+    stride_frames: StrideOption = 8,
+    mean: MeanOption = None,
+    flow: FlowOption = None,
+    any_flow: AnyFlowOption = False,
+    workers: WorkersOption = 2,
+    device: DeviceOption = "auto",
     fps: FpsOption = None,
     limit: LimitOption = None,
     out: Annotated[
@@ -81,130 +82,112 @@ def descriptors(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit a linear SVM on the training videos' descriptors and test it, on official splits or on held-out groups.
+    """Fit a linear SVM on the training videos' descriptors and test it, on official splits or on held-out videos.
 
     Every vector is scaled to length one, tables stand side by side, and what is fitted sees training videos only.
-    Videos without a descriptor in every table are left out and listed in failed.jsonl (exit code 3). Finished folds are
-    kept: the same command goes on where it was stopped.
+    With --model the videos are described first, into the run folder. Videos without a descriptor in every table are
+    left out and listed in failed.jsonl (exit code 3). Finished folds are kept: the same command goes on.
     """
-    from tubelet.failures import FAILED_FILE, list_failures
-    from tubelet.protocols.descriptor_report import write_descriptors
-    from tubelet.protocols.descriptor_svm import SvmSettings, evaluate_descriptors
-    from tubelet.protocols.split_mean import write_means
-    from tubelet.training.run_folder import RunFolder
+    from tubelet.protocols.descriptor_svm import SvmSettings
 
-    opened = _opened(tables, layers or [])
-    parts = _parts(
-        data, kind, splits, annotations, test_groups, test_fraction, leave_one_group_out, label_column, fps, limit
+    vectors = Described(
+        tables or (),
+        layers or (),
+        model,
+        stride_frames=stride_frames,
+        mean=mean,
+        flow=flow,
+        any_flow=any_flow,
+        workers=workers,
+        device=device,
     )
-    settings = SvmSettings(svm_c, zscore, pca, seed)
-    first = parts[0][1][0].test
-    root = out or Path("runs/evaluate") / f"{first.name.partition('-split')[0]}_descriptors"
-    length = sum(table.vectors.shape[1] for table in opened)
-    say(
-        "\n".join(
-            f"{one.name}: {len(one.video_ids)} videos, {one.layer or 'vectors'} of {one.vectors.shape[1]} numbers"
-            for one in opened
-        )
-        + f"\n{first.name.partition('-split')[0]}: {len(first.classes)} classes, "
-        + ", ".join(f"{title}: {_count(folds)}" for title, folds in parts)
-        + f"\nlinear SVM on {length} numbers, C = {svm_c:g} -> {root}"
+    parts = folds_of(
+        data,
+        kind,
+        splits=splits,
+        annotations=annotations,
+        test_groups=test_groups,
+        test_fraction=test_fraction,
+        one_group_out=leave_one_group_out,
+        one_out=leave_one_out,
+        label_column=label_column,
+        fps=fps,
+        limit=limit,
     )
-    if dry_run:
-        if as_json:
-            print_json({"folder": str(root), "numbers": length, "parts": [title for title, _ in parts]})
-        return
-    record = {
-        "tables": [{"path": str(table.path), "layer": table.layer, "sha256": table.hash} for table in opened],
-        "parts": {title: [[fold.train.hash, fold.test.hash] for fold in folds] for title, folds in parts},
-        "allow_leak": allow_leak,
-        **settings.to_dict(),
-    }
-    run = RunFolder(root, record, overwrite=overwrite)
-    results: list[Result] = []
-    missing = {}
-    with run.logging():
-        for title, folds in parts:
-            folder = root / title if len(parts) > 1 else root
-            found = evaluate_descriptors(folds, opened, settings, folder, allow_leak=allow_leak)
-            report = write_descriptors(folder, title, found, opened, settings)
-            results.append(found.result)
-            missing.update({video.video_id: video for video in found.failed})
-            if len(parts) > 1:
-                say(f"{title}: {found.result.headline()}")
-    list_failures(root / FAILED_FILE, [missing[video_id] for video_id in sorted(missing)])
-    if len(parts) > 1:
-        numbers = [int(title.removeprefix("split")) for title, _ in parts]
-        name = f"{first.name.partition('-split')[0]}: mean of splits {', '.join(map(str, numbers))}"
-        (mean,), report = write_means(root, name, [{n: [one] for n, one in zip(numbers, results, strict=True)}])
-    if as_json:
-        shown = {title: result.to_dict() for (title, _), result in zip(parts, results, strict=True)}
-        whole = {"mean": mean.to_dict()} if len(parts) > 1 else {}
-        print_json({"parts": shown, **whole, "missing": sorted(missing), "report": str(report)})
-    elif len(parts) > 1:
-        each = ", ".join(f"split {split} {value:.1%}" for split, value in mean.settings["splits"].items())
-        typer.echo(f"{mean}\n  each: {each}\nreport: {report}")
-    else:
-        typer.echo(f"{results[0]}\nreport: {report}")
-    if missing:
-        say(f"{len(missing)} videos have no descriptor in every table, see {root / FAILED_FILE}")
-        raise typer.Exit(ExitCode.SOME_FAILED)
+    name = parts[0][1][0].test.name.partition("-split")[0]
+    judge(
+        parts,
+        vectors,
+        SvmSettings(svm_c, zscore, pca, seed),
+        out or Path("runs/evaluate") / f"{name}_descriptors",
+        allow_leak=allow_leak,
+        overwrite=overwrite,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
 
 
-def _opened(tables: Sequence[str], layers: Sequence[str]) -> list[VideoVectors]:
-    from tubelet.descriptors.video_vectors import open_vectors
-
-    if len(layers) not in (0, 1, len(tables)):
-        raise UsageError(
-            f"{len(layers)} layers are named for {len(tables)} tables", remedy="give one --layer, or one per table"
-        )
-    found = []
-    for index, given in enumerate(tables):
-        name, sign, path = given.partition("=")
-        named = bool(sign) and not Path(given).exists()
-        layer = layers[index % len(layers)] if layers else None
-        found.append(open_vectors(path if named else given, layer, name if named else None))
-    return found
-
-
-def _parts(
+def folds_of(
     data: Path,
     kind: str,
-    splits: str | None,
-    annotations: Path | None,
-    test_groups: str | None,
-    test_fraction: float | None,
-    one_group_out: bool,
-    label_column: str,
-    fps: float | None,
-    limit: int | None,
+    *,
+    splits: str | None = None,
+    annotations: Path | None = None,
+    test_groups: str | None = None,
+    test_fraction: float | None = None,
+    one_group_out: bool = False,
+    one_out: bool = False,
+    label_column: str = "label",
+    fps: float | None = None,
+    limit: int | None = None,
+    labels: bool = True,
 ) -> list[tuple[str, list[Fold]]]:
-    """Each part of the evaluation with its folds: official splits have one fold each, leaving groups out has many."""
+    """Each part of the evaluation with its folds: official splits have one fold each, leaving out has many.
+
+    With ``labels`` False videos may have none.
+
+    Raises
+    ------
+    UsageError
+        The options do not go together, or nothing is left to test on.
+    """
     from tubelet.cli.labeled import hold_out, open_labeled
     from tubelet.datasets.catalog import detect_kind
     from tubelet.datasets.content import copies
     from tubelet.datasets.groups import join_copies
-    from tubelet.datasets.splits import leave_one_group_out as each_group
+    from tubelet.datasets.splits import leave_one_group_out, leave_one_out
 
     chosen = detect_kind(data) if kind == "auto" else kind
     held_out = test_groups is not None or test_fraction is not None
 
     def opened(split: int | None) -> Manifest:
         return open_labeled(
-            chosen, data, split=split, fps=fps, label_column=label_column, annotations=annotations, limit=limit
+            chosen,
+            data,
+            split=split,
+            fps=fps,
+            label_column=label_column,
+            annotations=annotations,
+            limit=limit,
+            labels=labels,
         )
 
     if splits is not None and chosen not in WITH_SPLITS:
         raise UsageError(f"--splits are official splits, and {chosen} has none", remedy="leave --splits away")
-    if one_group_out and (held_out or splits is not None):
+    if one_out and one_group_out:
+        raise UsageError("one video is left out, or one group", remedy="give one of the two options")
+    if (one_out or one_group_out) and (held_out or splits is not None):
         raise UsageError(
-            "every group is tested on in turn, so none can be chosen",
+            f"every {'video' if one_out else 'group'} is tested on in turn, so none can be chosen",
             remedy="leave --splits, --test-groups and --test-fraction away",
         )
+    if one_out or (chosen in LEAVING_ONE_OUT and not held_out and not one_group_out):
+        manifest = opened(1)
+        return [("videos", list(leave_one_out(manifest, copies(manifest.files()))))]
     if one_group_out or (chosen == "weizmann" and not held_out):
         # Copies of one file count as filmed together, or a fold would test on what it trained on.
         manifest = opened(1)
-        return [("groups", list(each_group(join_copies(manifest, copies(manifest.files())))))]
+        return [("groups", list(leave_one_group_out(join_copies(manifest, copies(manifest.files())))))]
     if chosen in WITH_SPLITS and not held_out:
         numbers = parse_numbers(splits or "1,2,3", "--splits")
         return [(f"split{number}", [_fold(f"split{number}", *hold_out(opened(number), chosen, None, None, 0))])
@@ -219,9 +202,3 @@ def _fold(name: str, training: Manifest, test: Manifest | None) -> Fold:
     if test is None:
         raise UsageError(f"{training.name} has no test videos", remedy="name test groups with --test-groups")
     return Fold(name, training, test)
-
-
-def _count(folds: Sequence[Fold]) -> str:
-    if len(folds) > 1:
-        return f"{len(folds)} folds"
-    return f"{len(folds[0].train)} videos to train on, {len(folds[0].test)} to test"

@@ -19,6 +19,7 @@ from tubelet.datasets.kinetics import find_kinetics_tables, is_kinetics_name, op
 from tubelet.datasets.kth import open_kth, person_of
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.metadata_csv import find_tables, open_metadata_csv
+from tubelet.datasets.objects import FRAME_LABELS, open_objects
 from tubelet.datasets.pyslowfast import looks_like_pyslowfast, open_pyslowfast
 from tubelet.datasets.scenes import open_maryland, open_yupenn
 from tubelet.datasets.sports1m import find_sports1m_lists, open_sports1m
@@ -133,6 +134,12 @@ DATASETS: dict[str, DatasetKind] = {
     ),
     "yupenn": DatasetKind(open_yupenn, "YUPENN dynamic scenes, <class>/<video>", "leave one video out"),
     "maryland": DatasetKind(open_maryland, "Maryland dynamic scenes, <class>/<video>", "leave one video out"),
+    "objects": DatasetKind(
+        open_objects,
+        "egocentric objects, or any videos with frame_labels.csv (file_name,frame,label)",
+        "16-frame windows of one object, linear SVM, clip accuracy",
+        ("annotations",),
+    ),
     "pyslowfast": DatasetKind(
         open_pyslowfast,
         "lists of PySlowFast: train.csv, val.csv, test.csv of lines <path> <label number>",
@@ -203,9 +210,10 @@ def open_dataset(
 def detect_kind(root: str | os.PathLike[str]) -> str:
     """The kind that fits a folder: its table, else the names of its videos, else class folders.
 
-    "weizmann" and "kth" if all videos are named like theirs; "ucf101", "hmdb51", "kinetics", "activitynet" and
-    "sports1m" if, besides, their official lists lie inside or beside; "pyslowfast" if such a list in the folder names a
-    video there. Names of scenes say nothing, so "yupenn" and "maryland" are never guessed.
+    "objects" if it holds ``frame_labels.csv``; "weizmann" and "kth" if all videos are named like theirs; "ucf101",
+    "hmdb51", "kinetics", "activitynet" and "sports1m" if, besides, their official lists lie inside or beside;
+    "pyslowfast" if such a list in the folder names a video there. Names of scenes say nothing, so "yupenn" and
+    "maryland" are never guessed.
 
     Raises
     ------
@@ -217,6 +225,8 @@ def detect_kind(root: str | os.PathLike[str]) -> str:
     folder = require_folder(root)
     if find_tables(folder):
         return "metadata"
+    if (folder / FRAME_LABELS).is_file():
+        return "objects"
     if looks_like_pyslowfast(folder):
         return "pyslowfast"
     for kind, (fits, find) in _SIGNS.items():

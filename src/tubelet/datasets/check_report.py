@@ -115,6 +115,12 @@ class CheckReport:
         """Items of which a readable video has not one frame: they begin behind its end."""
         return tuple(item for item in self.manifest.items if self.frames_of(item) == 0)
 
+    @cached_property
+    def overlabeled(self) -> tuple[tuple[VideoCheck, int], ...]:
+        """Readable videos with labels behind their last frame, and how many frames the list speaks of."""
+        ends = [(self.by_path[path], end) for path, end in self.manifest.findings.labeled_frames]
+        return tuple((video, end) for video, end in ends if video.status != "failed" and end > video.frames_decoded)
+
     def frames_of(self, item: Item) -> int | None:
         """Frames of an item, of a span by the frame rate; None if the video is unreadable."""
         video = self.by_path[item.path]
@@ -208,6 +214,8 @@ class CheckReport:
             found.append(f"{_count(self.partial, 'video')} lost frames")
         if self.beyond:
             found.append(f"{_count(self.beyond, 'segment')} without a frame: behind the end of the video")
+        if self.overlabeled:
+            found.append(f"{_count(self.overlabeled, 'video')} with labels behind the last frame: frames count from 0")
         if self.manifest.findings.mislabeled:
             found.append(
                 f"{_count(self.manifest.findings.mislabeled, 'video')} mislabeled: place or name contradicts the list"
@@ -224,7 +232,7 @@ class CheckReport:
         """What the command line ends with.
 
         BAD_DATA (4) on a leak, which makes every figure worthless; SOME_FAILED (3) on any other problem: videos are
-        unreadable, partial or mislabeled, or segments begin behind the end; else DONE.
+        unreadable, partial or mislabeled, or segments begin or labels lie behind the end; else DONE.
         """
         if self.leaks:
             return ExitCode.BAD_DATA
@@ -261,6 +269,10 @@ class CheckReport:
                 for item, over in self.past_end
             ],
             "mislabeled": list(findings.mislabeled),
+            "overlabeled": [
+                {"path": video.path, "frames_labeled": end, "frames_decoded": video.frames_decoded}
+                for video, end in self.overlabeled
+            ],
             "duplicates": [list(paths) for paths in self.duplicates],
             "leaks": [
                 {

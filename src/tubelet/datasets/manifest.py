@@ -39,6 +39,8 @@ class Findings:
         Sentences for the user.
     mislabeled
         Videos whose place or name contradicts the list's label, one sentence each.
+    labeled_frames
+        Where the list labels frames: every video's path, and one past the last frame that it labels.
     """
 
     ignored: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ class Findings:
     unlisted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     mislabeled: tuple[str, ...] = ()
+    labeled_frames: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

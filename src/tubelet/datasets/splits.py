@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from tubelet.datasets.group_balance import choose_test_groups, deal_groups
-from tubelet.datasets.groups import parse_groups
+from tubelet.datasets.groups import join_copies, parse_groups
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import InputDataError, UsageError
 from tubelet.reporting.text import first_few
@@ -20,6 +22,7 @@ __all__ = [
     "group_folds",
     "leaks",
     "leave_one_group_out",
+    "leave_one_out",
     "official_fold",
     "parse_groups",
     "random_group_split",
@@ -180,6 +183,37 @@ def leave_one_group_out(manifest: Manifest) -> Iterator[Fold]:
         )
     for group in manifest.groups:
         yield _held_out(manifest, group, [group])
+
+
+def leave_one_out(manifest: Manifest, hashes: Mapping[str, str] | None = None) -> Iterator[Fold]:
+    """Yield one fold per video, whatever its group: that video is the test side, all others train (C3D, section 6).
+
+    Segments of one video leave together, and so do copies of one file.
+
+    Parameters
+    ----------
+    manifest
+        Groups stay with the items, but are parted.
+    hashes
+        Content hash by item path, as far as known (`tubelet.datasets.content.copies`).
+
+    Raises
+    ------
+    InputDataError
+        There are fewer than two videos.
+    """
+    alone = replace(manifest, items=tuple(replace(item, group=None) for item in manifest.items))
+    joined = join_copies(alone, hashes or {})
+    if len(joined.groups) < 2:
+        raise InputDataError(
+            "leaving one video out needs two videos or more",
+            path=manifest.root,
+            why=f"there is {manifest.items[0].path} only" if manifest.items else "there are none",
+            remedy="add videos",
+        )
+    for name in joined.groups:
+        held = np.array([group == name for group in joined.item_groups])
+        yield Fold(name, manifest.select(keep=~held), manifest.select(keep=held))
 
 
 def group_folds(manifest: Manifest, folds: int, *, seed: int = 0) -> Iterator[Fold]:

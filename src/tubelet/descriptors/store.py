@@ -45,8 +45,12 @@ class ClipTable:
         ``(n,)`` str.
     clip_index
         ``(n,)`` int32.
+    start_frame, end_frame
+        ``(n,)`` int64, ``end_frame`` exclusive.
     start_s, end_s
         ``(n,)`` float64 seconds.
+    padded
+        ``(n,)`` bool, true where frames were repeated because the video is shorter than a clip.
     vectors
         ``(n, D)`` float32, as extracted.
     """
@@ -54,8 +58,11 @@ class ClipTable:
     video_id: NDArray[np.str_]
     path: NDArray[np.str_]
     clip_index: NDArray[np.int32]
+    start_frame: NDArray[np.int64]
+    end_frame: NDArray[np.int64]
     start_s: NDArray[np.float64]
     end_s: NDArray[np.float64]
+    padded: NDArray[np.bool_]
     vectors: FloatArray
 
 
@@ -186,8 +193,7 @@ class DescriptorTable:
     def clips(self, layer: str, video_ids: Sequence[str] | None = None) -> ClipTable:
         """All clips that have this layer (or those of some videos): memory for the vectors, once."""
         where = self._where(layer, video_ids)
-        names = ("video_id", "path", "clip_index", "start_s", "end_s")
-        keys = self.rows(names[:3], where)
+        keys = self.rows(["video_id", "path", "clip_index", "start_frame", "end_frame", "padded"], where)
         order = np.lexsort((np.asarray(keys["clip_index"]), np.asarray(keys["video_id"], dtype=str)))
         place = {
             (keys["video_id"][row], keys["clip_index"][row]): position for position, row in enumerate(order.tolist())
@@ -195,7 +201,7 @@ class DescriptorTable:
         n = len(place)
         vectors = np.empty((n, self.dimensions[layer]), dtype=np.float32)
         times = np.empty((n, 2))
-        for batch in self.batches((*names, vector_column(layer)), where):
+        for batch in self.batches(["video_id", "clip_index", "start_s", "end_s", vector_column(layer)], where):
             ids, clip_index = batch.column("video_id").to_pylist(), batch.column("clip_index").to_pylist()
             rows = [place[key] for key in zip(ids, clip_index, strict=True)]
             vectors[rows] = vectors_in(batch, layer)
@@ -205,8 +211,11 @@ class DescriptorTable:
             video_id=np.array([keys["video_id"][row] for row in order], dtype=str),
             path=np.array([keys["path"][row] for row in order], dtype=str),
             clip_index=np.array([keys["clip_index"][row] for row in order], dtype=np.int32),
+            start_frame=np.array(keys["start_frame"], dtype=np.int64)[order],
+            end_frame=np.array(keys["end_frame"], dtype=np.int64)[order],
             start_s=times[:, 0],
             end_s=times[:, 1],
+            padded=np.array(keys["padded"], dtype=np.bool_)[order],
             vectors=vectors,
         )
 

@@ -121,7 +121,7 @@ def open_vectors(path: str | os.PathLike[str], layer: str | None = None, name: s
             why=str(error) or type(error).__name__,
             remedy="it needs video_id, one row per video or clip, and numbers",
         ) from error
-    chosen = _choose(tuple(arrays), layer, source)
+    chosen = choose_layer(tuple(arrays), layer, source)
     rows = arrays[chosen]
     if rows.ndim != 2 or len(rows) != len(ids) or not rows.shape[1]:
         raise InputDataError(
@@ -141,22 +141,36 @@ _BROKEN = (zipfile.BadZipFile, zlib.error)
 
 def _of_table(folder: Path, layer: str | None, title: str) -> VideoVectors:
     table = DescriptorTable(folder)
-    chosen = _choose(table.layers, layer, folder)
+    chosen = choose_layer(table.layers, layer, folder)
     videos = table.videos(chosen)
-    facts: dict[str, Any] = {
-        column: table.only(column) for column in ("model", "weights_sha256", "recipe_hash", "sampling")
-    }
-    facts |= {"recipe": recipe_name_of(folder), "model_source": model_source_of(folder)}
-    failed = {}
+    vectors = _checked(videos.vectors, folder)
+    return VideoVectors(title, folder, chosen, videos.video_id, vectors, table_facts(table), table_failures(folder))
+
+
+def table_facts(table: DescriptorTable) -> dict[str, Any]:
+    """What a table of ours says of how it was made, see `VideoVectors`."""
+    columns = ("model", "weights_sha256", "recipe_hash", "sampling")
+    facts: dict[str, Any] = {column: table.only(column) for column in columns}
+    return facts | {"recipe": recipe_name_of(table.folder), "model_source": model_source_of(table.folder)}
+
+
+def table_failures(folder: Path) -> dict[str, str]:
+    """Why videos are not in a table of ours, by ``video_id``."""
     listed = folder / FAILED_FILE
-    if listed.exists():
-        for line in listed.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            failed[str(entry["video_id"])] = str(entry["error"])
-    return VideoVectors(title, folder, chosen, videos.video_id, _checked(videos.vectors, folder), facts, failed)
+    if not listed.exists():
+        return {}
+    entries = [json.loads(line) for line in listed.read_text(encoding="utf-8").splitlines()]
+    return {str(entry["video_id"]): str(entry["error"]) for entry in entries}
 
 
-def _choose(layers: Sequence[str], wanted: str | None, path: Path) -> str:
+def choose_layer(layers: Sequence[str], wanted: str | None, path: Path) -> str:
+    """The layer that is asked for; None: the only one there is (``prob`` aside), else fc6, else pool5.
+
+    Raises
+    ------
+    UsageError
+        There is no such layer, or there are several and none is asked for.
+    """
     plain = {name.removeprefix(VECTOR_PREFIX): name for name in layers}
     if wanted is not None:
         found = plain.get(wanted.removeprefix(VECTOR_PREFIX))

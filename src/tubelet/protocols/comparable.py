@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Head = Literal["network", "svm", "fusion"]
 
 ALL_SPLITS = "mean of 1-3"
+ONE_VIDEO_OUT = "leave one video out"
 SCRATCH = "none"
 COMPARED = "compared"
 """Key of a Result's settings under which `beside` leaves what it compared."""
@@ -32,8 +33,9 @@ _OFFICIAL = re.compile(r"(?P<dataset>ucf101|hmdb51)-split(?P<split>[123])")
 _TEST_VIDEOS = {
     ("ucf101", "1"): 3783, ("ucf101", "2"): 3734, ("ucf101", "3"): 3696, ("ucf101", ALL_SPLITS): 11213,
     ("hmdb51", "1"): 1530, ("hmdb51", "2"): 1530, ("hmdb51", "3"): 1530, ("hmdb51", ALL_SPLITS): 4590,
+    ("yupenn", ONE_VIDEO_OUT): 420, ("maryland", ONE_VIDEO_OUT): 130,
 }  # fmt: skip
-CLASSES = {"ucf101": 101, "hmdb51": 51}
+CLASSES = {"ucf101": 101, "hmdb51": 51, "yupenn": 14, "maryland": 13, "egocentric": 42}
 """How many classes a test must show: with fewer it is another, easier, question."""
 _UNSAID = 0.5  # how much what a paper does not say counts beside a known difference
 
@@ -177,7 +179,9 @@ def _plain(value: object) -> str:
 def _split(split: str) -> str:
     if split == ALL_SPLITS:
         return "the mean of splits 1 to 3"
-    return split.replace("mean of", "the mean of splits") if split.startswith("mean") else split and f"split {split}"
+    if split.startswith("mean"):
+        return split.replace("mean of", "the mean of splits")
+    return f"split {split}" if split.isdecimal() else split
 
 
 def official(name: str) -> tuple[str, str] | None:

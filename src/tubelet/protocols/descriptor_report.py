@@ -15,6 +15,18 @@ from tubelet.reporting.text import percent
 RESULT = "result.json"
 
 _MISSING_SHOWN = 50
+_WINDOWS = {
+    "window_frames": "frames of a window",
+    "step_frames": "step between its frames",
+    "least_frames": "frames that its label needs",
+    "windows": "windows",
+    "kept": "with a label",
+    "empty": "without an object",
+    "unclear": "label in too few frames",
+    "ties": "labels by a tie, first seen",
+    "short": "videos shorter than a window",
+}
+"""What `tubelet.protocols.windows` counts, in words."""
 
 
 def write_descriptors(
@@ -25,17 +37,18 @@ def write_descriptors(
     write_json(folder / RESULT, result.to_dict())
     dataset = result.provenance["dataset"]["name"]
     page = Page(
-        f"{dataset}: linear SVM on descriptors", f"{title}, {result.n} test videos, {len(result.classes)} classes"
+        f"{dataset}: linear SVM on descriptors",
+        f"{title}, {result.n} test {result.unit}s, {len(result.classes)} classes",
     )
     page.add_numbers(
-        (percent(result.value), "accuracy", interval_text(result.interval)),
+        (percent(result.value), result.metric, interval_text(result.interval)),
         (percent(result.class_mean or 0.0), "mean over classes", interval_text(result.class_mean_interval)),
     )
     published_section(page, [("", result)])
     result_section(page, result, folder / "plots")
     page.add_section("Tables", "Each vector is scaled to length one; the tables stand side by side.")
     page.add_table(
-        ["table", "network", "layer", "numbers", "videos", "weights", "recipe"],
+        ["table", "network", "layer", "numbers", f"{result.unit}s", "weights", "recipe"],
         [
             [table.name, table.facts.get("model"), table.layer or None, table.vectors.shape[1], len(table.video_ids),
              str(table.facts.get("weights_sha256") or "")[:12] or None, table.facts.get("recipe")]
@@ -45,6 +58,9 @@ def write_descriptors(
     if found.failed:
         page.add_section("Left out", f"{len(found.failed)} videos lack a descriptor; the first are listed.")
         page.add_table(["video", "why"], [[each.video_id, each.error] for each in found.failed[:_MISSING_SHOWN]])
+    if cut := result.settings.get("clips"):
+        text = "Slid over every video; a window's label is the one that most of its frames have."
+        page.add_section("Windows", text).add_facts({_WINDOWS[name]: count for name, count in cut.items()})
     page.add_section("Settings").add_facts(
         {
             "SVM": f"linear, squared hinge, C = {settings.svm_c:g}",

@@ -2,15 +2,17 @@
 
 Each table's video vector has length one (mean over clips, then L2); several are put one behind the other, which is how
 C3D's three nets become 3 x 4096 = 12,288 numbers (section 4.1) and how iDT joins them. What is fitted (z-scores,
-principal components, planes) is fitted on a fold's training videos alone.
+principal components, planes) is fitted on a fold's training videos alone. The items of folds may also be clips of
+videos: then whole videos (or groups of them) are drawn for the intervals.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +22,29 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from tubelet.artifacts import write_json
-from tubelet.datasets.manifest import Manifest
+from tubelet.datasets.manifest import Item, Manifest
 from tubelet.datasets.splits import Fold
 from tubelet.descriptors.request import item_id
 from tubelet.descriptors.video_vectors import VideoVectors
 from tubelet.errors import InputDataError, UsageError
 from tubelet.failures import FailedVideo
 from tubelet.models.folder import read_config, read_provenance
-from tubelet.protocols.comparable import Done, beside, official, seen_by
+from tubelet.protocols.comparable import beside
+from tubelet.protocols.coordinates import coordinates
+from tubelet.protocols.descriptor_done import UNTRAINED, done_by_descriptors, leaves_one_out
 from tubelet.protocols.leak import refuse_seen_groups
 from tubelet.protocols.result import Result
 from tubelet.protocols.svm import DescriptorSVM
 from tubelet.protocols.video_level import classification_result
-from tubelet.provenance import environment
+from tubelet.protocols.windows import Clips, result_of_clips, units_of_clips
+from tubelet.provenance import environment, hash_json
 from tubelet.training.run_folder import safe_name
 
 _log = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 
-_UNTRAINED = "untrained:"
 _OUT_OF_REACH = -1e9  # decision value of a class that no training video shows
-_DENSE = {"policy": "dense", "stride_frames": 8}
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,12 @@ def evaluate_descriptors(
     folder: Path,
     *,
     allow_leak: bool = False,
+    clips: Clips | None = None,
 ) -> Evaluated:
     """Fit and test on every fold; finished folds lie in ``folder/scores`` and are not fitted again.
+
+    Where there are fewer videos than numbers, every fold is fitted on coordinates of the videos in the space that they
+    span, see `tubelet.protocols.coordinates`: the planes are those of a plain fit, to rounding.
 
     Parameters
     ----------
@@ -108,6 +115,8 @@ def evaluate_descriptors(
         The run's; it belongs to these tables and settings, see `tubelet.training.run_folder.RunFolder`.
     allow_leak
         Test also on groups that a table's network was trained on, with a note.
+    clips
+        Given where the folds' items are clips of videos.
 
     Raises
     ------
@@ -118,35 +127,43 @@ def evaluate_descriptors(
     """
     notes = leak_notes(folds, tables, allow=allow_leak)
     classes = folds[0].test.classes
-    parts = [_scores(fold, tables, settings, folder / "scores" / f"{safe_name(fold.name)}.json") for fold in folds]
+    of = _vectors(folds, tables, settings)
+    hashes = hash_json([table.hash for table in tables])
+    # A fold whose test videos all failed has no figures; where none is left, the first says why.
+    judged = [fold for fold in folds if _present(fold.test, tables)] or folds[:1]
+    parts = [_scores(fold, tables, of, hashes, settings, folder) for fold in judged]
     failed = _missing([item for fold in folds for item in (fold.train, fold.test)], tables)
-    known = {item_id(item): (str(item.label), item.own_group) for fold in folds for item in fold.test.items}
+    known = {item_id(item): item for fold in folds for item in fold.test.items}
     ids = [video_id for part in parts for video_id in part["video_ids"]]
+    unit = "video" if clips is None else "clip"
     n_test = sum(len(fold.test) for fold in folds)
     if len(ids) < n_test:
-        notes.append(f"{n_test - len(ids)} of {n_test} test videos have no descriptor and are not counted")
+        notes.append(f"{n_test - len(ids)} of {n_test} test {unit}s have no descriptor and are not counted")
+    notes += [*_shared_groups(folds, unit), *([] if clips is None else clips.notes)]
     notes += [note for part in parts for note in part["notes"]]
-    groups = [known[video_id][1] for video_id in ids]
-    length = sum(table.vectors.shape[1] for table in tables)
+    found = [known[video_id] for video_id in ids]
+    groups = [item.own_group for item in found] if clips is None else units_of_clips(found)
     result = classification_result(
         np.concatenate([np.array(part["decisions"]) for part in parts]),
-        [known[video_id][0] for video_id in ids],
+        [str(item.label) for item in found],
         classes,
-        protocol=f"linear SVM on {' + '.join(dict.fromkeys(_title(table) for table in tables))}, {length} numbers",
+        protocol=_protocol(folds, tables),
         video_ids=ids,
-        groups=groups if len(set(groups)) < len(groups) else None,
+        groups=groups if clips is not None or len(set(groups)) < len(groups) else None,
         top_k=(5,) if min(part["classes"] for part in parts) > 5 else (),
         seed=settings.seed,
         settings={
             **settings.to_dict(),
             "tables": [{"name": table.name, "layer": table.layer, **table.facts} for table in tables],
             "folds": [fold.name for fold in folds],
+            **({} if clips is None else {"clips": dict(clips.settings)}),
         },
         provenance=environment(dataset=folds[0].test.to_dict()),
         notes=list(dict.fromkeys(notes)),
     )
-    done = _done(folds[0].test, tables, settings, len(ids)) if len(folds) == 1 else None
-    return Evaluated(beside(result, done), tuple(failed))
+    compared = {"pca": settings.pca, "zscore": settings.zscore, **({} if clips is None else clips.compared)}
+    done = done_by_descriptors(folds, tables, len(ids), compared, clips=clips is not None)
+    return Evaluated(beside(result if clips is None else result_of_clips(result, found), done), tuple(failed))
 
 
 def side_by_side(tables: Sequence[VideoVectors], video_ids: Sequence[str]) -> FloatArray:
@@ -163,7 +180,8 @@ def fitted_decisions(
     """
     if settings.zscore:
         scaler = StandardScaler().fit(train)
-        train, test = scaler.transform(train), scaler.transform(test)
+        turned = coordinates(np.concatenate([scaler.transform(train), scaler.transform(test)]))
+        train, test = turned[: len(train)], turned[len(train) :]
     if settings.pca is not None:
         most = min(train.shape)
         if settings.pca > most:
@@ -191,16 +209,22 @@ def leak_notes(folds: Sequence[Fold], tables: Sequence[VideoVectors], *, allow: 
     """
     notes: list[str] = []
     for table in tables:
-        if str(table.facts.get("weights_sha256") or "").startswith(_UNTRAINED):
+        if str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
             continue
         source = _model_of(table)
         if source is None:
             why = "what its network was trained on is not known" if table.facts else "what made them is not known"
             notes.append(f"{table.name}: {why}, so a leak would not be seen")
             continue
-        for fold in folds:
-            notes += [f"{table.name}: {note}" for note in refuse_seen_groups(source, fold.test, allow=allow)]
+        tested = tested_videos(folds)
+        notes += [f"{table.name}: {note}" for note in refuse_seen_groups(source, tested, allow=allow)]
     return list(dict.fromkeys(notes))
+
+
+def tested_videos(folds: Sequence[Fold]) -> Manifest:
+    """What any of the folds tests on, each item once."""
+    items = {item.span: item for fold in folds for item in fold.test.items}
+    return replace(folds[0].test, items=tuple(items.values()))
 
 
 def _model_of(table: VideoVectors) -> Path | None:
@@ -215,10 +239,35 @@ def _model_of(table: VideoVectors) -> Path | None:
     return folder if (read_provenance(folder) or {}).get("trained_on") else None
 
 
-def _scores(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings, file: Path) -> dict[str, Any]:
+def _vectors(
+    folds: Sequence[Fold], tables: Sequence[VideoVectors], settings: SvmSettings
+) -> Callable[[Sequence[str]], FloatArray]:
+    """What gives the vectors of named videos, in as few numbers as change nothing."""
+    ids = sorted(
+        {item_id(item) for fold in folds for part in (fold.train, fold.test) for item in _present(part, tables)}
+    )
+    length = sum(table.vectors.shape[1] for table in tables)
+    # Z-scores weigh the numbers one by one, differently in every fold.
+    if settings.zscore or len(ids) >= length:
+        return partial(side_by_side, tables)
+    shared = coordinates(side_by_side(tables, ids))
+    place = {video_id: row for row, video_id in enumerate(ids)}
+    return lambda wanted: shared[[place[video_id] for video_id in wanted]]
+
+
+def _scores(
+    fold: Fold,
+    tables: Sequence[VideoVectors],
+    of: Callable[[Sequence[str]], FloatArray],
+    hashes: str,
+    settings: SvmSettings,
+    folder: Path,
+) -> dict[str, Any]:
+    file = folder / "scores" / f"{safe_name(fold.name)}.json"
     if file.exists():
         kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return kept
+        if kept.get("tables") == hashes:  # a table that a run made itself may have grown since
+            return kept
     train, test = (_present(part, tables) for part in (fold.train, fold.test))
     for what, part, found in (("training", fold.train, train), ("test", fold.test, test)):
         if not found:
@@ -231,18 +280,17 @@ def _scores(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings, f
                 remedy="extract them with the same root folder, so that video_id is the path below it",
             )
     decisions, notes = fitted_decisions(
-        side_by_side(tables, [item_id(fold.train.items[index]) for index in train]),
-        [str(fold.train.items[index].label) for index in train],
-        side_by_side(tables, [item_id(fold.test.items[index]) for index in test]),
+        of([item_id(item) for item in train]),
+        [str(item.label) for item in train],
+        of([item_id(item) for item in test]),
         fold.test.classes,
         settings,
     )
-    unseen = {str(fold.test.items[index].label) for index in test} - {
-        str(fold.train.items[index].label) for index in train
-    }
+    unseen = {str(item.label) for item in test} - {str(item.label) for item in train}
     said = [*notes, *(f"no training video shows {name}: its test videos cannot be right" for name in sorted(unseen))]
     record = {
-        "video_ids": [item_id(fold.test.items[index]) for index in test],
+        "tables": hashes,
+        "video_ids": [item_id(item) for item in test],
         "decisions": decisions.tolist(),
         "classes": int((decisions.max(axis=0) > _OUT_OF_REACH).sum()),
         "notes": said,
@@ -251,9 +299,29 @@ def _scores(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings, f
     return record
 
 
-def _present(videos: Manifest, tables: Sequence[VideoVectors]) -> list[int]:
+def _shared_groups(folds: Sequence[Fold], unit: str) -> list[str]:
+    """Whether what was tested on had others of its group in training, as where one video is left out."""
+    known = {(fold.name, item.group) for fold in folds for item in fold.train.items if item.group is not None}
+    tests = [(fold.name, item.group) for fold in folds for item in fold.test.items]
+    shared = sum(pair in known for pair in tests)
+    if not shared:
+        return []
+    return [
+        f"{shared} of {len(tests)} test {unit}s have others of their group among the training {unit}s of their fold"
+    ]
+
+
+def _protocol(folds: Sequence[Fold], tables: Sequence[VideoVectors]) -> str:
+    names = " + ".join(dict.fromkeys(_title(table) for table in tables))
+    length = sum(table.vectors.shape[1] for table in tables)
+    left_out = "video" if leaves_one_out(folds) else "group"
+    how = f", leaving one {left_out} out" if len(folds) > 1 else ""
+    return f"linear SVM on {names}, {length} numbers{how}"
+
+
+def _present(videos: Manifest, tables: Sequence[VideoVectors]) -> list[Item]:
     known = set.intersection(*(set(table.video_ids.tolist()) for table in tables))
-    return [index for index, item in enumerate(videos.items) if item_id(item) in known]
+    return [item for item in videos.items if item_id(item) in known]
 
 
 def _missing(parts: Sequence[Manifest], tables: Sequence[VideoVectors]) -> list[FailedVideo]:
@@ -266,52 +334,6 @@ def _missing(parts: Sequence[Manifest], tables: Sequence[VideoVectors]) -> list[
                 why = table.failed.get(video_id, "it is not in the table")
                 found[video_id] = FailedVideo(video_id, path, f"no descriptor in {table.path}: {why}", "InputDataError")
     return [found[video_id] for video_id in sorted(found)]
-
-
-def _done(test: Manifest, tables: Sequence[VideoVectors], settings: SvmSettings, videos: int) -> Done | None:
-    where = official(test.name)
-    names = [_network(table) for table in tables]
-    if where is None or "" in names:
-        return None
-
-    def same(values: Sequence[str]) -> str:
-        return values[0] if len(set(values)) == 1 else ""
-
-    own = [table for table in tables if table.facts]
-    return Done(
-        *where,
-        "svm",
-        " + ".join(sorted(set(names))),
-        options={"pca": settings.pca, "zscore": settings.zscore},
-        weights=same([_seen(table) for table in own] or [""]),
-        views=same([_views(table) for table in own] or [""]),
-        recipe=same([str(table.facts.get("recipe") or "") for table in own] or [""]),
-        tables=len(tables),
-        videos=videos,
-        classes=len({item.label for item in test.items}),
-        fps=test.fps,
-    )
-
-
-def _network(table: VideoVectors) -> str:
-    """The network, or what the user calls a table of another kind, such as ``idt``."""
-    return str(table.facts.get("model") or "") if table.facts else table.name
-
-
-def _seen(table: VideoVectors) -> str:
-    if str(table.facts.get("weights_sha256") or "").startswith(_UNTRAINED):
-        return "nothing: random weights"
-    named = table.facts.get("model_source")
-    return "" if named is None or not Path(named).is_dir() else seen_by(read_provenance(named))
-
-
-def _views(table: VideoVectors) -> str:
-    try:
-        sampling = json.loads(str(table.facts.get("sampling")))
-    except ValueError:
-        return ""
-    same = isinstance(sampling, dict) and all(sampling.get(key) == value for key, value in _DENSE.items())
-    return "dense" if same else ""
 
 
 def _title(table: VideoVectors) -> str:

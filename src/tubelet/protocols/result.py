@@ -224,14 +224,15 @@ class Result:
         shown = [row for row in self.per_class if row.n or row.precision is not None]
         if shown:
             width = max(len("class"), *(len(row.name) for row in shown))
-            lines.append(f"  {'class':<{width}}  videos  right  share  precision  mostly mistaken for")
+            count = f"{self.unit}s"
+            lines.append(f"  {'class':<{width}}  {count:>6}  right  share  precision  mostly mistaken for")
             lines += [
                 f"  {row.name:<{width}}  {row.n:>6}  {row.correct:>5}  {_share(row.accuracy):>5}"
                 f"  {_share(row.precision):>9}  {row.mistaken_for or '-'}"
                 for row in shown
             ]
             if len(shown) < len(self.per_class):
-                lines.append(f"  and {len(self.per_class) - len(shown)} classes without videos")
+                lines.append(f"  and {len(self.per_class) - len(shown)} classes without {count}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 

@@ -189,11 +189,12 @@ def result_section(
     title = f"{prefix}{result.protocol}"
     page.add_section(title, result.headline() + ".")
     name = plain_name(title)
+    alone = result.unit == "video"  # clips of one video come out alike, so that their number says too much
     page.add_figure(
         kept(confusion_matrix(counts, classes, caption=f"{title}: rows are the true classes."),
               plots / f"confusion_{name}.png"),
-        kept(class_accuracy(counts, classes, chance=1 / len(result.classes),
-                             caption=f"{title}: accuracy of each class with its 95 % interval."),
+        kept(class_accuracy(counts, classes, chance=1 / len(result.classes), intervals=alone,
+                             caption=f"{title}: accuracy of each class{' with its 95 % interval' if alone else ''}."),
               plots / f"classes_{name}.png"),
     )  # fmt: skip
     for note in result.notes:

@@ -23,10 +23,11 @@ def class_accuracy(
     labels: Sequence[str],
     *,
     chance: float | None = None,
+    intervals: bool = True,
     title: str = "Accuracy by class",
     caption: str = "",
 ) -> Figure:
-    """One bar per class with Wilson's 95 % interval and ``right / all`` beside it, from a confusion matrix.
+    """One bar per class with ``right / all`` beside it and Wilson's 95 % interval, from a confusion matrix.
 
     Parameters
     ----------
@@ -36,6 +37,9 @@ def class_accuracy(
         K names, drawn in this order (in columns from 26 classes on).
     chance
         Accuracy of guessing, a fraction.
+    intervals
+        False where what is counted does not come out independently, as the clips of one video: Wilson's interval
+        would be too narrow.
     title, caption
         Words for the page.
 
@@ -88,7 +92,8 @@ def class_accuracy(
                 )
                 if total:
                     axes.barh(row, right_count / total, height=0.56, color=ACCENT.light, linewidth=0)
-                    whisker(axes, row, *wilson_interval(right_count, total), 0.12)
+                    if intervals:
+                        whisker(axes, row, *wilson_interval(right_count, total), 0.12)
 
     alt = f"Bars of accuracy for {k} classes"
     shares = {index: rights[index] / totals[index] for index in range(k) if totals[index]}

@@ -1,0 +1,212 @@
+"""What the protocols on descriptors share: from folds and tables to fits, figures, report and exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tubelet.cli.describe import DESCRIPTORS, Described
+from tubelet.cli.options import print_json, say
+from tubelet.errors import ExitCode
+
+if TYPE_CHECKING:
+    from tubelet.datasets.manifest import Manifest
+    from tubelet.datasets.objects import FrameLabels
+    from tubelet.datasets.splits import Fold
+    from tubelet.descriptors.video_vectors import VideoVectors
+    from tubelet.failures import FailedVideo
+    from tubelet.protocols.descriptor_svm import SvmSettings
+    from tubelet.protocols.result import Result
+    from tubelet.protocols.windows import Clips
+
+ZscoreOption = Annotated[
+    bool, typer.Option("--zscore", help="Mean 0, variance 1 for every number, as the training videos say.")
+]
+PcaOption = Annotated[
+    int | None, typer.Option("--pca", min=1, help="Only so many principal components, of the training videos.")
+]
+AllowLeakOption = Annotated[
+    bool, typer.Option("--allow-leak", help="Test on groups that a table's network saw, and mark the result.")
+]
+
+
+_TITLES = {"videos": "one video left out at a time", "groups": "one group left out at a time"}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """That windows of frame-labeled videos are judged: the labels, and in how many frames a window's has to be."""
+
+    labels: FrameLabels
+    least_frames: int
+
+
+def judge(
+    parts: Sequence[tuple[str, Sequence[Fold]]],
+    vectors: Described,
+    settings: SvmSettings,
+    root: Path,
+    *,
+    windows: Windows | None = None,
+    allow_leak: bool,
+    overwrite: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Describe where asked, fit and test every part, print and write what came out.
+
+    Parameters
+    ----------
+    parts
+        Each part of the evaluation with its folds: official splits have one fold each, leaving out has many.
+    vectors, settings
+        Where the descriptors come from, and how the SVM is fitted.
+    root
+        Run folder.
+    windows
+        Given where windows of the videos are judged.
+    allow_leak, overwrite, dry_run, as_json
+        As on the command line.
+    """
+    from tubelet.failures import FAILED_FILE, list_failures
+    from tubelet.protocols.descriptor_report import write_descriptors
+    from tubelet.protocols.descriptor_svm import evaluate_descriptors, tested_videos
+    from tubelet.protocols.split_mean import write_means
+    from tubelet.training.run_folder import RunFolder
+
+    first = parts[0][1][0].test
+    name = first.name.partition("-split")[0]
+    every = [fold for _, folds in parts for fold in folds]
+    opened = _Opened(windows)
+    for table in vectors.given():
+        opened.add(*table)
+    with vectors.extractor() as extractor:
+        length = opened.length + (0 if extractor is None else extractor.dimensions[extractor.layers[0]])
+        ours = (
+            [] if extractor is None else [f"{extractor.model.name} ({extractor.weights_id[:19]}) describes them first"]
+        )
+        say(
+            "\n".join([*opened.lines(), *ours])
+            + f"\n{name}: {len(first.classes)} classes, "
+            + ", ".join(f"{title}: {_count(folds)}" for title, folds in parts)
+            + f"\nlinear SVM on {length} numbers, C = {settings.svm_c:g} -> {root}"
+        )
+        for note in first.findings.notes:
+            say(f"note: {note}")
+        if dry_run:
+            if as_json:
+                print_json({"folder": str(root), "numbers": length, "parts": [title for title, _ in parts]})
+            return
+        record = {
+            "tables": [
+                {"path": str(table.path), "layer": table.layer, "sha256": table.hash} for table in opened.tables
+            ],
+            "parts": {title: _identity(folds) for title, folds in parts},
+            "allow_leak": allow_leak,
+            **vectors.record(extractor),
+            **({} if windows is None else {"least_frames": windows.least_frames}),
+            **settings.to_dict(),
+        }
+        run = RunFolder(root, record, overwrite=overwrite)
+        if extractor is not None:
+            with run.logging():
+                made = vectors.describe(
+                    extractor, _videos(every), tested_videos(every), root / DESCRIPTORS, allow_leak=allow_leak
+                )
+            opened.add(*made)
+    results: list[Result] = []
+    missing: dict[str, FailedVideo] = {}
+    with run.logging():
+        for title, folds in parts:
+            folder = root / title if len(parts) > 1 else root
+            judged, clips, lost = opened.judged(folds)
+            found = evaluate_descriptors(judged, opened.tables, settings, folder, allow_leak=allow_leak, clips=clips)
+            if vectors.notes:
+                found = replace(found, result=replace(found.result, notes=(*found.result.notes, *vectors.notes)))
+            found = replace(found, failed=(*lost, *found.failed))
+            report = write_descriptors(folder, _TITLES.get(title, title), found, opened.tables, settings)
+            results.append(found.result)
+            missing.update({video.video_id: video for video in found.failed})
+            if len(parts) > 1:
+                say(f"{title}: {found.result.headline()}")
+    list_failures(root / FAILED_FILE, [missing[video_id] for video_id in sorted(missing)])
+    whole: dict[str, Any] = {}
+    text = str(results[0])
+    if len(parts) > 1:
+        numbers = [int(title.removeprefix("split")) for title, _ in parts]
+        heading = f"{name}: mean of splits {', '.join(map(str, numbers))}"
+        (mean,), report = write_means(root, heading, [{n: [one] for n, one in zip(numbers, results, strict=True)}])
+        each = ", ".join(f"split {split} {value:.1%}" for split, value in mean.settings["splits"].items())
+        whole, text = {"mean": mean.to_dict()}, f"{mean}\n  each: {each}"
+    if as_json:
+        shown = {title: result.to_dict() for (title, _), result in zip(parts, results, strict=True)}
+        print_json({"parts": shown, **whole, "missing": sorted(missing), "report": str(report)})
+    else:
+        typer.echo(f"{text}\nreport: {report}")
+    if missing:
+        say(f"{len(missing)} videos have no descriptor in every table, see {root / FAILED_FILE}")
+        raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+class _Opened:
+    """The tables side by side: a vector for each video, or for each window of it."""
+
+    def __init__(self, windows: Windows | None) -> None:
+        self._windows = windows
+        self._clips: list[Any] = []
+        self.tables: list[VideoVectors] = []
+
+    def add(self, path: str, layer: str | None, name: str | None) -> None:
+        from tubelet.descriptors.video_vectors import open_vectors
+        from tubelet.protocols.windows import open_clips
+
+        if self._windows is None:
+            self.tables.append(open_vectors(path, layer, name))
+            return
+        self._clips.append(open_clips(Path(path), layer, name))
+        self.tables.append(self._clips[-1].vectors)
+
+    @property
+    def length(self) -> int:
+        """Numbers of all tables together."""
+        return sum(table.vectors.shape[1] for table in self.tables)
+
+    def lines(self) -> list[str]:
+        """What there is, for people."""
+        unit = "videos" if self._windows is None else "clips"
+        return [
+            f"{one.name}: {len(one.video_ids)} {unit}, {one.layer or 'vectors'} of {one.vectors.shape[1]} numbers"
+            for one in self.tables
+        ]
+
+    def judged(self, folds: Sequence[Fold]) -> tuple[Sequence[Fold], Clips | None, tuple[FailedVideo, ...]]:
+        """The folds as they are, or as folds of windows, which the first table cuts and the labels name."""
+        from tubelet.protocols.windows import folds_of_windows
+
+        if self._windows is None:
+            return folds, None, ()
+        return folds_of_windows(folds, self._windows.labels, self._clips[0], self._windows.least_frames)
+
+
+def _videos(folds: Sequence[Fold]) -> Manifest:
+    """Every item of all folds, once."""
+    items = {item.span: item for fold in folds for part in (fold.train, fold.test) for item in part.items}
+    return replace(folds[0].train, items=tuple(items[span] for span in sorted(items, key=str)))
+
+
+def _identity(folds: Sequence[Fold]) -> Any:
+    """What says which videos are on which side: two hashes, or one of all where there are many folds."""
+    from tubelet.provenance import hash_json
+
+    pairs = [[fold.train.hash, fold.test.hash] for fold in folds]
+    return pairs if len(pairs) == 1 else hash_json(pairs)
+
+
+def _count(folds: Sequence[Fold]) -> str:
+    if len(folds) > 1:
+        return f"{len(folds)} folds"
+    return f"{len(folds[0].train)} videos to train on, {len(folds[0].test)} to test"
