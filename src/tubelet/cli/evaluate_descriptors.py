@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tubelet.cli.diagnose import (
+    DiagnoseMeanOption,
+    DiagnoseOption,
+    DiagnoseOptions,
+    DiagnoseVideosOption,
+    ExpectedOption,
+)
 from tubelet.cli.options import (
     AnnotationsOption,
     DataOption,
@@ -24,11 +31,12 @@ from tubelet.cli.splits import WITH_SPLITS, parse_numbers
 from tubelet.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tubelet.datasets.manifest import Manifest
     from tubelet.datasets.splits import Fold
     from tubelet.descriptors.video_vectors import VideoVectors
+    from tubelet.protocols.diagnosis import Diagnosis
     from tubelet.protocols.result import Result
 
 
@@ -72,6 +80,10 @@ def descriptors(
         bool, typer.Option("--allow-leak", help="Test on groups that a table's network saw, and mark the result.")
     ] = False,
     seed: SeedOption = 0,
+    diagnose: DiagnoseOption = False,
+    expected: ExpectedOption = None,
+    diagnose_videos: DiagnoseVideosOption = None,
+    diagnose_mean: DiagnoseMeanOption = None,
     fps: FpsOption = None,
     limit: LimitOption = None,
     out: Annotated[
@@ -90,13 +102,20 @@ def descriptors(
     from tubelet.failures import FAILED_FILE, list_failures
     from tubelet.protocols.descriptor_report import write_descriptors
     from tubelet.protocols.descriptor_svm import SvmSettings, evaluate_descriptors
+    from tubelet.protocols.diagnosis_descriptors import DescriptorTest
+    from tubelet.protocols.diagnosis_report import diagnosis_text
+    from tubelet.protocols.diagnosis_splits import other_folds
     from tubelet.protocols.split_mean import write_means
     from tubelet.training.run_folder import RunFolder
 
+    diagnosing = DiagnoseOptions(diagnose, expected, diagnose_videos, diagnose_mean)
     opened = _opened(tables, layers or [])
     parts = _parts(
         data, kind, splits, annotations, test_groups, test_fraction, leave_one_group_out, label_column, fps, limit
     )
+    if diagnose:
+        _refuse_several(parts, opened)
+        diagnosing.refuse_unknown(parts[0][1][0].test)
     settings = SvmSettings(svm_c, zscore, pca, seed)
     first = parts[0][1][0].test
     root = out or Path("runs/evaluate") / f"{first.name.partition('-split')[0]}_descriptors"
@@ -122,12 +141,20 @@ def descriptors(
     }
     run = RunFolder(root, record, overwrite=overwrite)
     results: list[Result] = []
+    diagnosis: Diagnosis | None = None
     missing = {}
     with run.logging():
         for title, folds in parts:
             folder = root / title if len(parts) > 1 else root
             found = evaluate_descriptors(folds, opened, settings, folder, allow_leak=allow_leak)
             report = write_descriptors(folder, title, found, opened, settings)
+            if diagnose:
+                official = _other_splits(title, lambda numbers: _parts(
+                    data, kind, numbers, annotations, None, None, False, label_column, fps, limit
+                ))  # fmt: skip
+                done = DescriptorTest(opened[0], folds, settings, found.result, other_folds(folds, official))
+                diagnosis = diagnosing.descriptors(done, folder)
+                report = write_descriptors(folder, title, found, opened, settings, diagnosis)
             results.append(found.result)
             missing.update({video.video_id: video for video in found.failed})
             if len(parts) > 1:
@@ -140,12 +167,14 @@ def descriptors(
     if as_json:
         shown = {title: result.to_dict() for (title, _), result in zip(parts, results, strict=True)}
         whole = {"mean": mean.to_dict()} if len(parts) > 1 else {}
-        print_json({"parts": shown, **whole, "missing": sorted(missing), "report": str(report)})
+        named = {} if diagnosis is None else {"diagnosis": diagnosis.to_dict()}
+        print_json({"parts": shown, **whole, **named, "missing": sorted(missing), "report": str(report)})
     elif len(parts) > 1:
         each = ", ".join(f"split {split} {value:.1%}" for split, value in mean.settings["splits"].items())
         typer.echo(f"{mean}\n  each: {each}\nreport: {report}")
     else:
-        typer.echo(f"{results[0]}\nreport: {report}")
+        said = "" if diagnosis is None else f"{diagnosis_text(diagnosis)}\n"
+        typer.echo(f"{results[0]}\n{said}report: {report}")
     if missing:
         say(f"{len(missing)} videos have no descriptor in every table, see {root / FAILED_FILE}")
         raise typer.Exit(ExitCode.SOME_FAILED)
@@ -211,6 +240,23 @@ def _parts(
                 for number in numbers]  # fmt: skip
     training, test = hold_out(opened(1), chosen, test_groups, test_fraction, 0)
     return [("held-out", [_fold("held-out", training, test)])]
+
+
+def _refuse_several(parts: Sequence[tuple[str, list[Fold]]], tables: Sequence[VideoVectors]) -> None:
+    if len(parts) > 1:
+        raise UsageError(f"--diagnose takes one split, not {len(parts)}", remedy="choose one, such as --splits 1")
+    if len(tables) > 1:
+        raise UsageError(f"--diagnose takes one table, not {len(tables)}", remedy="diagnose each by itself")
+
+
+def _other_splits(
+    title: str, parts: Callable[[str], list[tuple[str, list[Fold]]]]
+) -> list[tuple[str, list[Fold]]]:  # fmt: skip
+    """The other official splits than the one called ``title``; none where it is not one."""
+    if not title.startswith("split"):
+        return []
+    others = ",".join(number for number in "123" if number != title.removeprefix("split"))
+    return [(f"split {name.removeprefix('split')}", folds) for name, folds in parts(others)]
 
 
 def _fold(name: str, training: Manifest, test: Manifest | None) -> Fold:
