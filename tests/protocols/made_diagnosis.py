@@ -79,9 +79,9 @@ class Made:
 def made(
     video: Callable[[str, int], Frames], count: int = 20, *, wrong: float = 0.1, split: str = "test", name: str = "m"
 ) -> Made:
-    """``count`` videos ``video(class, number)``, both classes in turn; a share of the labels is wrong, every 1/share-th.
+    """``count`` videos ``video(class, number)``, both classes in turn; a share ``wrong`` of the labels is wrong.
 
-    Whoever recognizes every video right is so right on ``1 - wrong`` of them.
+    So whoever recognizes every video is right on ``1 - wrong`` of them.
     """
     items, frames = [], {}
     every = round(1 / wrong) if wrong else count + 1

@@ -147,5 +147,6 @@ def _resampled(sums: Sequence[tuple[FloatArray, FloatArray]], units: int, seed: 
             seen = (drawn > 0).sum(axis=1)
             figures.append(np.where(seen > 0, shares.sum(axis=1) / np.maximum(seen, 1), np.nan))
         apart.append(figures[1] - figures[0])
-    found = np.concatenate(apart)
-    return found[np.isfinite(found)]
+    found: FloatArray = np.concatenate(apart)
+    kept: FloatArray = found[np.isfinite(found)]
+    return kept

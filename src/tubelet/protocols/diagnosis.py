@@ -29,7 +29,7 @@ REMEDIES: Mapping[Suspect, str] = {
     "(convert-weights --recipe, or load_model(DIR).save(DIR, recipe=...))",
     "mean": "find out what was subtracted, and how pixels were scaled, when the weights were trained, and give the "
     "model folder that recipe (convert-weights --recipe, or load_model(DIR).save(DIR, recipe=...))",
-    "stride": "take the clips as the other figure did (--views of a test, --stride-frames and --step-frames of extract)",
+    "stride": "take the clips as the other figure did (--views of a test; --stride-frames, --step-frames of extract)",
     "normalization": "see which of the two the paper says: normalize each clip, or the mean of the clips",
     "split": "see which videos the other figure was counted on, and whether its network had seen them",
 }
@@ -80,7 +80,7 @@ class Tried:
     value, interval
         The variant's figure, a share, and its interval.
     n
-        Videos that it rests on; where these are a part of ours, the figure is what all would have given, see `diagnose`.
+        Videos that it rests on; where these are a part of ours, the figure is an estimate for all, see `diagnose`.
     difference, difference_interval
         To our figure, which is paired where the videos are the same.
     same_videos

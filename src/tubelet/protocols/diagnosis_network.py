@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -200,7 +200,7 @@ def diagnose_network(
                     workers=test.workers,
                     flow=test.flow,
                     any_flow=test.any_flow,
-                    decoded=(lambda recipe=scorer.recipe: frames.by(recipe)) if run.videos is base_videos else None,
+                    decoded=partial(frames.by, scorer.recipe) if run.videos is base_videos else None,
                 )
             except TubeletError as error:
                 untried.append((run.suspect, f"{run.name}: {error}"))

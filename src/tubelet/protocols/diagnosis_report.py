@@ -63,10 +63,9 @@ def diagnosis_section(page: Page, diagnosis: Diagnosis, plots: Path) -> None:
 def diagnosis_text(diagnosis: Diagnosis) -> str:
     """All variants as lines, and what was found."""
     expected = diagnosis.expected
-    lines = [
-        f"diagnosis: expected {expected.value:.1%} ({expected.source}), ours {diagnosis.value:.1%} "
-        f"({diagnosis.interval.low:.1%} to {diagnosis.interval.high:.1%})"
-    ]
+    ends = diagnosis.interval
+    ours = f"{diagnosis.value:.1%} ({ends.low:.1%} to {ends.high:.1%})"
+    lines = [f"diagnosis: expected {expected.value:.1%} ({expected.source}), ours {ours}"]
     rows = [["suspect", "changed to", "videos", "figure", "points", "interval", "expected figure"]]
     rows += [
         [

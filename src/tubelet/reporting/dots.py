@@ -75,14 +75,19 @@ def interval_dots(
     """
     if not dots:
         raise UsageError("there are no variants to draw")
-    for name, given in [(dot.label, (dot.value, dot.low, dot.high)) for dot in dots] + [("base", (*base, expected))]:  # type: ignore[list-item]
-        if any(not 0 <= number <= 1 for number in given):
-            raise UsageError("a variant's figures must be fractions between 0 and 1", why=f"{name}: {given}")
+    for dot in dots:
+        _require_shares(dot.label, (dot.value, dot.low, dot.high))
+    _require_shares("the figure as it is", (*base, expected))
 
     def draw(sheet: Drawing, width: float) -> None:
         _draw(sheet, width, dots, base, expected)
 
     return render(draw, COLUMN_PX, title=title, caption=caption, alt=_alt(dots, base, expected))
+
+
+def _require_shares(name: str, given: Sequence[float]) -> None:
+    if any(not 0 <= number <= 1 for number in given):
+        raise UsageError("a variant's figures must be fractions between 0 and 1", why=f"{name}: {given}")
 
 
 def _draw(sheet: Drawing, width: float, dots: Sequence[Dot], base: tuple[float, float, float], expected: float) -> None:
