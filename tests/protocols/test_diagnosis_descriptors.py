@@ -245,8 +245,7 @@ def test_finished_variants_are_not_described_again(diagnosed: Diagnose, monkeypa
 def test_a_part_of_the_videos_is_compared_with_the_same_part(diagnosed: Diagnose) -> None:
     case = seen(HandMade(surplus_of_red, replace(RGB_MINUS_128, color="bgr")), red_or_gray, FOUR)
     found = diagnosed(**case, expected=1.0, most=20)
-    assert found.n == 20
-    assert 0 < found.used < 20
+    assert (found.n, found.used) == (20, 10)
     assert found.notes[0].startswith("variants were fitted and tested on 20 of 40 videos")
     assert found.tried[0].name == "RGB"
     assert found.tried[0].moves == 1

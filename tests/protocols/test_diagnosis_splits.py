@@ -81,5 +81,7 @@ def test_a_part_is_drawn_evenly_over_classes_and_not_from_the_first_groups() -> 
     shuffled = TRAIN.select(keep=np.random.default_rng(0).permutation(72))
     assert {item.path for item in drawn(shuffled, 12).items} == {item.path for item in part.items}
     (fold,) = drawn_folds([Fold("m", TRAIN, TEST)], 30)
-    assert len(fold.train) + len(fold.test) == 30
-    assert min(len(fold.train), len(fold.test)) > 5
+    assert (len(fold.train), len(fold.test)) == (18, 12), "72 and 48 of 120"
+    whole = manifest(range(10))
+    folds = [Fold(g, whole.select(keep=lambda i, g=g: i.group != g), whole.select(groups=[g])) for g in whole.groups]
+    assert sum(len(fold.test) for fold in drawn_folds(folds, 30)) == 30

@@ -91,11 +91,15 @@ def drawn(videos: Manifest, most: int) -> Manifest:
 
 
 def drawn_folds(folds: Sequence[Fold], most: int) -> list[Fold]:
-    """The folds with at most so many videos in all; each fold keeps those of them that it holds."""
+    """The folds with at most so many videos in all: of one fold as large a share of both parts, of several those that
+    each holds."""
     whole = replace(folds[0].train, items=(*folds[0].train.items, *folds[0].test.items))
-    kept = _spans(drawn(whole, most))
-    if len(kept) == len(whole):
+    if len(whole) <= most:
         return list(folds)
+    if len(folds) == 1:
+        tested = max(1, round(most * len(folds[0].test) / len(whole)))
+        return [Fold(folds[0].name, drawn(folds[0].train, most - tested), drawn(folds[0].test, tested))]
+    kept = _spans(drawn(whole, most))
 
     def part(manifest: Manifest) -> Manifest:
         return manifest.select(keep=lambda item: item.span in kept)
