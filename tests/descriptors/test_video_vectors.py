@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tubelet.descriptors.export import export
+from tubelet.descriptors.runner import model_source_of
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.descriptors.video_vectors import open_vectors
 from tubelet.errors import InputDataError, UsageError
@@ -68,6 +70,17 @@ def test_a_table_of_ours_and_its_exports_agree(trained_run: Any, tmp_path: Path)
         assert again.video_ids.tolist() == found.video_ids.tolist()
         assert again.vectors == pytest.approx(found.vectors, abs=1e-6)
     assert open_vectors(folder, "prob").vectors.shape[1] == 10
+
+
+def test_a_table_made_by_a_training_run_knows_the_model_in_it(tmp_path: Path) -> None:
+    """``extract --model RUN`` remembers the run; leaks are looked for in the model's provenance, one folder below."""
+    table, run = tmp_path / "table", tmp_path / "run"
+    (run / "model").mkdir(parents=True)
+    table.mkdir()
+    (table / "provenance.json").write_text(json.dumps({"model_source": str(run)}), encoding="utf-8")
+    assert model_source_of(table) == str(run)
+    (run / "model" / "config.json").write_text("{}", encoding="utf-8")
+    assert model_source_of(table) == str(run / "model")
 
 
 @pytest.mark.parametrize(

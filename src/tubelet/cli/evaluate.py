@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tubelet.cli import aslan, evaluate_descriptors, evaluate_published, fuse, objects, scenes
+from tubelet.cli.diagnose import (
+    DiagnoseMeanOption,
+    DiagnoseOption,
+    DiagnoseOptions,
+    DiagnoseVideosOption,
+    ExpectedOption,
+    other_splits,
+)
 from tubelet.cli.options import (
     AnnotationsOption,
     AnyFlowOption,
@@ -107,6 +115,10 @@ def evaluate(
     limit: LimitOption = None,
     device: DeviceOption = "auto",
     svm_c: SvmCOption = 1.0,
+    diagnose: DiagnoseOption = False,
+    expected: ExpectedOption = None,
+    diagnose_videos: DiagnoseVideosOption = None,
+    diagnose_mean: DiagnoseMeanOption = None,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -129,11 +141,18 @@ def evaluate(
     if splits is not None:
         over_splits(kind, splits, partial(evaluate, ctx), ctx.params)
         return
+    diagnosing = DiagnoseOptions(diagnose, expected, diagnose_videos, diagnose_mean)
     wanted = parse_numbers(seeds, "--seeds")
     trained = names_a_model(model)
     _require_fitting(
         trained,
-        testing={"--views": views, "--part": part != "test", "--keep-views": keep_views, "--allow-leak": allow_leak},
+        testing={
+            "--views": views,
+            "--part": part != "test",
+            "--keep-views": keep_views,
+            "--allow-leak": allow_leak,
+            "--diagnose": diagnose,
+        },
         training={
             "--iterations": iterations,
             "--leave-one-group-out": leave_one_group_out,
@@ -163,6 +182,21 @@ def evaluate(
             overwrite=overwrite,
             dry_run=dry_run,
             as_json=as_json,
+            diagnosing=diagnosing,
+            other_splits=partial(
+                other_splits,
+                kind if test_groups is None and test_fraction is None else "",
+                split,
+                partial(
+                    open_labeled,
+                    kind,
+                    data,
+                    fps=fps,
+                    label_column=label_column,
+                    annotations=annotations,
+                    limit=limit,
+                ),
+            ),
         )
         return
     settings = protocol_settings(

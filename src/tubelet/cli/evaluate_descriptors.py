@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tubelet.cli.describe import Described, LayersOption, ModelOption, StrideOption, TablesOption
-from tubelet.cli.judge_descriptors import AllowLeakOption, PcaOption, ZscoreOption, judge
+from tubelet.cli.diagnose import (
+    DiagnoseMeanOption,
+    DiagnoseOption,
+    DiagnoseOptions,
+    DiagnoseVideosOption,
+    ExpectedOption,
+)
+from tubelet.cli.judge_descriptors import AllowLeakOption, Diagnosing, PcaOption, ZscoreOption, judge
 from tubelet.cli.options import (
     AnnotationsOption,
     AnyFlowOption,
@@ -73,6 +81,10 @@ def descriptors(
     any_flow: AnyFlowOption = False,
     workers: WorkersOption = 2,
     device: DeviceOption = "auto",
+    diagnose: DiagnoseOption = False,
+    expected: ExpectedOption = None,
+    diagnose_videos: DiagnoseVideosOption = None,
+    diagnose_mean: DiagnoseMeanOption = None,
     fps: FpsOption = None,
     limit: LimitOption = None,
     out: Annotated[
@@ -101,25 +113,22 @@ def descriptors(
         workers=workers,
         device=device,
     )
-    parts = folds_of(
-        data,
-        kind,
+    opened = partial(folds_of, data, kind, annotations=annotations, label_column=label_column, fps=fps, limit=limit)
+    parts = opened(
         splits=splits,
-        annotations=annotations,
         test_groups=test_groups,
         test_fraction=test_fraction,
         one_group_out=leave_one_group_out,
         one_out=leave_one_out,
-        label_column=label_column,
-        fps=fps,
-        limit=limit,
     )
+    options = DiagnoseOptions(diagnose, expected, diagnose_videos, diagnose_mean)
     name = parts[0][1][0].test.name.partition("-split")[0]
     judge(
         parts,
         vectors,
         SvmSettings(svm_c, zscore, pca, seed),
         out or Path("runs/evaluate") / f"{name}_descriptors",
+        diagnosing=Diagnosing(options, lambda numbers: opened(splits=numbers)) if diagnose else None,
         allow_leak=allow_leak,
         overwrite=overwrite,
         dry_run=dry_run,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,15 +11,17 @@ import typer
 
 from tubelet.cli.describe import DESCRIPTORS, Described
 from tubelet.cli.options import print_json, say
-from tubelet.errors import ExitCode
+from tubelet.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from tubelet.cli.diagnose import DiagnoseOptions
     from tubelet.datasets.manifest import Manifest
     from tubelet.datasets.objects import FrameLabels
     from tubelet.datasets.splits import Fold
     from tubelet.descriptors.video_vectors import VideoVectors
     from tubelet.failures import FailedVideo
     from tubelet.protocols.descriptor_svm import SvmSettings
+    from tubelet.protocols.diagnosis import Diagnosis
     from tubelet.protocols.result import Result
     from tubelet.protocols.windows import Clips
 
@@ -45,6 +47,43 @@ class Windows:
     least_frames: int
 
 
+@dataclass(frozen=True)
+class Diagnosing:
+    """That the figure is diagnosed: how, and what opens other official splits of the data set (``"2,3"``)."""
+
+    options: DiagnoseOptions
+    other_parts: Callable[[str], Sequence[tuple[str, Sequence[Fold]]]]
+
+    def refuse_unfit(self, parts: Sequence[tuple[str, Sequence[Fold]]], vectors: Described) -> None:
+        """Refuse several splits or tables, and a data set of which nothing is in print, before the work."""
+        tables = len(vectors.tables) + (vectors.model is not None)
+        if len(parts) > 1:
+            raise UsageError(f"--diagnose takes one split, not {len(parts)}", remedy="choose one, such as --splits 1")
+        if tables > 1:
+            raise UsageError(f"--diagnose takes one table, not {tables}", remedy="diagnose each by itself")
+        self.options.refuse_unknown(parts[0][1][0].test)
+
+    def diagnose(
+        self,
+        title: str,
+        folds: Sequence[Fold],
+        table: VideoVectors,
+        settings: SvmSettings,
+        result: Result,
+        folder: Path,
+    ) -> Diagnosis | None:
+        """The diagnosis, kept in ``folder``; splits that are tried are the other official ones, where there are any."""
+        from tubelet.protocols.diagnosis_descriptors import DescriptorTest
+        from tubelet.protocols.diagnosis_splits import other_folds
+
+        official = []
+        if title.startswith("split"):
+            others = ",".join(number for number in "123" if number != title.removeprefix("split"))
+            official = [(f"split {name.removeprefix('split')}", part) for name, part in self.other_parts(others)]
+        test = DescriptorTest(table, folds, settings, result, other_folds(folds, official))
+        return self.options.descriptors(test, folder)
+
+
 def judge(
     parts: Sequence[tuple[str, Sequence[Fold]]],
     vectors: Described,
@@ -52,6 +91,7 @@ def judge(
     root: Path,
     *,
     windows: Windows | None = None,
+    diagnosing: Diagnosing | None = None,
     allow_leak: bool,
     overwrite: bool,
     dry_run: bool,
@@ -69,15 +109,21 @@ def judge(
         Run folder.
     windows
         Given where windows of the videos are judged.
+    diagnosing
+        Given where a figure that is off is to be explained.
     allow_leak, overwrite, dry_run, as_json
         As on the command line.
     """
     from tubelet.failures import FAILED_FILE, list_failures
     from tubelet.protocols.descriptor_report import write_descriptors
     from tubelet.protocols.descriptor_svm import evaluate_descriptors, tested_videos
+    from tubelet.protocols.diagnosis import DIAGNOSIS
+    from tubelet.protocols.diagnosis_report import diagnosis_text
     from tubelet.protocols.split_mean import write_means
     from tubelet.training.run_folder import RunFolder
 
+    if diagnosing is not None:
+        diagnosing.refuse_unfit(parts, vectors)
     first = parts[0][1][0].test
     name = first.name.partition("-split")[0]
     every = [fold for _, folds in parts for fold in folds]
@@ -119,6 +165,7 @@ def judge(
                 )
             opened.add(*made)
     results: list[Result] = []
+    diagnosis: Diagnosis | None = None
     missing: dict[str, FailedVideo] = {}
     with run.logging():
         for title, folds in parts:
@@ -129,6 +176,9 @@ def judge(
                 found = replace(found, result=replace(found.result, notes=(*found.result.notes, *vectors.notes)))
             found = replace(found, failed=(*lost, *found.failed))
             report = write_descriptors(folder, _TITLES.get(title, title), found, opened.tables, settings)
+            if diagnosing is not None:
+                diagnosis = diagnosing.diagnose(title, judged, opened.tables[0], settings, found.result, folder)
+                report = write_descriptors(folder, _TITLES.get(title, title), found, opened.tables, settings, diagnosis)
             results.append(found.result)
             missing.update({video.video_id: video for video in found.failed})
             if len(parts) > 1:
@@ -136,6 +186,8 @@ def judge(
     list_failures(root / FAILED_FILE, [missing[video_id] for video_id in sorted(missing)])
     whole: dict[str, Any] = {}
     text = str(results[0])
+    if diagnosis is not None:
+        whole, text = {DIAGNOSIS: diagnosis.to_dict()}, f"{text}\n{diagnosis_text(diagnosis)}"
     if len(parts) > 1:
         numbers = [int(title.removeprefix("split")) for title, _ in parts]
         heading = f"{name}: mean of splits {', '.join(map(str, numbers))}"

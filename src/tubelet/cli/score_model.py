@@ -12,6 +12,9 @@ from tubelet.cli.sources import model_folder
 from tubelet.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tubelet.cli.diagnose import DiagnoseOptions
     from tubelet.datasets.manifest import Manifest
     from tubelet.descriptors.network import PrecisionName
     from tubelet.protocols.score_stream import Part
@@ -47,6 +50,8 @@ def score_model(
     overwrite: bool,
     dry_run: bool,
     as_json: bool,
+    diagnosing: DiagnoseOptions,
+    other_splits: Callable[[], list[tuple[str, Manifest]]] = list,
 ) -> None:
     """Score one part of a dataset, write ``scores.npz``, ``result.json`` and a report, and print the figures.
 
@@ -56,8 +61,13 @@ def score_model(
         The dataset, and its training and test part (None where all of it is asked for).
     part
         Which of them: ``test``, ``train`` or ``all``. Only ``train`` may hold groups that the model was trained on.
+    diagnosing, other_splits
+        Whether and how to diagnose the figure, and what gives the test parts of other official splits for it.
     """
     from tubelet.models.folder import load_model
+    from tubelet.protocols.diagnosis_network import NetworkTest
+    from tubelet.protocols.diagnosis_report import diagnosis_text
+    from tubelet.protocols.diagnosis_splits import other_videos
     from tubelet.protocols.leak import refuse_seen_groups
     from tubelet.protocols.score_stream import check_stream, score_stream
     from tubelet.protocols.stream_report import stream_hits, stream_result, write_stream
@@ -80,6 +90,7 @@ def score_model(
     notes = [] if part == "train" else refuse_seen_groups(folder, videos, allow=allow_leak)
     if part == "train":
         notes = ["these are training videos: the scores are for fitting a fusion, the figures say nothing about others"]
+    diagnosing.refuse_unknown(videos)
     check_stream(network, videos, flow)
     scorer = ViewScorer(network, chosen, device=device, precision=cast("PrecisionName", precision))
     say(
@@ -119,11 +130,20 @@ def score_model(
     result = stream_result(scored.file, chosen, average)
     hits = stream_hits(scored.file, chosen, average) if keep_views else ()
     report = write_stream(out, scored.file, result, chosen, hits)
+    with run.logging():
+        others = other_videos(videos, parts, part, network.provenance, other_splits()) if diagnosing.wanted else []
+        done = NetworkTest(network, chosen, average, videos, scored.file, result, others, flow, any_flow, device,
+                           precision, workers)  # fmt: skip
+        diagnosis = diagnosing.network(done, out)
+    if diagnosis is not None:
+        report = write_stream(out, scored.file, result, chosen, hits, diagnosis)
     if as_json:
         found = {**result.to_dict(), "hits": [hit.to_dict() for hit in hits]}
-        print_json({"scores": str(scored.path), "report": str(report), **found})
+        named = {} if diagnosis is None else {"diagnosis": diagnosis.to_dict()}
+        print_json({"scores": str(scored.path), "report": str(report), **found, **named})
     else:
-        typer.echo("\n".join([str(result), *map(str, hits), f"scores: {scored.path}", f"report: {report}"]))
+        said = [] if diagnosis is None else [diagnosis_text(diagnosis)]
+        typer.echo("\n".join([str(result), *map(str, hits), *said, f"scores: {scored.path}", f"report: {report}"]))
     if scored.failures:
         say(f"{len(scored.failures)} videos could not be scored, see {out / 'failed.jsonl'}")
         raise typer.Exit(ExitCode.SOME_FAILED)

@@ -288,9 +288,15 @@ def _former_root(folder: Path, paths: Sequence[Path]) -> str | None:
 
 
 def model_source_of(table: str | os.PathLike[str]) -> str | None:
-    """What the last extraction into a table was told its model is: a folder, ``untrained:NAME``, or nothing."""
+    """What the last extraction into a table was told its model is: a folder, ``untrained:NAME``, or nothing.
+
+    Of the folder of a training run it is the model's in it, if that is still there.
+    """
     found = _recorded(table).get("model_source")
-    return None if found is None else str(found)
+    if found is None:
+        return None
+    inside = Path(str(found)) / "model"
+    return str(inside) if (inside / "config.json").is_file() else str(found)
 
 
 def recipe_name_of(table: str | os.PathLike[str]) -> str | None:

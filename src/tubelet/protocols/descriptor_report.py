@@ -8,6 +8,8 @@ from pathlib import Path
 from tubelet.artifacts import write_json
 from tubelet.descriptors.video_vectors import VideoVectors
 from tubelet.protocols.descriptor_svm import Evaluated, SvmSettings
+from tubelet.protocols.diagnosis import DIAGNOSIS, Diagnosis
+from tubelet.protocols.diagnosis_report import diagnosis_section
 from tubelet.protocols.run_report import interval_text, published_section, result_section
 from tubelet.reporting.page import Page
 from tubelet.reporting.text import percent
@@ -30,11 +32,16 @@ _WINDOWS = {
 
 
 def write_descriptors(
-    folder: Path, title: str, found: Evaluated, tables: Sequence[VideoVectors], settings: SvmSettings
+    folder: Path,
+    title: str,
+    found: Evaluated,
+    tables: Sequence[VideoVectors],
+    settings: SvmSettings,
+    diagnosis: Diagnosis | None = None,
 ) -> Path:
     """Write ``result.json``, ``report.html`` and ``plots/`` into a folder; the path of the report."""
     result = found.result
-    write_json(folder / RESULT, result.to_dict())
+    write_json(folder / RESULT, {**result.to_dict(), **({} if diagnosis is None else {DIAGNOSIS: diagnosis.to_dict()})})
     dataset = result.provenance["dataset"]["name"]
     page = Page(
         f"{dataset}: linear SVM on descriptors",
@@ -45,6 +52,8 @@ def write_descriptors(
         (percent(result.class_mean or 0.0), "mean over classes", interval_text(result.class_mean_interval)),
     )
     published_section(page, [("", result)])
+    if diagnosis is not None:
+        diagnosis_section(page, diagnosis, folder / "plots")
     result_section(page, result, folder / "plots")
     page.add_section("Tables", "Each vector is scaled to length one; the tables stand side by side.")
     page.add_table(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tubelet.artifacts import write_json
 from tubelet.protocols.comparable import beside, done_by_streams, line_beside
+from tubelet.protocols.diagnosis import DIAGNOSIS, Diagnosis
+from tubelet.protocols.diagnosis_report import diagnosis_section
 from tubelet.protocols.hits import Hit, hit_table
 from tubelet.protocols.metrics import IntArray
 from tubelet.protocols.result import Result
@@ -67,9 +69,17 @@ def stream_hits(
     )
 
 
-def write_stream(folder: Path, file: ScoreFile, result: Result, views: TestViews, hits: Sequence[Hit] = ()) -> Path:
+def write_stream(
+    folder: Path,
+    file: ScoreFile,
+    result: Result,
+    views: TestViews,
+    hits: Sequence[Hit] = (),
+    diagnosis: Diagnosis | None = None,
+) -> Path:
     """Write ``result.json``, ``report.html`` and ``plots/`` into a folder; the path of the report."""
-    write_json(folder / RESULT, {**result.to_dict(), "hits": [hit.to_dict() for hit in hits]})
+    found = {} if diagnosis is None else {DIAGNOSIS: diagnosis.to_dict()}
+    write_json(folder / RESULT, {**result.to_dict(), "hits": [hit.to_dict() for hit in hits], **found})
     page = Page(
         f"{file.settings.get('model')} on {file.provenance['dataset']['name']}",
         f"{result.n} videos ({file.settings.get('part')}), {int(file.view_counts.sum())} views",
@@ -79,6 +89,8 @@ def write_stream(folder: Path, file: ScoreFile, result: Result, views: TestViews
         (percent(result.class_mean or 0.0), "mean over classes", interval_text(result.class_mean_interval)),
     )
     published_section(page, [("", result)])
+    if diagnosis is not None:
+        diagnosis_section(page, diagnosis, folder / "plots")
     if hits:
         page.add_section("Hits", "A video, or a clip, is hit at k if one of its labels is among the k best classes.")
         page.add_table(
