@@ -28,6 +28,7 @@ from tubelet.cli import (
     models,
     search,
     train,
+    verify,
 )
 from tubelet.errors import ExitCode, TubeletError
 from tubelet.version import __version__
@@ -54,6 +55,7 @@ app.command("flow", short_help="Optical flow of videos, stored for two-stream ne
 app.command("classify", short_help="The top classes of videos, and along their time.")(classify.classify)
 app.command("search", short_help="The nearest clips or videos of a table.")(search.search)
 app.command("compare", short_help="Two videos: the same action or not, and why.")(compare.compare)
+app.command("verify", short_help="Compute a random part of a table again.")(verify.verify)
 app.command("convert-weights", short_help="Weights of Caffe or PyTorch into a model folder.")(
     convert_weights.convert_weights
 )

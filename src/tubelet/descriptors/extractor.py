@@ -23,7 +23,7 @@ from tubelet.descriptors.batching import ClipBatcher, Ended, Part, Rows
 from tubelet.descriptors.described import Described
 from tubelet.descriptors.network import ClipNetwork, PrecisionName
 from tubelet.descriptors.request import VideoRequest
-from tubelet.errors import TubeletError, UsageError
+from tubelet.errors import TubeletError, UsageError, VideoError
 from tubelet.flow.decode import FlowDecoder
 from tubelet.flow.library import FlowKind, survey_flow
 from tubelet.models.contract import VideoModel
@@ -73,6 +73,8 @@ class Extractor:
         For a network that reads motion: what ``tubelet flow`` wrote for these videos.
     any_flow
         Accept flow of another kind than the network was trained with; ``flow_notes`` then says what differs.
+    decoder
+        Decoding processes to share with other extractors; ``close`` leaves them open. Not for flow.
 
     Attributes
     ----------
@@ -109,6 +111,7 @@ class Extractor:
         step_frames: int | None = None,
         flow: str | os.PathLike[str] | None = None,
         any_flow: bool = False,
+        decoder: ClipDecoder | None = None,
     ) -> None:
         set_allocator()
         if batch_size is not None and batch_size < 1:
@@ -146,11 +149,16 @@ class Extractor:
         )
         self.batch_size = self._network.fitting_batch if batch_size is None else batch_size
         self.any_flow = any_flow
+        self.flow = flow
         self.flow_kind: FlowKind | None = None
         self.flow_notes: tuple[str, ...] = ()
-        self._decoder = (
-            ClipDecoder(workers) if flow is None else FlowDecoder(flow, workers, backward=self.modality.both_directions)
-        )
+        self._shared = decoder is not None and flow is None
+        if flow is not None:
+            self._decoder: ClipDecoder | FlowDecoder = FlowDecoder(
+                flow, workers, backward=self.modality.both_directions
+            )
+        else:
+            self._decoder = decoder or ClipDecoder(workers)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -223,7 +231,12 @@ class Extractor:
                 if isinstance(part, Rows):
                     collected.append(part)
                     continue
-                yield part.outcome if isinstance(part.outcome, TubeletError) else _described(part, collected)
+                if isinstance(part.outcome, TubeletError):
+                    yield part.outcome
+                elif not collected:
+                    yield VideoError("the video has none of the clips asked for", path=part.request.path)
+                else:
+                    yield _described(part, collected)
                 collected = []
 
     def rows(self, requests: Sequence[VideoRequest]) -> Generator[Rows | Ended, None, None]:
@@ -297,8 +310,9 @@ class Extractor:
         return {request.video_id: self._decoder.locate(request.path, request.video) for request in requests}
 
     def close(self) -> None:
-        """End the decoding processes; they also end with the program."""
-        self._decoder.close()
+        """End the decoding processes, unless they are shared; they also end with the program."""
+        if not self._shared:
+            self._decoder.close()
 
     def __enter__(self) -> Extractor:
         return self
