@@ -23,6 +23,7 @@ from tubelet.cli import (
     demo,
     doctor,
     evaluate,
+    explain,
     extract,
     flow,
     models,
@@ -56,6 +57,7 @@ app.command("classify", short_help="The top classes of videos, and along their t
 app.command("search", short_help="The nearest clips or videos of a table.")(search.search)
 app.command("compare", short_help="Two videos: the same action or not, and why.")(compare.compare)
 app.command("verify", short_help="Compute a random part of a table again.")(verify.verify)
+app.command("explain", short_help="In what two descriptor tables differ, and why.")(explain.explain)
 app.command("convert-weights", short_help="Weights of Caffe or PyTorch into a model folder.")(
     convert_weights.convert_weights
 )
