@@ -12,7 +12,7 @@ from tubelet.descriptors.audit.relation import Relation
 from tubelet.descriptors.audit.verify_report import cosine_text
 from tubelet.provenance import environment
 from tubelet.reporting.bars import Bar, interval_bars
-from tubelet.reporting.dots import DotRow, log_dots
+from tubelet.reporting.log_dots import DotRow, log_dots
 from tubelet.reporting.page import Page
 from tubelet.reporting.text import aligned, percent
 

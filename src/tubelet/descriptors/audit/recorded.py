@@ -177,7 +177,7 @@ class RecordedTable:
                 f"the table has no layer {layer!r}", path=self.path, remedy=f"it has {', '.join(self.layers)}"
             )
         found: dict[int, FloatArray] = {}
-        for ids, index, rows in self._source.vectors(layer, video_ids):
+        for ids, index, rows in self._source.vectors(layer, video_ids) if len(video_ids) else ():
             for key, row in zip(zip(ids, index, strict=True), rows, strict=True):
                 found[self._place[key]] = row
         places = np.array(sorted(found), dtype=np.int64)

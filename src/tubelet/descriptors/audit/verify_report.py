@@ -9,7 +9,7 @@ from tubelet.artifacts import write_json
 from tubelet.descriptors.audit.verification import RowCheck, Verification
 from tubelet.failures import FAILED_FILE, FailedVideo, list_failures
 from tubelet.provenance import environment
-from tubelet.reporting.dots import DotRow, log_dots
+from tubelet.reporting.log_dots import DotRow, log_dots
 from tubelet.reporting.page import Page
 from tubelet.reporting.text import aligned, first_few
 
