@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tubelet.cli.sources import recipe_with_mean, recorded_model
-from tubelet.errors import InputDataError
+from tubelet.cli.sources import open_model, recipe_with_mean
+from tubelet.errors import InputDataError, UsageError
 
 if TYPE_CHECKING:
     from tubelet.descriptors.extractor import Extractor
@@ -47,9 +47,14 @@ def extractor_like(
         The table was made by other weights, or with another recipe.
     """
     from tubelet.descriptors.extractor import Extractor
-    from tubelet.descriptors.runner import recorded
+    from tubelet.descriptors.runner import model_source_of
 
-    net = recorded_model(recorded(table.folder), table.folder, model)
+    opened = model or model_source_of(table.folder)
+    if opened is None:
+        raise UsageError(
+            "the table does not say where its model lies", path=table.folder, remedy="name it with --model"
+        )
+    net = open_model(opened)
     made_by = table.only("weights_sha256")
     if made_by != net.weights_id:
         raise InputDataError(
@@ -74,6 +79,13 @@ def extractor_like(
 def sampling_options(net: VideoModel, sampling: str | None) -> dict[str, Any]:
     """The extractor's options that cut videos into clips as this sampling, a table's JSON, says."""
     from tubelet.clips.sampling import Sampling
-    from tubelet.descriptors.audit.remaking import sampling_options as options_of
 
-    return {} if sampling is None else options_of(net, Sampling.from_dict(json.loads(sampling)))
+    if sampling is None:
+        return {}
+    made = Sampling.from_dict(json.loads(sampling))
+    return {
+        "clip_length": net.input.content.clip_length(made.clip_length),
+        "short": made.short,
+        "step_frames": made.step_frames,
+        "stride_frames": made.stride_frames or made.clip_length,
+    }

@@ -52,12 +52,12 @@ app.command("demo", short_help="The main job from nothing: videos, training, rep
 app.command("train", short_help="Train a network and its SVM on labeled videos.")(train.train)
 app.add_typer(evaluate.app, name="evaluate")
 app.command("extract", short_help="Turn videos into a table of descriptors.")(extract.extract)
+app.command("verify", short_help="Compute a random part of a table again.")(verify.verify)
+app.command("explain", short_help="In what two tables differ, and what that does.")(explain.explain)
 app.command("flow", short_help="Optical flow of videos, stored for two-stream networks.")(flow.flow)
 app.command("classify", short_help="The top classes of videos, and along their time.")(classify.classify)
 app.command("search", short_help="The nearest clips or videos of a table.")(search.search)
 app.command("compare", short_help="Two videos: the same action or not, and why.")(compare.compare)
-app.command("verify", short_help="Compute a random part of a table again.")(verify.verify)
-app.command("explain", short_help="In what two descriptor tables differ, and why.")(explain.explain)
 app.command("convert-weights", short_help="Weights of Caffe or PyTorch into a model folder.")(
     convert_weights.convert_weights
 )

@@ -37,8 +37,7 @@ class ClipAssembler:
     Parameters
     ----------
     request
-        Its span, if any, is cut out here: clips begin at the first frame of the span. Of its clips only those are
-        given out that it asks for.
+        Its span, if any, is cut out here: clips begin at the first frame of the span.
     recipe, sampling
         How clips are made; the sampling counts items of the source.
     modality
@@ -66,7 +65,7 @@ class ClipAssembler:
             if self._stream.n_frames == 0:
                 self._first_frame = block.first_index + offset
             clip = self._stream.push((image, time_s, end_s))
-            if clip is not None and self._is_wanted(clip):
+            if clip is not None:
                 yield self._ready(clip)
 
     def finish(self) -> Iterator[ReadyClip]:
@@ -87,11 +86,8 @@ class ClipAssembler:
                 remedy="correct start_s and end_s in the table of videos",
             )
         clip = self._stream.finish()
-        if clip is not None and self._is_wanted(clip):
+        if clip is not None:
             yield self._ready(clip)
-
-    def _is_wanted(self, clip: StreamedClip[_TimedFrame]) -> bool:
-        return self._request.clips is None or clip.index in self._request.clips
 
     def _ready(self, clip: StreamedClip[_TimedFrame]) -> ReadyClip:
         images = np.stack([image for image, _, _ in clip.frames])

@@ -73,8 +73,6 @@ class Extractor:
         For a network that reads motion: what ``tubelet flow`` wrote for these videos.
     any_flow
         Accept flow of another kind than the network was trained with; ``flow_notes`` then says what differs.
-    decoder
-        Decoding processes to share with other extractors; ``close`` leaves them open. Not for flow.
 
     Attributes
     ----------
@@ -111,7 +109,6 @@ class Extractor:
         step_frames: int | None = None,
         flow: str | os.PathLike[str] | None = None,
         any_flow: bool = False,
-        decoder: ClipDecoder | None = None,
     ) -> None:
         set_allocator()
         if batch_size is not None and batch_size < 1:
@@ -132,6 +129,7 @@ class Extractor:
                 remedy="use recipe.with_side, or leave the recipe away for the model's own",
             )
         self.workers = workers
+        self.flow = flow
         self.weights_id = model.weights_id
         if self.weights_id.startswith("untrained:"):
             warnings.warn(
@@ -149,16 +147,12 @@ class Extractor:
         )
         self.batch_size = self._network.fitting_batch if batch_size is None else batch_size
         self.any_flow = any_flow
-        self.flow = flow
         self.flow_kind: FlowKind | None = None
         self.flow_notes: tuple[str, ...] = ()
-        self._shared = decoder is not None and flow is None
-        if flow is not None:
-            self._decoder: ClipDecoder | FlowDecoder = FlowDecoder(
-                flow, workers, backward=self.modality.both_directions
-            )
-        else:
-            self._decoder = decoder or ClipDecoder(workers)
+        self._shared = False
+        self._decoder = (
+            ClipDecoder(workers) if flow is None else FlowDecoder(flow, workers, backward=self.modality.both_directions)
+        )
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -308,6 +302,12 @@ class Extractor:
             )
             self.flow_kind, self.flow_notes = survey.kind, survey.notes
         return {request.video_id: self._decoder.locate(request.path, request.video) for request in requests}
+
+    def share(self, decoder: ClipDecoder) -> None:
+        """Take decoding processes that others use too, and that ``close`` leaves open; stored flow has its own."""
+        if self.flow is None:
+            self._decoder.close()
+            self._decoder, self._shared = decoder, True
 
     def close(self) -> None:
         """End the decoding processes, unless they are shared; they also end with the program."""

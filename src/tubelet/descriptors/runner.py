@@ -289,18 +289,17 @@ def _former_root(folder: Path, paths: Sequence[Path]) -> str | None:
 
 def model_source_of(table: str | os.PathLike[str]) -> str | None:
     """What the last extraction into a table was told its model is: a folder, ``untrained:NAME``, or nothing."""
-    found = recorded(table).get("model_source")
+    found = _recorded(table).get("model_source")
     return None if found is None else str(found)
 
 
 def recipe_name_of(table: str | os.PathLike[str]) -> str | None:
     """Name of the recipe of the last extraction into a table, or nothing."""
-    found = recorded(table).get("recipe")
+    found = _recorded(table).get("recipe")
     return str(found["name"]) if isinstance(found, dict) and "name" in found else None
 
 
-def recorded(table: str | os.PathLike[str]) -> dict[str, Any]:
-    """What the last extraction into a table's folder wrote into ``provenance.json``; empty where there is none."""
+def _recorded(table: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         found = json.loads((Path(table) / PROVENANCE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -322,3 +321,8 @@ def _provenance(source: object, root: str | os.PathLike[str], extractor: Extract
 
 def _flow_kind(extractor: Extractor) -> dict[str, Any]:
     return {} if extractor.flow_kind is None else extractor.flow_kind.to_dict()
+
+
+def provenance_of(table: str | os.PathLike[str]) -> dict[str, Any]:
+    """What the last extraction into a table's folder wrote into ``provenance.json``; empty where there is none."""
+    return _recorded(table)

@@ -208,8 +208,7 @@ def _stored(table: RecordedTable, way: Way, ids: Sequence[str], level: str) -> d
 
 def _computed(way: Way, level: str, device: str, workers: int, decoder: ClipDecoder) -> dict[Key, FloatArray]:
     found: dict[Key, FloatArray] = {}
-    shared = None if way.remaking.flow is not None else decoder
-    with way.remaking.extractor((way.layer,), device=device, workers=workers, decoder=shared) as extractor:
+    with way.remaking.extractor((way.layer,), device=device, workers=workers, decoder=decoder) as extractor:
         for group in by_rate(list(way.videos.values())):
             with closing(extractor.described(group)) as outcomes:
                 for request, outcome in zip(group, outcomes, strict=True):

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tubelet.descriptors.pooling import FloatArray
-from tubelet.descriptors.runner import recorded
+from tubelet.descriptors.runner import provenance_of
 from tubelet.descriptors.schema import RECORD_COLUMNS, SPAN_COLUMNS, VECTOR_PREFIX, quoted, vector_column
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError, UsageError
@@ -100,7 +100,7 @@ class RecordedTable:
             raise InputDataError(
                 "the table has no layer", path=self.path, remedy=f"its vectors need columns named {VECTOR_PREFIX}fc6 …"
             )
-        self.record = recorded(self.path if self.path.is_dir() else self.path.parent)
+        self.record = provenance_of(self.path if self.path.is_dir() else self.path.parent)
         present = [name for name in (*SPAN_COLUMNS, *RECORD_COLUMNS) if name in self._source.names]
         columns = self._source.columns(present)
         ids = np.array(columns["video_id"], dtype=str)

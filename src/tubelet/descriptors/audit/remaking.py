@@ -52,11 +52,11 @@ class Remaking:
     def extractor(
         self, layers: Sequence[str], *, device: str = "auto", workers: int = 1, decoder: ClipDecoder | None = None
     ) -> Extractor:
-        """An extractor that works so; see there for what it raises."""
+        """An extractor that works so, with decoding processes of its own or others'; see there for what it raises."""
         with warnings.catch_warnings():
             # Whoever made the table was told that its network is untrained.
             warnings.filterwarnings("ignore", message=".* is untrained: ", category=UserWarning)
-            return Extractor(
+            extractor = Extractor(
                 self.model,
                 layers,
                 recipe=self.recipe,
@@ -65,13 +65,23 @@ class Remaking:
                 workers=workers,
                 flow=self.flow,
                 any_flow=self.any_flow,
-                decoder=decoder,
                 **sampling_options(self.model, self.sampling),
             )
+        if decoder is not None:
+            extractor.share(decoder)
+        return extractor
 
 
 def sampling_options(model: VideoModel, sampling: Sampling) -> dict[str, Any]:
-    """The options of `Extractor` that cut videos into clips as this sampling says."""
+    """The options of `Extractor` that cut videos into clips as this sampling says.
+
+    Raises
+    ------
+    UsageError
+        Its policy is not one that tables are made by.
+    """
+    if sampling.policy not in ("dense", "non_overlapping"):
+        raise UsageError(f"clips by {sampling.policy} sampling are not computed again")
     return {
         "clip_length": model.input.content.clip_length(sampling.clip_length),
         "short": sampling.short,
