@@ -23,11 +23,13 @@ from tubelet.cli import (
     demo,
     doctor,
     evaluate,
+    explain,
     extract,
     flow,
     models,
     search,
     train,
+    verify,
 )
 from tubelet.errors import ExitCode, TubeletError
 from tubelet.version import __version__
@@ -50,6 +52,8 @@ app.command("demo", short_help="The main job from nothing: videos, training, rep
 app.command("train", short_help="Train a network and its SVM on labeled videos.")(train.train)
 app.add_typer(evaluate.app, name="evaluate")
 app.command("extract", short_help="Turn videos into a table of descriptors.")(extract.extract)
+app.command("verify", short_help="Compute a random part of a table again.")(verify.verify)
+app.command("explain", short_help="In what two tables differ, and what that does.")(explain.explain)
 app.command("flow", short_help="Optical flow of videos, stored for two-stream networks.")(flow.flow)
 app.command("classify", short_help="The top classes of videos, and along their time.")(classify.classify)
 app.command("search", short_help="The nearest clips or videos of a table.")(search.search)

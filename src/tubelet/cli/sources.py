@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tubelet.errors import InputDataError, TubeletError, UsageError
 
@@ -28,6 +29,32 @@ def open_model(model: str) -> VideoModel:
 def source_of(model: str) -> str:
     """``--model`` as a table remembers it: valid from any working directory."""
     return model if model.startswith("untrained:") else os.path.abspath(model)
+
+
+def recorded_model(record: Mapping[str, Any], table: Path, model: str | None, option: str = "--model") -> VideoModel:
+    """The model that made a table: the one named, else the one that its ``provenance.json`` names.
+
+    Raises
+    ------
+    UsageError
+        Neither names one.
+    InputDataError
+        It is no longer where it was.
+    """
+    if model is not None:
+        return open_model(model)
+    named = record.get("model_source")
+    if named is None:
+        raise UsageError("the table does not say where its model lies", path=table, remedy=f"name it with {option}")
+    try:
+        return open_model(str(named))
+    except InputDataError as error:
+        raise InputDataError(
+            "the model that the table names cannot be opened",
+            path=named,
+            why=error.why or error.what,
+            remedy=f"say with {option} where it lies now",
+        ) from error
 
 
 def recipe_with_mean(model: VideoModel, mean: Path | None) -> Recipe | None:

@@ -63,14 +63,17 @@ class _Video:
             return
         try:
             if isinstance(part, FrameBlock):
-                yield from self.assembler.push(part)
+                yield from filter(self._is_wanted, self.assembler.push(part))
             elif isinstance(part, DecodeReport):
-                yield from self.assembler.finish()
+                yield from filter(self._is_wanted, self.assembler.finish())
                 self.outcome = self.outcome or part
             else:
                 self.outcome = part
         except TubeletError as error:
             self.outcome = error
+
+    def _is_wanted(self, clip: ReadyClip) -> bool:
+        return self.request.clips is None or clip.span.clip_index in self.request.clips
 
 
 @dataclass(eq=False)

@@ -23,7 +23,7 @@ from tubelet.descriptors.batching import ClipBatcher, Ended, Part, Rows
 from tubelet.descriptors.described import Described
 from tubelet.descriptors.network import ClipNetwork, PrecisionName
 from tubelet.descriptors.request import VideoRequest
-from tubelet.errors import TubeletError, UsageError
+from tubelet.errors import TubeletError, UsageError, VideoError
 from tubelet.flow.decode import FlowDecoder
 from tubelet.flow.library import FlowKind, survey_flow
 from tubelet.models.contract import VideoModel
@@ -129,6 +129,7 @@ class Extractor:
                 remedy="use recipe.with_side, or leave the recipe away for the model's own",
             )
         self.workers = workers
+        self.flow = flow
         self.weights_id = model.weights_id
         if self.weights_id.startswith("untrained:"):
             warnings.warn(
@@ -148,6 +149,7 @@ class Extractor:
         self.any_flow = any_flow
         self.flow_kind: FlowKind | None = None
         self.flow_notes: tuple[str, ...] = ()
+        self._shared = False
         self._decoder = (
             ClipDecoder(workers) if flow is None else FlowDecoder(flow, workers, backward=self.modality.both_directions)
         )
@@ -223,7 +225,12 @@ class Extractor:
                 if isinstance(part, Rows):
                     collected.append(part)
                     continue
-                yield part.outcome if isinstance(part.outcome, TubeletError) else _described(part, collected)
+                if isinstance(part.outcome, TubeletError):
+                    yield part.outcome
+                elif not collected:
+                    yield VideoError("the video has none of the clips asked for", path=part.request.path)
+                else:
+                    yield _described(part, collected)
                 collected = []
 
     def rows(self, requests: Sequence[VideoRequest]) -> Generator[Rows | Ended, None, None]:
@@ -296,9 +303,16 @@ class Extractor:
             self.flow_kind, self.flow_notes = survey.kind, survey.notes
         return {request.video_id: self._decoder.locate(request.path, request.video) for request in requests}
 
+    def share(self, decoder: ClipDecoder) -> None:
+        """Take decoding processes that others use too, and that ``close`` leaves open; stored flow has its own."""
+        if self.flow is None:
+            self._decoder.close()
+            self._decoder, self._shared = decoder, True
+
     def close(self) -> None:
-        """End the decoding processes; they also end with the program."""
-        self._decoder.close()
+        """End the decoding processes, unless they are shared; they also end with the program."""
+        if not self._shared:
+            self._decoder.close()
 
     def __enter__(self) -> Extractor:
         return self

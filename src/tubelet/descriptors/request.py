@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.errors import UsageError
+
+_SECONDS = r"[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?"
+_SPAN = re.compile(rf"(?P<video>.+)#t=(?P<start>{_SECONDS})?(?:,(?P<end>{_SECONDS}))?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class VideoRequest:
         Frame rate to use instead of the file's own (for folders of frames).
     start_s, end_s
         Span in seconds: frames that appear at ``start_s`` or later and before ``end_s``.
+    clips
+        Only clips of these indices, which count the clips of the span or video; None for all.
     """
 
     path: Path
@@ -35,6 +41,7 @@ class VideoRequest:
     fps: float | None = None
     start_s: float | None = None
     end_s: float | None = None
+    clips: frozenset[int] | None = None
 
     @property
     def video(self) -> str:
@@ -60,6 +67,18 @@ def item_id(item: Item) -> str:
     start = "" if item.start_s is None else f"{item.start_s:.12g}"
     end = "" if item.end_s is None else f",{item.end_s:.12g}"
     return f"{item.path}#t={start}{end}"
+
+
+def span_of(video_id: str) -> tuple[str, float | None, float | None]:
+    """The inverse of `item_id`: a video's name, and start and end in seconds where only a span of it is meant.
+
+    Whoever knows that a file of this very name exists must not ask.
+    """
+    found = _SPAN.fullmatch(video_id)
+    if found is None or not (found["start"] or found["end"]):
+        return video_id, None, None
+    start_s, end_s = (float(found[name]) if found[name] else None for name in ("start", "end"))
+    return found["video"], start_s, end_s
 
 
 def requests_of(

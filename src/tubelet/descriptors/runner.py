@@ -321,4 +321,14 @@ def _provenance(source: object, root: str | os.PathLike[str], extractor: Extract
         source=source.to_dict() if isinstance(source, Manifest) else None,
         device=extractor.device,
         batch_size=extractor.batch_size,
+        flow=None if extractor.flow is None else {**_flow_kind(extractor), "root": os.path.abspath(extractor.flow)},
     )
+
+
+def _flow_kind(extractor: Extractor) -> dict[str, Any]:
+    return {} if extractor.flow_kind is None else extractor.flow_kind.to_dict()
+
+
+def provenance_of(table: str | os.PathLike[str]) -> dict[str, Any]:
+    """What the last extraction into a table's folder wrote into ``provenance.json``; empty where there is none."""
+    return _recorded(table)
