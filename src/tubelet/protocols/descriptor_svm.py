@@ -215,11 +215,16 @@ def _model_of(table: VideoVectors) -> Path | None:
     return folder if (read_provenance(folder) or {}).get("trained_on") else None
 
 
-def _scores(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings, file: Path) -> dict[str, Any]:
-    if file.exists():
-        kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return kept
-    train, test = (_present(part, tables) for part in (fold.train, fold.test))
+def fold_decisions(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings) -> dict[str, Any]:
+    """The SVM of one fold: ``video_ids`` and ``decisions`` (n, K) of its test videos, ``classes``, how many have a
+    plane, and ``notes``; JSON-ready.
+
+    Raises
+    ------
+    InputDataError
+        Not one training video, or not one test video, is in all tables.
+    """
+    train, test = (described_in(part, tables) for part in (fold.train, fold.test))
     for what, part, found in (("training", fold.train, train), ("test", fold.test, test)):
         if not found:
             raise InputDataError(
@@ -241,17 +246,25 @@ def _scores(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings, f
         str(fold.train.items[index].label) for index in train
     }
     said = [*notes, *(f"no training video shows {name}: its test videos cannot be right" for name in sorted(unseen))]
-    record = {
+    return {
         "video_ids": [item_id(fold.test.items[index]) for index in test],
         "decisions": decisions.tolist(),
         "classes": int((decisions.max(axis=0) > _OUT_OF_REACH).sum()),
         "notes": said,
     }
+
+
+def _scores(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings, file: Path) -> dict[str, Any]:
+    if file.exists():
+        kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return kept
+    record = fold_decisions(fold, tables, settings)
     write_json(file, record)
     return record
 
 
-def _present(videos: Manifest, tables: Sequence[VideoVectors]) -> list[int]:
+def described_in(videos: Manifest, tables: Sequence[VideoVectors]) -> list[int]:
+    """Indices of the videos that all tables hold."""
     known = set.intersection(*(set(table.video_ids.tolist()) for table in tables))
     return [index for index, item in enumerate(videos.items) if item_id(item) in known]
 
