@@ -1,9 +1,9 @@
 """What linear SVMs make of descriptors in a comparison of streams.
 
 A stream's descriptors are made for each fold by the network that was trained on it; those of a network that learns
-nothing once for all videos. They lie in ``ROOT/<stream>/<fold>/descriptors`` and ``ROOT/<feature>/descriptors``.
-Every fold fits its SVM on the training videos alone, on one descriptor or on several side by side, each of length one (C3D paper,
-sections 3.3 and 4.1). Decision values are kept as score files, ``ROOT/<row>/scores.npz``.
+nothing once for all videos. They lie in ``ROOT/<stream>/<fold>/descriptors`` and ``ROOT/<feature>/descriptors``. Every
+fold fits its SVM on the training videos alone, on one descriptor or on several side by side, each of length one (C3D
+paper, sections 3.3 and 4.1). Decision values are kept as score files, ``ROOT/<row>/scores.npz``.
 """
 
 from __future__ import annotations
