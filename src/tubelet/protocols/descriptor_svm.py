@@ -195,7 +195,10 @@ def leak_notes(folds: Sequence[Fold], tables: Sequence[VideoVectors], *, allow: 
             continue
         source = _model_of(table)
         if source is None:
-            why = "what its network was trained on is not known" if table.facts else "what made them is not known"
+            known = _seen(table)
+            why = f"which videos its network saw is not recorded ({known})" if known else "what made them is not known"
+            if table.facts and not known:
+                why = "what its network was trained on is not known"
             notes.append(f"{table.name}: {why}, so a leak would not be seen")
             continue
         for fold in folds:

@@ -156,7 +156,7 @@ class StreamExperiment(BaseModel):
         for combination in self.combinations:
             for name in combination.of:
                 if name not in described:
-                    why = "has no svm layer" if name in streams else f"is none of {described}"
+                    why = "has no svm layer" if name in streams else f"is none of {list(described)}"
                     raise ValueError(f"the combination {combination.name!r} names {name!r}, which {why}")
         if self.primary is not None and (unknown := [name for name in self.primary if name not in self.rows]):
             raise ValueError(f"primary names {unknown[0]!r}, and the table's rows are {list(self.rows)}")

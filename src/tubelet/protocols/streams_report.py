@@ -24,9 +24,9 @@ from tubelet.protocols.stream_experiment import StreamExperiment
 from tubelet.protocols.streams_open import Feature, Stream
 from tubelet.protocols.streams_result import StreamsResult
 from tubelet.reporting.bars import interval_bars
-from tubelet.reporting.class_grid import MOST_CLASSES, class_grid
 from tubelet.reporting.curves import training_curves
 from tubelet.reporting.page import Page
+from tubelet.reporting.share_grid import MOST_PARTS, share_grid
 from tubelet.reporting.terminal import duration
 from tubelet.reporting.text import percent
 from tubelet.training.run_folder import safe_name
@@ -62,7 +62,7 @@ def write_streams(
     _classes(page, result, plots)
     _networks(page, streams, features, result)
     _differences(page, result, plots)
-    _folds(page, folds, result)
+    _folds(page, folds, result, plots)
     result_section(page, result.best, plots, prefix="The best, ")
     if streams:
         page.add_section("Training")
@@ -99,15 +99,18 @@ def _accuracy(page: Page, result: StreamsResult, plots: Path) -> None:
     every = [("streams", result.streams), ("SVMs on descriptors", result.svms), ("fusions of scores", result.fusions)]
     kinds = [name for name, rows in every if rows]
     named = kinds[0] if len(kinds) == 1 else f"{', '.join(kinds[:-1])} and {kinds[-1]}"
+    size = _class_size(result)
+    both = size is None
+    alike = "" if both else f" Every class has {size} videos, so this is the mean over classes, too."
     page.add_table(
-        ["row", "made of", "accuracy", "95 % interval", "mean over classes", "95 % interval"],
+        ["row", "made of", "accuracy", "95 % interval", *(["mean over classes", "95 % interval"] if both else [])],
         [
             [one.protocol, result.made_of(one.protocol), percent(one.value), interval_text(one.interval),
-             percent(one.class_mean or 0.0), interval_text(one.class_mean_interval)]
+             *([percent(one.class_mean or 0.0), interval_text(one.class_mean_interval)] if both else [])]
             for one in result.rows
         ],
         highlight=result.rows.index(result.best),
-        caption=f"{named[0].upper()}{named[1:]}, all on the same videos. Intervals: bootstrap over {unit}. "
+        caption=f"{named[0].upper()}{named[1:]}, all on the same videos.{alike} Intervals: bootstrap over {unit}. "
         "Bold: the best.",
     )  # fmt: skip
     joined = {name for name in result.made if " + " in result.made[name]} | {one.protocol for one in result.fusions}
@@ -123,35 +126,48 @@ def _accuracy(page: Page, result: StreamsResult, plots: Path) -> None:
     page.add_figure(kept(interval_bars(bars, chance=chance, caption=caption), plots / "accuracy.png"))
 
 
+def _class_size(result: StreamsResult) -> int | None:
+    """Videos of each class where all have as many: accuracy and mean over classes are then one figure."""
+    sizes = {row.n for row in result.rows[0].per_class if row.n}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
 def _note(result: StreamsResult, name: str) -> str:
     cost = result.costs.get(name)
-    return f"{cost.texts[0]} parameters" if cost is not None and name not in result.made else result.made_of(name)
+    if name in result.made:
+        row = next(row for row in result.svms if row.protocol == name)
+        return f"SVM on {row.settings['numbers']:,} numbers"
+    return result.made_of(name) if cost is None else f"{cost.texts[0]} parameters"
 
 
 def _classes(page: Page, result: StreamsResult, plots: Path) -> None:
     """Which classes every row recognizes."""
     first = result.rows[0]
     seen = [index for index, row in enumerate(first.per_class) if row.n]
-    if len(seen) > MOST_CLASSES or len(result.rows) < 2:
+    if len(seen) > MOST_PARTS:
         return
-    starts = [len(result.streams), len(result.streams) + len(result.svms)]
-    figure = class_grid(
+    figure = share_grid(
         [[one.per_class[index].correct for index in seen] for one in result.rows],
         [first.per_class[index].n for index in seen],
         [one.protocol for one in result.rows],
         [first.classes[index] for index in seen],
-        rules=[start for start in starts if 0 < start < len(result.rows)],
-        title="Classes",
+        rules=_kinds(result),
         caption="Videos of each class that each row recognizes; the color is their share.",
     )
-    page.add_section("Classes").add_figure(kept(figure, plots / "class_grid.png"))
+    page.add_section("Classes").add_figure(kept(figure, plots / "classes.png"))
+
+
+def _kinds(result: StreamsResult) -> list[int]:
+    """Rows at which a new kind begins: networks, SVMs, fusions."""
+    starts = (len(result.streams), len(result.streams) + len(result.svms))
+    return sorted({start for start in starts if 0 < start < len(result.rows)})
 
 
 def _networks(page: Page, streams: Sequence[Stream], features: Sequence[Feature], result: StreamsResult) -> None:
     rows = []
     for name, network, views in [
         *((one.name, one.settings.model, one.views.name) for one in streams),
-        *((one.name, f"{one.info.name}, as it is", f"every {one.stride_frames}. frame") for one in features),
+        *((one.name, f"{one.info.name}, as it is", _every(one)) for one in features),
     ]:
         cost = result.costs[name]
         parameters, macs, shape = cost.texts[:3]
@@ -165,6 +181,12 @@ def _networks(page: Page, streams: Sequence[Stream], features: Sequence[Feature]
     )
 
 
+def _every(feature: Feature) -> str:
+    """Which clips describe a video: ``every frame``, ``1 frame in 4``, ``16 frames in 8``."""
+    length, stride = feature.clip_length, feature.stride_frames
+    return "every frame" if length == stride == 1 else f"{length} frame{'s' * (length > 1)} in {stride}"
+
+
 def _differences(page: Page, result: StreamsResult, plots: Path) -> None:
     if not result.differences:
         return
@@ -173,11 +195,13 @@ def _differences(page: Page, result: StreamsResult, plots: Path) -> None:
         "In points, on the same videos: every resample draws the same ones for both. What another seed of the training "
         "would change is not in the intervals.",
     )
+    both = _class_size(result) is None
     page.add_table(
-        ["what", "minus what", "accuracy", "95 % interval", "mean over classes", "95 % interval"],
+        ["what", "minus what", "accuracy", "95 % interval", *(["mean over classes", "95 % interval"] if both else [])],
         [
             [one.second, one.first, points(one.accuracy), points(one.interval.low, one.interval.high),
-             points(one.class_mean), points(one.class_mean_interval.low, one.class_mean_interval.high)]
+             *([points(one.class_mean), points(one.class_mean_interval.low, one.class_mean_interval.high)]
+               if both else [])]
             for one in result.differences
         ],
         highlight=0 if result.primary else (),
@@ -187,16 +211,24 @@ def _differences(page: Page, result: StreamsResult, plots: Path) -> None:
     class_figure(page, rows[result.differences[0].first], rows[result.differences[0].second], plots)
 
 
-def _folds(page: Page, folds: Sequence[Fold], result: StreamsResult) -> None:
-    right = {one.protocol: {each.video_id for each in one.predictions if each.predicted == each.label}
-             for one in result.rows}  # fmt: skip
+def _folds(page: Page, folds: Sequence[Fold], result: StreamsResult, plots: Path) -> None:
     counted = {each.video_id for each in result.rows[0].predictions}
-    page.add_section("Folds", "Videos recognized in each fold.")
-    rows = []
-    for fold in folds:
-        tested = {item_id(item) for item in fold.test.items} & counted
-        rows.append([fold.name, *(f"{len(tested & right[one.protocol])} of {len(tested)}" for one in result.rows)])
-    page.add_table(["held out", *(one.protocol for one in result.rows)], rows)
+    tested = {fold.name: {item_id(item) for item in fold.test.items} & counted for fold in folds}
+    names, rows = [one.protocol for one in result.rows], []
+    for one in result.rows:
+        right = {each.video_id for each in one.predictions if each.predicted == each.label}
+        rows.append([len(ids & right) for ids in tested.values()])
+    totals = [len(ids) for ids in tested.values()]
+    page.add_section("Folds")
+    caption = "Videos recognized in each fold; a column is what was held out."
+    if len(folds) <= MOST_PARTS:
+        figure = share_grid(
+            rows, totals, names, list(tested), what="folds", rules=_kinds(result), title="Folds", caption=caption
+        )
+        page.add_figure(kept(figure, plots / "folds.png"))
+    else:
+        cells = zip(tested, *rows, totals, strict=True)
+        page.add_table(["held out", *names, "videos"], list(cells), caption=caption)
 
 
 def _settings(
