@@ -194,11 +194,11 @@ def leak_notes(folds: Sequence[Fold], tables: Sequence[VideoVectors], *, allow: 
         if str(table.facts.get("weights_sha256") or "").startswith(_UNTRAINED):
             continue
         source = _model_of(table)
-        if source is None:
-            known = _seen(table)
-            why = f"which videos its network saw is not recorded ({known})" if known else "what made them is not known"
-            if table.facts and not known:
-                why = "what its network was trained on is not known"
+        provenance = {} if source is None else read_provenance(source) or {}
+        if source is None or not provenance.get("trained_on"):
+            why = "what its network was trained on is not known" if table.facts else "what made them is not known"
+            if what := seen_by(provenance):
+                why = f"its network came trained ({what}), and which videos it saw is not recorded"
             notes.append(f"{table.name}: {why}, so a leak would not be seen")
             continue
         for fold in folds:
@@ -215,7 +215,7 @@ def _model_of(table: VideoVectors) -> Path | None:
     if read_config(folder).weights_sha256 != table.facts.get("weights_sha256"):
         _log.warning("%s was made by other weights than those that lie in %s now", table.path, folder)
         return None
-    return folder if (read_provenance(folder) or {}).get("trained_on") else None
+    return folder
 
 
 def fold_decisions(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings) -> dict[str, Any]:
