@@ -139,7 +139,7 @@ def test_one_command_gives_one_table(
     assert pooled.video_ids[:2] == alone.video_ids
 
     page = (run / "report.html").read_text(encoding="utf-8")
-    for words in ("Networks, descriptors and fusions on weizmann", "held out", "squeezenet, as it is", "1 frame in 9"):
+    for words in ("Networks, descriptors and fusions on weizmann", "held out", "squeezenet, frozen", "1 frame in 9"):
         assert words in page, words
     assert {"classes.png", "folds.png", "accuracy.png"} <= {path.name for path in (run / "plots").iterdir()}
 

@@ -127,7 +127,7 @@ def test_the_tables_train_as_the_protocols_do() -> None:
     assert temporal.model_copy(update={"svm": None}) == other
     assert table.rows == (
         "c3d", "temporal", "c3d fc6 + SVM", "temporal global_pool + SVM", "squeezenet", "c3d + squeezenet",
-        "c3d + temporal + squeezenet", "c3d + temporal",
+        "c3d + temporal + squeezenet", "c3d + temporal scores",
     )  # fmt: skip
     frames = load_stream_experiment(EXPERIMENTS / "tables" / "frames_5fps.toml")
     assert frames.streams[0].train == SMALL.changed(iterations=450)

@@ -105,8 +105,8 @@ def _accuracy(page: Page, result: StreamsResult, plots: Path) -> None:
     page.add_table(
         ["row", "made of", "accuracy", "95 % interval", *(["mean over classes", "95 % interval"] if both else [])],
         [
-            [one.protocol, result.made_of(one.protocol), percent(one.value), interval_text(one.interval),
-             *([percent(one.class_mean or 0.0), interval_text(one.class_mean_interval)] if both else [])]
+            [one.protocol, result.made_of(one.protocol), percent(one.value), _whole(interval_text(one.interval)),
+             *([percent(one.class_mean or 0.0), _whole(interval_text(one.class_mean_interval))] if both else [])]
             for one in result.rows
         ],
         highlight=result.rows.index(result.best),
@@ -124,6 +124,11 @@ def _accuracy(page: Page, result: StreamsResult, plots: Path) -> None:
     )
     chance = 1 / len(result.rows[0].classes)
     page.add_figure(kept(interval_bars(bars, chance=chance, caption=caption), plots / "accuracy.png"))
+
+
+def _whole(text: str) -> str:
+    """The text in one line, however narrow its column."""
+    return text.replace(" ", "\u00a0")
 
 
 def _class_size(result: StreamsResult) -> int | None:
@@ -167,7 +172,7 @@ def _networks(page: Page, streams: Sequence[Stream], features: Sequence[Feature]
     rows = []
     for name, network, views in [
         *((one.name, one.settings.model, one.views.name) for one in streams),
-        *((one.name, f"{one.info.name}, as it is", _every(one)) for one in features),
+        *((one.name, f"{one.info.name}, frozen", _every(one)) for one in features),
     ]:
         cost = result.costs[name]
         parameters, macs, shape = cost.texts[:3]
@@ -266,7 +271,7 @@ def _settings(
         page.add_details(f"{stream.name}: {settings.model}", facts=facts)
     for feature in features:
         page.add_details(
-            f"{feature.name}: {feature.info.name}, as it is",
+            f"{feature.name}: {feature.info.name}, frozen",
             facts={
                 "weights": str(feature.folder),
                 "layer": feature.layer,
