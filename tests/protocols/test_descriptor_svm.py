@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,13 @@ from tubelet.datasets.splits import Fold, leave_one_out
 from tubelet.descriptors.video_vectors import VideoVectors
 from tubelet.errors import InputDataError, UsageError
 from tubelet.protocols import comparable, descriptor_svm
-from tubelet.protocols.descriptor_svm import SvmSettings, evaluate_descriptors, fitted_decisions, side_by_side
+from tubelet.protocols.descriptor_svm import (
+    SvmSettings,
+    evaluate_descriptors,
+    fitted_decisions,
+    leak_notes,
+    side_by_side,
+)
 
 CLASSES = ("Run", "Sit", "Walk")
 NAMES = [f"{label}/v_{label}_g{group:02d}_c01.avi" for label in CLASSES for group in range(1, 9)]
@@ -168,6 +175,20 @@ def test_groups_that_the_network_saw_are_refused_or_marked(trained_run: Any, tmp
     )
     said = evaluate_descriptors(turned, [unknown], SvmSettings(), tmp_path / "c").result
     assert said.notes == ("t: what its network was trained on is not known, so a leak would not be seen",)
+    shutil.copytree(trained_run.folder / "model", tmp_path / "model")
+    record = json.loads((tmp_path / "model" / "provenance.json").read_text())
+    record["converted_from"] = {"what": "C3D, Sports-1M"}
+    del record["trained_on"]
+    (tmp_path / "model" / "provenance.json").write_text(json.dumps(record))
+    facts = {**table.facts, "model_source": str(tmp_path / "model")}
+    known = VideoVectors("t", table.path, "fc6", table.video_ids, table.vectors, facts)
+    (note,) = leak_notes(turned, [known], allow=False)
+    assert note.startswith(
+        "t: its network came trained (C3D, Sports-1M), and which videos it saw is not recorded, so a"
+    )
+    other = VideoVectors("t", table.path, "fc6", table.video_ids, table.vectors, {**facts, "weights_sha256": "other"})
+    (note,) = leak_notes(turned, [other], allow=False)
+    assert note == "t: what its network was trained on is not known, so a leak would not be seen"
 
 
 def scenes(dimension: int) -> tuple[Manifest, VideoVectors]:

@@ -1,8 +1,10 @@
-"""The table of streams: rows, weights, differences and the sentence, against arithmetic on made-up scores."""
+"""The table of streams and SVMs: rows, weights, differences and the sentence, against arithmetic on made-up scores."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -15,7 +17,7 @@ from tubelet.protocols.fusion import Difference, fuse
 from tubelet.protocols.score_file import ScoreFile
 from tubelet.protocols.stream_experiment import StreamExperiment
 from tubelet.protocols.streams import StreamRound, pooled_scores, seconds_left
-from tubelet.protocols.streams_open import Stream
+from tubelet.protocols.streams_open import Feature, Stream
 from tubelet.protocols.streams_result import StreamsResult, compare_streams, difference_sentence
 
 NAMES = ("rgb", "flow")
@@ -165,8 +167,88 @@ def test_videos_that_a_stream_lacks_count_for_none() -> None:
     fewer = {"rgb": POOLED["rgb"], "flow": POOLED["flow"].take(range(20))}
     found = compared(fewer)
     assert {row.n for row in found.rows} == {20}
-    assert found.notes == ("4 of 24 videos have no scores of every stream and do not count",)
+    assert found.notes == ("4 of 24 videos have no scores in every row and do not count",)
     assert found.streams[0].value == pytest.approx(float((POOLED["rgb"].scores[:20].argmax(1) == LABELS[:20]).mean()))
+
+
+def decided(seed: int, gain: float, layers: list[str], numbers: int, notes: tuple[str, ...] = ()) -> ScoreFile:
+    made = {"svm": {"svm_c": 1.0}, "layers": layers, "numbers": numbers, "head": "linear SVM"}
+    return replace(scored(seed, gain), settings=made, notes=notes)
+
+
+SVMS = {
+    "rgb fc6 + SVM": decided(2, 1.0, ["fc6"], 4096),
+    "image": decided(3, 3.0, ["pool10"], 512, ("image: somebody else's",)),
+    "joined": decided(4, 3.5, ["fc6", "pool10"], 4608, ("image: somebody else's",)),
+}
+
+
+def with_svms(**changes: Any) -> StreamsResult:
+    network = {"model": "c3d_small", "recipe": "c3d_small", "train": {}}
+    plan = experiment(
+        streams=[{"name": "rgb", **network, "svm": "fc6"}, {"name": "flow", **network}],
+        features=[{"name": "image", "model": "squeezenet", "layer": "pool10"}],
+        combinations=[{"name": "joined", "of": ["rgb", "image"]}],
+        **changes,
+    )
+    image = Feature("image", Path("m"), "pool10", 1, 1, cast(Any, None), 1, cast(Any, _Info))
+    rounds = [StreamRound("rgb", "ann", None, (), 60.0, 2.0, 3.0)]
+    return compare_streams(
+        plan, STREAMS, rounds, POOLED, features=[image], describing_s={"image": 9.0}, svms=SVMS, settings={},
+        provenance={},
+    )  # fmt: skip
+
+
+def test_svms_stand_between_streams_and_fusions() -> None:
+    found = with_svms()
+    assert [row.protocol for row in found.rows] == ["rgb", "flow", "rgb fc6 + SVM", "image", "joined", "sum", "mean"]
+    assert [row.value for row in found.svms] == pytest.approx([accuracy(file.scores) for file in SVMS.values()])
+    assert found.best.value == max(row.value for row in found.rows)
+    assert [found.made_of(name) for name in ("rgb", "image", "joined", "sum")] == [
+        "network",
+        "SVM on pool10 of image, 512 numbers",
+        "SVM on fc6 of rgb + pool10 of image, 4,608 numbers",
+        "rgb + 1.5 flow (before softmax)",
+    ]
+    assert (found.costs["image"].parameters, found.costs["image"].seconds, found.costs["rgb"].seconds) == (
+        271_234,
+        9,
+        65,
+    )
+    assert found.notes == ("image: somebody else's",), "told once"
+    lines = str(found).splitlines()
+    assert lines[1].split()[:6] == ["parameters", "MACs", "input", "training", "scoring", "describing"]
+    assert next(line for line in lines if line.split()[:1] == ["image"]).split()[1:7] == [
+        "271", "k", "1.5", "G", "3×1×8×8", "9"
+    ]  # fmt: skip
+    assert "  rgb fc6 + SVM = SVM on fc6 of rgb, 4,096 numbers" in lines
+    record = found.to_dict()
+    assert [one["made_of"] for one in record["svms"]] == [found.made_of(name) for name in SVMS]
+    assert (record["svms"][0]["settings"]["numbers"], "describing_s" in str(record)) == (4096, False)
+
+
+def test_like_is_compared_with_like() -> None:
+    values = {row.protocol: row.value for row in with_svms().rows}
+    assert values["image"] > values["rgb fc6 + SVM"], "or the next lines would say something else"
+    pairs = [(one.second, one.first) for one in with_svms(primary=("image", "flow")).differences]
+    assert pairs == [
+        ("image", "flow"),  # as named beforehand
+        ("flow", "rgb"),  # networks among themselves
+        ("rgb fc6 + SVM", "rgb"),  # what the SVM gains over its network
+        ("image", "rgb fc6 + SVM"),  # SVMs on one descriptor among themselves
+        ("joined", "image"),  # what is joined against the best that it joins
+        ("sum", "flow"),
+        ("mean", "flow"),
+    ]
+
+
+def test_features_alone_are_a_table() -> None:
+    plan = experiment(
+        streams=[], fusions=[], primary=None, features=[{"name": "image", "model": "squeezenet", "layer": "pool10"}]
+    )
+    found = compare_streams(plan, [], [], {}, svms=SVMS, settings={}, provenance={})
+    assert [row.protocol for row in found.rows] == ["image"]
+    assert str(found).splitlines()[0] == "two: 24 videos, 95% intervals over groups"
 
 
 def test_the_time_that_is_left_counts_streams_by_themselves() -> None:

@@ -11,7 +11,7 @@ from tubelet.descriptors.store import DescriptorTable
 from tubelet.protocols.motion import NETS, motion_settings
 from tubelet.protocols.recognition import Recognition
 from tubelet.protocols.result import Result
-from tubelet.protocols.rounds import DESCRIPTORS
+from tubelet.protocols.round_descriptors import DESCRIPTORS
 from tubelet.protocols.run_report import result_section, settings_section
 from tubelet.provenance import environment
 from tubelet.reporting.bars import Bar, interval_bars

@@ -1,4 +1,4 @@
-"""``tubelet evaluate streams``: several networks on the same folds of a data set, and their fusions, in one table."""
+"""``tubelet evaluate streams``: networks, SVMs on descriptors and fusions on the same folds, in one table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tubelet.datasets.splits import Fold
     from tubelet.protocols.stream_experiment import StreamExperiment
     from tubelet.protocols.streams import StreamRound
-    from tubelet.protocols.streams_open import Stream
+    from tubelet.protocols.streams_open import Feature, Stream
 
 
 def streams(
@@ -43,12 +43,15 @@ def streams(
         Path | None, typer.Option("--out", "-o", help="Folder of the runs.", show_default="runs/evaluate/<experiment>")
     ] = None,
     only: Annotated[
-        str | None, typer.Option("--streams", help="Only these, comma-separated.", show_default="all of the file")
+        str | None,
+        typer.Option(
+            "--streams", help="Only these streams and features, comma-separated.", show_default="all of the file"
+        ),
     ] = None,
     flow: FlowOption = None,
     any_flow: AnyFlowOption = False,
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Model folder, or run that holds one, for streams that start so.")
+        Path | None, typer.Option("--weights", help="Model folder, or run that holds one, for what requires weights.")
     ] = None,
     allow_leak: Annotated[
         bool, typer.Option("--allow-leak", help="Test on groups that the starting weights saw, and mark the result.")
@@ -64,23 +67,28 @@ def streams(
 ) -> None:
     """Train and test every stream on every fold, fuse them, and print one table with intervals and paired differences.
 
-    Finished folds are kept, and trainings go on from their last checkpoint: the same command goes on where it was
-    stopped. With --streams, --overwrite starts only these anew.
+    Where the file says so, linear SVMs learn from the streams' layers, from networks that are not trained, and from
+    several of these side by side. Finished folds are kept, and trainings go on from their last checkpoint: the same
+    command goes on where it was stopped. With --streams, --overwrite starts only these anew.
     """
     from tubelet.cli.labeled import open_labeled
+    from tubelet.protocols.descriptor_svm import SvmSettings
     from tubelet.protocols.stream_experiment import load_stream_experiment
+    from tubelet.protocols.stream_svm import Described, describe_features, svm_scores
+    from tubelet.protocols.stream_times import times_of
     from tubelet.protocols.streams import finished_rounds, pooled_scores, run_streams
-    from tubelet.protocols.streams_open import open_folds, open_streams
+    from tubelet.protocols.streams_open import open_features, open_folds, open_streams
     from tubelet.protocols.streams_report import write_streams
     from tubelet.protocols.streams_result import compare_streams
     from tubelet.provenance import environment
+    from tubelet.reporting.terminal import duration
     from tubelet.training.run_folder import RunFolder, safe_name
 
     whole = load_stream_experiment(experiment)
     chosen = whole.only(None if only is None else [name.strip() for name in only.split(",")])
     for option, given, wanted in (
         ("--flow", flow, [stream.flow for stream in whole.streams]),
-        ("--weights", weights, [stream.weights for stream in whole.streams]),
+        ("--weights", weights, [*(one.weights for one in whole.streams), *(one.weights for one in whole.features)]),
     ):
         if given is not None and "required" not in wanted:
             raise UsageError(f"no stream of {whole.name} takes {option}", remedy=f"leave {option} away")
@@ -88,11 +96,13 @@ def streams(
         whole.dataset, data, split=whole.split, fps=fps, label_column="label", annotations=annotations, limit=None
     )
     manifest, folds = open_folds(whole, manifest)
+    start = None if weights is None else model_folder(weights)
+    features = open_features(chosen, manifest, folds, weights=start, allow_leak=allow_leak, workers=workers)
     ready = open_streams(
         chosen,
         manifest,
         folds,
-        weights=None if weights is None else model_folder(weights),
+        weights=start,
         flow=flow,
         any_flow=any_flow,
         allow_leak=allow_leak,
@@ -101,7 +111,7 @@ def streams(
     )
     root = out or Path("runs/evaluate") / whole.name
     where = choose_device(device)
-    say(_plan(chosen, manifest, ready, folds, root))
+    say(_plan(chosen, manifest, ready, features, folds, root))
     settings = {
         "experiment": whole.name,
         "dataset": manifest.hash,
@@ -112,30 +122,48 @@ def streams(
     if dry_run:
         if as_json:
             print_json({"folder": str(root), "folds": {fold.name: len(fold.test) for fold in folds},
-                        "streams": {one.name: one.settings.to_dict() for one in ready}})  # fmt: skip
+                        "streams": {one.name: one.settings.to_dict() for one in ready},
+                        "rows": list(chosen.rows)})  # fmt: skip
         return
     run = RunFolder(root, settings, overwrite=overwrite and only is None)
     if overwrite:
-        for stream in ready:
-            shutil.rmtree(root / safe_name(stream.name), ignore_errors=True)
+        for name in (*(stream.name for stream in ready), *(feature.name for feature in features)):
+            shutil.rmtree(root / safe_name(name), ignore_errors=True)
 
     def tell(done: Sequence[StreamRound]) -> None:
         say(_progress(done, ready, folds))
 
+    lost = describe_features(features, manifest, root, device=where)
+    for feature in features:
+        took = duration(times_of(root / safe_name(feature.name)).get("describing_s", 0.0))
+        say(f"{feature.name}: {len(manifest)} videos described in {took}")
     finished = finished_rounds(ready, folds, root, device=where)
     if finished:
         say(f"{len(finished)} of {len(ready) * len(folds)} rounds are finished already")
     rounds = run_streams(ready, folds, root, device=where, finished=finished, on_round=tell)
-    failed = sorted({pair for one in rounds for pair in one.failed})
+    failed = sorted(dict([*lost, *(pair for one in rounds for pair in one.failed)]).items())
     run.write_failures("failed.jsonl", failed)
     pooled = pooled_scores(ready, rounds, manifest, root)
+    described = Described(ready, features, root)
+    fitting = SvmSettings(whole.svm_c)
+    svms = svm_scores(chosen.svm_rows, folds, described, fitting, manifest, root, allow_leak=allow_leak)
     record = environment(
         experiment=whole.model_dump(mode="json"),
         dataset=manifest.to_dict(),
-        scores={one.name: str(root / safe_name(one.name) / "scores.npz") for one in ready},
+        scores={name: str(root / safe_name(name) / "scores.npz") for name in (*pooled, *svms)},
     )
-    result = compare_streams(chosen, ready, rounds, pooled, settings=settings, provenance=record)
-    report = write_streams(root, chosen, manifest, ready, rounds, result, record)
+    result = compare_streams(
+        chosen,
+        ready,
+        rounds,
+        pooled,
+        features=features,
+        describing_s={one.name: times_of(root / safe_name(one.name)).get("describing_s", 0.0) for one in features},
+        svms=svms,
+        settings=settings,
+        provenance=record,
+    )
+    report = write_streams(root, chosen, manifest, folds, ready, features, result, record)
     if as_json:
         print_json(
             {
@@ -152,7 +180,12 @@ def streams(
 
 
 def _plan(
-    experiment: StreamExperiment, manifest: Manifest, ready: Sequence[Stream], folds: Sequence[Fold], root: Path
+    experiment: StreamExperiment,
+    manifest: Manifest,
+    ready: Sequence[Stream],
+    features: Sequence[Feature],
+    folds: Sequence[Fold],
+    root: Path,
 ) -> str:
     tests = sorted(len(fold.test) for fold in folds)
     sizes = f"{tests[0]}" if tests[0] == tests[-1] else f"{tests[0]} to {tests[-1]}"
@@ -167,8 +200,14 @@ def _plan(
         lines.append(
             f"  {one.name}: {one.settings.model}, {one.info.parameters:,} parameters, {one.info.macs / 1e9:.3f} GMACs, "
             f"recipe {one.settings.recipe.name}, {train.iterations} steps of {train.batch_size}"
-            f"{learning}, seed {train.seed}; views {one.views}"
+            f"{learning}, seed {train.seed}; views {one.views}" + ("" if one.svm is None else f"; SVM on {one.svm}")
         )
+    lines += [
+        f"  {one.name}: {one.layer} of {one.info.name} as it is in {one.folder}, recipe {one.recipe.name}, clips of "
+        f"{one.clip_length} every {one.stride_frames} frames; SVM"
+        for one in features
+    ]
+    lines += [f"  {one.name}: SVM on {' + '.join(one.of)}" for one in experiment.combinations]
     return "\n".join(lines)
 
 
@@ -184,5 +223,7 @@ def _progress(done: Sequence[StreamRound], ready: Sequence[Stream], folds: Seque
     left = seconds_left(done, ready, folds)
     return (
         f"[{len(done)}/{total}] {last.fold}, {last.stream}: {found}; trained in {duration(last.training_s)}, "
-        f"scored in {duration(last.scoring_s)}" + (f"; about {duration(left)} left" if len(done) < total else "")
+        f"scored in {duration(last.scoring_s)}"
+        + (f", described in {duration(last.describing_s)}" if last.describing_s else "")
+        + (f"; about {duration(left)} left" if len(done) < total else "")
     )

@@ -262,8 +262,8 @@ def done_by_streams(files: Sequence[ScoreFile], by: str) -> Done | None:
     dataset = files[0].provenance.get("dataset", {})
     where = official(str(dataset.get("name", "")))
     settings = [file.settings for file in files]
-    if where is None or any(one.get("part") != "test" for one in settings):
-        return None
+    if where is None or any(one.get("part") != "test" or one.get("head") for one in settings):
+        return None  # an SVM's decision values are no stream of the papers'
 
     def same(key: str) -> Any:
         values = [one.get(key) for one in settings]

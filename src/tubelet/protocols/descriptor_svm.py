@@ -29,7 +29,7 @@ from tubelet.descriptors.video_vectors import VideoVectors
 from tubelet.errors import InputDataError, UsageError
 from tubelet.failures import FailedVideo
 from tubelet.models.folder import read_config, read_provenance
-from tubelet.protocols.comparable import beside
+from tubelet.protocols.comparable import beside, seen_by
 from tubelet.protocols.coordinates import coordinates
 from tubelet.protocols.descriptor_done import UNTRAINED, done_by_descriptors, leaves_one_out
 from tubelet.protocols.leak import refuse_seen_groups
@@ -130,7 +130,7 @@ def evaluate_descriptors(
     of = _vectors(folds, tables, settings)
     hashes = hash_json([table.hash for table in tables])
     # A fold whose test videos all failed has no figures; where none is left, the first says why.
-    judged = [fold for fold in folds if _present(fold.test, tables)] or folds[:1]
+    judged = [fold for fold in folds if described_in(fold.test, tables)] or folds[:1]
     parts = [_scores(fold, tables, of, hashes, settings, folder) for fold in judged]
     failed = _missing([item for fold in folds for item in (fold.train, fold.test)], tables)
     known = {item_id(item): item for fold in folds for item in fold.test.items}
@@ -212,8 +212,11 @@ def leak_notes(folds: Sequence[Fold], tables: Sequence[VideoVectors], *, allow: 
         if str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
             continue
         source = _model_of(table)
-        if source is None:
+        provenance = {} if source is None else read_provenance(source) or {}
+        if source is None or not provenance.get("trained_on"):
             why = "what its network was trained on is not known" if table.facts else "what made them is not known"
+            if what := seen_by(provenance):
+                why = f"its network came trained ({what}), and which videos it saw is not recorded"
             notes.append(f"{table.name}: {why}, so a leak would not be seen")
             continue
         tested = tested_videos(folds)
@@ -236,7 +239,7 @@ def _model_of(table: VideoVectors) -> Path | None:
     if read_config(folder).weights_sha256 != table.facts.get("weights_sha256"):
         _log.warning("%s was made by other weights than those that lie in %s now", table.path, folder)
         return None
-    return folder if (read_provenance(folder) or {}).get("trained_on") else None
+    return folder
 
 
 def _vectors(
@@ -244,7 +247,7 @@ def _vectors(
 ) -> Callable[[Sequence[str]], FloatArray]:
     """What gives the vectors of named videos, in as few numbers as change nothing."""
     ids = sorted(
-        {item_id(item) for fold in folds for part in (fold.train, fold.test) for item in _present(part, tables)}
+        {item_id(item) for fold in folds for part in (fold.train, fold.test) for item in described_in(part, tables)}
     )
     length = sum(table.vectors.shape[1] for table in tables)
     # Z-scores weigh the numbers one by one, differently in every fold.
@@ -253,6 +256,49 @@ def _vectors(
     shared = coordinates(side_by_side(tables, ids))
     place = {video_id: row for row, video_id in enumerate(ids)}
     return lambda wanted: shared[[place[video_id] for video_id in wanted]]
+
+
+def fold_decisions(
+    fold: Fold,
+    tables: Sequence[VideoVectors],
+    settings: SvmSettings,
+    of: Callable[[Sequence[str]], FloatArray] | None = None,
+) -> dict[str, Any]:
+    """The SVM of one fold: ``video_ids`` and ``decisions`` (n, K) of its test videos, ``classes``, how many have a
+    plane, and ``notes``; JSON-ready. ``of`` gives the vectors of named videos; by default the tables' side by side.
+
+    Raises
+    ------
+    InputDataError
+        Not one training video, or not one test video, is in all tables.
+    """
+    vectors = partial(side_by_side, tables) if of is None else of
+    train, test = (described_in(part, tables) for part in (fold.train, fold.test))
+    for what, part, found in (("training", fold.train, train), ("test", fold.test, test)):
+        if not found:
+            raise InputDataError(
+                f"not one {what} video of {fold.name} has descriptors in all tables",
+                path=tables[0].path,
+                why=f"the data has {item_id(part.items[0])!r}, the table {str(tables[0].video_ids[0])!r}"
+                if len(part) and len(tables[0].video_ids)
+                else "there are none",
+                remedy="extract them with the same root folder, so that video_id is the path below it",
+            )
+    decisions, notes = fitted_decisions(
+        vectors([item_id(item) for item in train]),
+        [str(item.label) for item in train],
+        vectors([item_id(item) for item in test]),
+        fold.test.classes,
+        settings,
+    )
+    unseen = {str(item.label) for item in test} - {str(item.label) for item in train}
+    said = [*notes, *(f"no training video shows {name}: its test videos cannot be right" for name in sorted(unseen))]
+    return {
+        "video_ids": [item_id(item) for item in test],
+        "decisions": decisions.tolist(),
+        "classes": int((decisions.max(axis=0) > _OUT_OF_REACH).sum()),
+        "notes": said,
+    }
 
 
 def _scores(
@@ -268,33 +314,7 @@ def _scores(
         kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if kept.get("tables") == hashes:  # a table that a run made itself may have grown since
             return kept
-    train, test = (_present(part, tables) for part in (fold.train, fold.test))
-    for what, part, found in (("training", fold.train, train), ("test", fold.test, test)):
-        if not found:
-            raise InputDataError(
-                f"not one {what} video of {fold.name} has descriptors in all tables",
-                path=tables[0].path,
-                why=f"the data has {item_id(part.items[0])!r}, the table {str(tables[0].video_ids[0])!r}"
-                if len(part) and len(tables[0].video_ids)
-                else "there are none",
-                remedy="extract them with the same root folder, so that video_id is the path below it",
-            )
-    decisions, notes = fitted_decisions(
-        of([item_id(item) for item in train]),
-        [str(item.label) for item in train],
-        of([item_id(item) for item in test]),
-        fold.test.classes,
-        settings,
-    )
-    unseen = {str(item.label) for item in test} - {str(item.label) for item in train}
-    said = [*notes, *(f"no training video shows {name}: its test videos cannot be right" for name in sorted(unseen))]
-    record = {
-        "tables": hashes,
-        "video_ids": [item_id(item) for item in test],
-        "decisions": decisions.tolist(),
-        "classes": int((decisions.max(axis=0) > _OUT_OF_REACH).sum()),
-        "notes": said,
-    }
+    record = {"tables": hashes, **fold_decisions(fold, tables, settings, of)}
     write_json(file, record)
     return record
 
@@ -319,7 +339,8 @@ def _protocol(folds: Sequence[Fold], tables: Sequence[VideoVectors]) -> str:
     return f"linear SVM on {names}, {length} numbers{how}"
 
 
-def _present(videos: Manifest, tables: Sequence[VideoVectors]) -> list[Item]:
+def described_in(videos: Manifest, tables: Sequence[VideoVectors]) -> list[Item]:
+    """The videos that all tables hold."""
     known = set.intersection(*(set(table.video_ids.tolist()) for table in tables))
     return [item for item in videos.items if item_id(item) in known]
 

@@ -172,6 +172,8 @@ def fuse(
     first, plain = files[0], "scores" in by
     common = {**(settings or {}), "streams": list(names), "weights": list(factors), "by": list(by), "svm_c": svm_c}
     said = [*notes, *dict.fromkeys(note for file in files for note in file.notes)]
+    if len(files) > 1 and (svms := [name for name, one in zip(names, files, strict=True) if one.settings.get("head")]):
+        said.append(f"{', '.join(svms)}: decision values of an SVM, whose scale is not that of a network's scores")
     values: dict[str, FloatArray] = {
         name: file.scores if plain else file.probabilities for name, file in zip(names, files, strict=True)
     }

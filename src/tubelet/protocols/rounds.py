@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +21,7 @@ from tubelet.artifacts import write_json
 from tubelet.clips.modality import Modality
 from tubelet.clips.recipe import Recipe
 from tubelet.datasets.manifest import Manifest
-from tubelet.descriptors.extractor import Extractor
 from tubelet.descriptors.request import item_id
-from tubelet.descriptors.runner import extract
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError
 from tubelet.flow.library import FlowSurvey
@@ -33,6 +30,7 @@ from tubelet.models.folder import read_config
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.leak import refuse_seen_groups, refuse_shared_groups
+from tubelet.protocols.round_descriptors import DESCRIPTORS, describe_round, joined
 from tubelet.protocols.round_flow import stored_flow
 from tubelet.protocols.round_model import MODEL, trained_model
 from tubelet.protocols.svm import CONFIG_FILE as SVM_CONFIG
@@ -45,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 
-DESCRIPTORS, SVM, SCORES = "descriptors", "svm", "scores.json"
+SVM, SCORES = "svm", "scores.json"
 
 
 @dataclass(frozen=True)
@@ -222,7 +220,8 @@ def run_round(
             why=f"there is only {labels[0]!r}" if labels else "there are no videos",
             remedy="add videos of another class",
         )
-    flow = stored_flow(settings, [_concatenated(training, test) or training, *further])
+    tested = [] if test is None else [test]
+    flow = stored_flow(settings, [joined(training, *tested), *further])
     resolved = resolved_settings(training, test, settings, device, flow)
     if further:
         resolved["further"] = {f"task{number}": facts(one) for number, one in enumerate(further, 2)}
@@ -240,24 +239,11 @@ def run_round(
     with run.logging():
         model, failed = trained_model(training, settings, folder, device=device, test=test, further=further, flow=flow)
         layer = settings.descriptor_layer
-        described = _concatenated(training if settings.with_svm else None, test)
+        parts = [*([training] if settings.with_svm else []), *tested]
         table = None
-        if described is not None:
+        if parts:
             layers = (layer, "prob") if settings.with_svm else ("prob",)
-            with Extractor(
-                model,
-                layers,
-                stride_frames=settings.stride_frames,
-                precision="float32",
-                device=device,
-                workers=settings.train.workers,
-                flow=settings.flow[0] if settings.flow else None,
-                any_flow=settings.any_flow,
-            ) as extractor:
-                summary = extract(
-                    described, extractor, folder / DESCRIPTORS, model_source=os.path.abspath(folder / MODEL)
-                )
-            failed += [(failure.video_id, failure.error) for failure in summary.failures]
+            failed += describe_round(joined(*parts), model, layers, settings, folder, device=device)
             table = DescriptorTable(folder / DESCRIPTORS)
         svm = None
         if settings.with_svm and table is not None:
@@ -324,16 +310,6 @@ def _present(table: DescriptorTable, manifest: Manifest) -> tuple[list[str], lis
     known = set(table.clip_counts())
     kept = [index for index, item in enumerate(manifest.items) if item_id(item) in known]
     return [item_id(manifest.items[index]) for index in kept], kept
-
-
-def _concatenated(training: Manifest | None, test: Manifest | None) -> Manifest | None:
-    if training is None or test is None:
-        return training or test
-    both = {item.span: item for item in (*training.items, *test.items)}
-    return Manifest(
-        training.name, training.root, tuple(both.values()), training.classes, training.flip, training.fps,
-        training.group_rule, training.allow_outside,
-    )  # fmt: skip
 
 
 def _scores(

@@ -41,6 +41,9 @@ _TEXTS, _REALS = ("video_ids", "classes", "groups"), ("scores", "probabilities")
 _SUM_TOLERANCE = 1e-3  # of a softmax that went through float32
 _MEAN_TOLERANCE = 1e-4  # relative, of the mean of float32 views
 
+SVM_HEAD = "linear SVM"
+"""``settings["head"]`` of a file whose scores are decision values; its probabilities are their softmax."""
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -57,7 +60,7 @@ class ScoreFile:
         As in the file; ``view_scores`` may be None.
     settings
         What made the scores, JSON-ready: ``stream`` (its name in tables), ``part`` (``test``, ``train`` or ``all``),
-        ``weights_sha256``, ``recipe_hash``, ``views``.
+        ``weights_sha256``, ``recipe_hash``, ``views``; ``head`` where it is not the network's own (`SVM_HEAD`).
     provenance
         Versions, command, dataset (JSON-ready).
     notes

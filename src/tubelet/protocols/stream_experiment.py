@@ -1,8 +1,13 @@
-"""A comparison of streams as a small TOML file: which networks, trained how, tested on which folds, fused how."""
+"""A comparison of streams as a small TOML file: which networks, trained how, tested on which folds, fused how.
+
+Beside the streams' own scores a file may ask for linear SVMs: on a layer of a stream's network (``svm``), on a network
+that is not trained at all (``[[features]]``), and on several such descriptors side by side (``[[combinations]]``).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,12 +21,32 @@ class StreamPlan(NetworkTraining):
     """One stream: a network that is trained and tested on every fold."""
 
     views: str | None = Field(None, description="test views, as of tubelet evaluate --views; None: its paper's")
+    svm: str | None = Field(None, description="layer on whose descriptors an SVM is fitted too, as a row of its own")
 
     @model_validator(mode="after")
     def _without_validation(self) -> Self:
         if self.train.validate_every:
             raise ValueError("a fold holds no validation videos out, so validate_every must be 0")
         return self
+
+    @property
+    def svm_row(self) -> str | None:
+        """Name of the row of its SVM, if it has one."""
+        return None if self.svm is None else f"{self.name} {self.svm} + SVM"
+
+
+class FeaturePlan(BaseModel):
+    """Descriptors of a network that learns nothing here: made once for all videos; each fold fits an SVM on them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    model: str
+    weights: str = Field("required", description="'required': --weights DIR; else a model folder")
+    layer: str
+    clip_length: int | None = Field(None, ge=1, description="frames in a clip; None: the network's")
+    stride_frames: int = Field(8, ge=1, description="frames between the starts of clips")
+    workers: int = Field(2, ge=1, description="decoding processes")
 
 
 class FusionPlan(BaseModel):
@@ -50,12 +75,43 @@ class FusionPlan(BaseModel):
         return self.weights or (1.0,) * len(self.streams)
 
 
+class CombinationPlan(BaseModel):
+    """One row of the table: an SVM on several descriptors side by side, each of length one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    of: tuple[str, ...] = Field(min_length=2, description="features, and streams with an SVM of their own")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if len(set(self.of)) < len(self.of):
+            raise ValueError("a descriptor is named twice")
+        return self
+
+
+@dataclass(frozen=True)
+class SvmRow:
+    """One row of the table that a linear SVM makes.
+
+    Attributes
+    ----------
+    name
+        In tables and folders.
+    of
+        The streams and features whose descriptors stand side by side.
+    """
+
+    name: str
+    of: tuple[str, ...]
+
+
 class StreamExperiment(BaseModel):
-    """Several streams on the same folds of a data set, and their fusions.
+    """Several streams on the same folds of a data set, what SVMs make of descriptors, and fusions and combinations.
 
     ``folds`` is ``"groups"`` (each group is left out once), a number of folds of whole groups, or ``"official"`` (the
     data set's own training and test part). ``primary`` names the comparison that heads the report: the first minus
-    the second, streams or fusions.
+    the second, rows of the table.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,8 +123,11 @@ class StreamExperiment(BaseModel):
     folds: Literal["groups", "official"] | int = "groups"
     fold_seed: int = Field(0, ge=0, description="of a number of folds; not that of training, so that seeds compare")
     primary: tuple[str, str] | None = None
-    streams: tuple[StreamPlan, ...] = Field(min_length=1)
+    streams: tuple[StreamPlan, ...] = ()
+    features: tuple[FeaturePlan, ...] = ()
+    svm_c: float = Field(1.0, gt=0, description="C of every SVM; the papers do not state theirs")
     fusions: tuple[FusionPlan, ...] = ()
+    combinations: tuple[CombinationPlan, ...] = ()
 
     @field_validator("folds", mode="before")
     @classmethod
@@ -79,42 +138,80 @@ class StreamExperiment(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        streams = [stream.name for stream in self.streams]
-        rows = [*streams, *(fusion.name for fusion in self.fusions)]
-        for name in rows:
+        if not self.streams and not self.features:
+            raise ValueError("it has neither streams nor features")
+        for name in self.rows:
             if not name.strip():
-                raise ValueError("a stream or a fusion has an empty name")
-            if rows.count(name) > 1:
-                raise ValueError(f"{name!r} names two streams or fusions")
-        if "plots" in streams:
-            raise ValueError("a stream cannot be called 'plots': that folder holds the report's pictures")
+                raise ValueError("a stream, a feature, a fusion or a combination has an empty name")
+            if self.rows.count(name) > 1:
+                raise ValueError(f"{name!r} names two rows of the table")
+        if "plots" in self.rows:
+            raise ValueError("no row can be called 'plots': that folder holds the report's pictures")
+        streams, described = [stream.name for stream in self.streams], self.described
         for fusion in self.fusions:
-            if unknown := [name for name in fusion.streams if name not in streams]:
-                raise ValueError(f"the fusion {fusion.name!r} names {unknown[0]!r}, and the streams are {streams}")
-        if self.primary is not None and (unknown := [name for name in self.primary if name not in rows]):
-            raise ValueError(f"primary names {unknown[0]!r}, and the table's rows are {rows}")
+            for name in fusion.streams:
+                if name not in streams:
+                    known = "; descriptors are joined by [[combinations]]" if name in self.rows else ""
+                    raise ValueError(f"the fusion {fusion.name!r} names {name!r}, and the streams are {streams}{known}")
+        for combination in self.combinations:
+            for name in combination.of:
+                if name not in described:
+                    why = "has no svm layer" if name in streams else f"is none of {list(described)}"
+                    raise ValueError(f"the combination {combination.name!r} names {name!r}, which {why}")
+        if self.primary is not None and (unknown := [name for name in self.primary if name not in self.rows]):
+            raise ValueError(f"primary names {unknown[0]!r}, and the table's rows are {list(self.rows)}")
         if self.primary is not None and self.primary[0] == self.primary[1]:
             raise ValueError("primary names the same row twice")
         return self
 
+    @property
+    def described(self) -> tuple[str, ...]:
+        """Names of what has descriptors: streams with an SVM, then features."""
+        return (*(one.name for one in self.streams if one.svm is not None), *(one.name for one in self.features))
+
+    @property
+    def svm_rows(self) -> tuple[SvmRow, ...]:
+        """The rows that SVMs make: one of each stream that asks for it and of each feature, then the combinations."""
+        alone = [SvmRow(one.svm_row, (one.name,)) for one in self.streams if one.svm_row is not None]
+        alone += [SvmRow(one.name, (one.name,)) for one in self.features]
+        return (*alone, *(SvmRow(one.name, one.of) for one in self.combinations))
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Names of all rows of the table, in its order: streams, SVMs, fusions of scores."""
+        return (
+            *(one.name for one in self.streams),
+            *(row.name for row in self.svm_rows),
+            *(one.name for one in self.fusions),
+        )
+
     def only(self, names: Sequence[str] | None) -> StreamExperiment:
-        """The experiment with these streams, and with the fusions and the comparison that need no other.
+        """The experiment with these streams and features, and with all that needs no other.
 
         Raises
         ------
         UsageError
-            A name is none of the streams'.
+            A name is none of theirs.
         """
         if names is None:
             return self
-        known = [stream.name for stream in self.streams]
+        known = [*(stream.name for stream in self.streams), *(feature.name for feature in self.features)]
         if unknown := [name for name in names if name not in known]:
-            raise UsageError(f"{self.name} has no stream {unknown[0]!r}", remedy=f"its streams are {', '.join(known)}")
-        streams = tuple(stream for stream in self.streams if stream.name in names)
-        fusions = tuple(fusion for fusion in self.fusions if set(fusion.streams) <= set(names))
-        rows = {stream.name for stream in streams} | {fusion.name for fusion in fusions}
-        primary = self.primary if self.primary is not None and set(self.primary) <= rows else None
-        return self.model_copy(update={"streams": streams, "fusions": fusions, "primary": primary})
+            raise UsageError(
+                f"{self.name} has no stream {unknown[0]!r}",
+                remedy=f"its streams{' and features' if self.features else ''} are {', '.join(known)}",
+            )
+        given = set(names)
+        part = self.model_copy(
+            update={
+                "streams": tuple(stream for stream in self.streams if stream.name in given),
+                "features": tuple(feature for feature in self.features if feature.name in given),
+                "fusions": tuple(fusion for fusion in self.fusions if set(fusion.streams) <= given),
+                "combinations": tuple(one for one in self.combinations if set(one.of) <= given),
+            }
+        )
+        lost = self.primary is None or not set(self.primary) <= set(part.rows)
+        return part.model_copy(update={"primary": None if lost else self.primary})
 
 
 def load_stream_experiment(path: str | Path) -> StreamExperiment:

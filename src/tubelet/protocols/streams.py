@@ -1,21 +1,18 @@
 """Several streams on the same folds: each trained and tested on every fold, so that each video is scored once by each.
 
-``ROOT/<stream>/<fold>/`` is the run folder of one training with its model and the scores of the fold's test videos;
-``ROOT/<stream>/scores.npz`` holds a stream's scores of all folds. What is finished is not done again.
+``ROOT/<stream>/<fold>/`` is the run folder of one training with its model, the scores of the fold's test videos and,
+where an SVM is to learn from them, the descriptors of all its videos; ``ROOT/<stream>/scores.npz`` holds a stream's
+scores of all folds. What is finished is not done again.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from tubelet.artifacts import write_json
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import Fold
 from tubelet.errors import InputDataError
@@ -26,12 +23,12 @@ from tubelet.protocols.rounds import resolved_settings
 from tubelet.protocols.score_file import ScoreFile, concatenated
 from tubelet.protocols.score_stream import SCORES, NothingScoredError, score_stream
 from tubelet.protocols.shared_frames import SharedFrames, part_of
+from tubelet.protocols.stream_svm import describe_fold, is_described
+from tubelet.protocols.stream_times import timed, times_of
 from tubelet.protocols.streams_open import Stream
 from tubelet.protocols.view_scores import ViewScorer
 from tubelet.provenance import environment
 from tubelet.training.run_folder import RunFolder, safe_name
-
-TIMING = "timing.json"
 
 
 @dataclass(frozen=True)
@@ -46,8 +43,9 @@ class StreamRound:
         Of the fold's test videos; None where not one could be scored.
     failed
         ``(path, sentence)`` of training and test videos that could not be read.
-    training_s, scoring_s
-        Seconds that it took, over all runs that it needed; the part before a kill -9 is not known.
+    training_s, scoring_s, describing_s
+        Seconds that it took, over all runs that it needed; the part before a kill -9 is not known. The last is of the
+        descriptors for its SVM.
     """
 
     stream: str
@@ -56,6 +54,12 @@ class StreamRound:
     failed: tuple[tuple[str, str], ...]
     training_s: float
     scoring_s: float
+    describing_s: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """All of them together."""
+        return self.training_s + self.scoring_s + self.describing_s
 
     @property
     def right(self) -> int:
@@ -100,6 +104,8 @@ def run_streams(
         Not one training video of a fold can be read.
     """
     done = list(finished)
+    if not streams:
+        return done
     over = {(one.stream, one.fold) for one in done}
     every = {item.span: item for fold in folds for item in (*fold.train.items, *fold.test.items)}
     with SharedFrames(
@@ -136,7 +142,7 @@ def finished_rounds(
             if not (folder / SCORES).exists():
                 continue
             scores = ScoreFile.load(folder / SCORES)
-            if len(scores) == len(fold.test):
+            if len(scores) == len(fold.test) and is_described(stream, fold, folder):
                 lost = (read_provenance(folder / MODEL) or {}).get("failed", [])
                 found.append(_ended(stream, fold, folder, scores, [(path, why) for path, why in lost]))
     return found
@@ -156,7 +162,7 @@ def _round(stream: Stream, fold: Fold, folder: Path, device: str, frames: Shared
     run = _run_folder(stream, fold, folder, device)
     scores: ScoreFile | None = None
     with run.logging():
-        with _timed(folder, "training_s", (folder / MODEL / "config.json").exists()):
+        with timed(folder, "training_s", (folder / MODEL / "config.json").exists()):
             model, failed = trained_model(
                 fold.train,
                 settings,
@@ -170,7 +176,7 @@ def _round(stream: Stream, fold: Fold, folder: Path, device: str, frames: Shared
         if unseen := sorted({str(item.label) for item in fold.test.items} - {str(i.label) for i in fold.train.items}):
             notes.append(f"no training video shows {', '.join(unseen)}: their test videos cannot be right")
         try:
-            with _timed(folder, "scoring_s", (folder / SCORES).exists()):
+            with timed(folder, "scoring_s", (folder / SCORES).exists()):
                 scored = score_stream(
                     ViewScorer(model, stream.views, precision=settings.train.precision, device=device),
                     fold.test,
@@ -182,45 +188,36 @@ def _round(stream: Stream, fold: Fold, folder: Path, device: str, frames: Shared
                     decoded=lambda: frames.of(settings),
                 )
             scores, failures = scored.file, scored.failures
+            if stream.svm is not None:
+                with timed(folder, "describing_s", is_described(stream, fold, folder)):
+                    failed += describe_fold(stream, fold, folder, model, device)
         except NothingScoredError as error:
             failures = error.failures
-    return _ended(stream, fold, folder, scores, [*failed, *((failure.video_id, failure.error) for failure in failures)])
+    # Who fails does so in training or scoring and in being described; it is told once.
+    every = [*failed, *((failure.video_id, failure.error) for failure in failures)]
+    return _ended(stream, fold, folder, scores, list(dict(reversed(every)).items()))
 
 
 def _ended(
     stream: Stream, fold: Fold, folder: Path, scores: ScoreFile | None, failed: Sequence[tuple[str, str]]
 ) -> StreamRound:
-    took = _times(folder)
+    took = times_of(folder)
     return StreamRound(
-        stream.name, fold.name, scores, tuple(failed), took.get("training_s", 0.0), took.get("scoring_s", 0.0)
+        stream.name,
+        fold.name,
+        scores,
+        tuple(failed),
+        took.get("training_s", 0.0),
+        took.get("scoring_s", 0.0),
+        took.get("describing_s", 0.0),
     )
-
-
-@contextmanager
-def _timed(folder: Path, name: str, finished: bool) -> Iterator[None]:
-    """Add the block's seconds to the round's ``timing.json``, also where it fails; not what looking again takes."""
-    start = time.monotonic()
-    try:
-        yield
-    finally:
-        if not finished:
-            took = _times(folder)
-            write_json(folder / TIMING, {**took, name: took.get(name, 0.0) + time.monotonic() - start})
-
-
-def _times(folder: Path) -> dict[str, float]:
-    try:
-        found = json.loads((folder / TIMING).read_text(encoding="utf-8"))
-        return {str(name): float(value) for name, value in found.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
 
 
 def seconds_left(done: Sequence[StreamRound], streams: Sequence[Stream], folds: Sequence[Fold]) -> float:
     """What the rounds that are not done will take, if they take as long as those of their stream (else of any) did."""
     took: dict[str, list[float]] = {}
     for one in done:
-        took.setdefault(one.stream, []).append(one.training_s + one.scoring_s)
+        took.setdefault(one.stream, []).append(one.seconds)
     every = [value for values in took.values() for value in values]
     means = {name: sum(values) / len(values) for name, values in took.items()}
     other = sum(every) / len(every) if every else 0.0

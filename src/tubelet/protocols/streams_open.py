@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tubelet.clips.recipe import Recipe
+from tubelet.clips.recipes import get_recipe
 from tubelet.datasets.content import copies
 from tubelet.datasets.groups import join_copies
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import Fold, group_folds, leave_one_group_out, official_fold, refuse_leaks
 from tubelet.errors import InputDataError, UsageError
 from tubelet.flow.library import FlowSurvey, flow_command
+from tubelet.models.folder import read_config
 from tubelet.models.info import ModelInfo
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta, model_info
 from tubelet.protocols.leak import refuse_seen_groups
@@ -38,6 +41,8 @@ class Stream:
         Its network at the data set's number of classes.
     flow
         The stored flow that it reads, where it reads motion.
+    svm
+        The layer on whose descriptors SVMs are fitted too, if any.
     """
 
     name: str
@@ -45,6 +50,37 @@ class Stream:
     views: TestViews
     info: ModelInfo
     flow: FlowSurvey | None = None
+    svm: str | None = None
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A network that learns nothing, ready to describe videos.
+
+    Attributes
+    ----------
+    name
+        In tables and folders.
+    folder
+        Of the model.
+    layer, clip_length, stride_frames
+        What of it describes which clips; see `tubelet.descriptors.extractor.Extractor`.
+    recipe
+        What is done to the pixels: that of the weights, with mirror images as the streams have them.
+    workers
+        Decoding processes.
+    info
+        The network.
+    """
+
+    name: str
+    folder: Path
+    layer: str
+    clip_length: int
+    stride_frames: int
+    recipe: Recipe
+    workers: int
+    info: ModelInfo
 
 
 def open_folds(experiment: StreamExperiment, manifest: Manifest) -> tuple[Manifest, tuple[Fold, ...]]:
@@ -119,16 +155,85 @@ def open_streams(
     """
     found = []
     if weights is not None and any(plan.weights == "required" for plan in experiment.streams):
-        tested = {item.span: item for fold in folds for item in fold.test.items}
-        refuse_seen_groups(weights, replace(folds[0].test, items=tuple(tested.values())), allow=allow_leak)
+        refuse_seen_groups(weights, _tested(folds), allow=allow_leak)
     for plan in experiment.streams:
         settings = _settings(plan, experiment, manifest, weights, flow, any_flow)
         settings = replace(settings, allow_leak=allow_leak, train=settings.train.changed(seed=seed, workers=workers))
         network = build_meta(plan.model, len(manifest.classes), dict(plan.options))
+        if plan.svm is not None:
+            _check_layer(plan.name, plan.svm, network.layer_names)
         views = default_views(network) if plan.views is None else views_by_name(plan.views, settings.train.seed)
         info = model_info(plan.model, len(manifest.classes), **plan.options)
-        found.append(Stream(plan.name, settings, views, info, stored_flow(settings, [manifest])))
+        found.append(Stream(plan.name, settings, views, info, stored_flow(settings, [manifest]), plan.svm))
     return tuple(found)
+
+
+def open_features(
+    experiment: StreamExperiment,
+    manifest: Manifest,
+    folds: Sequence[Fold],
+    *,
+    weights: Path | None = None,
+    allow_leak: bool = False,
+    workers: int | None = None,
+) -> tuple[Feature, ...]:
+    """The networks of an experiment that learn nothing; parameters as those of `open_streams`.
+
+    Raises
+    ------
+    UsageError
+        Weights are missing, of another network, or saw test groups; there is no such layer; the network reads motion.
+    InputDataError
+        There is no such model folder.
+    """
+    found = []
+    for plan in experiment.features:
+        if plan.weights == "required" and weights is None:
+            raise UsageError(
+                f"the features {plan.name} are those of a trained network, and none ship",
+                remedy="give a model folder with --weights DIR",
+            )
+        folder = weights if plan.weights == "required" and weights is not None else Path(plan.weights)
+        config = read_config(folder)
+        if config.name != plan.model:
+            raise UsageError(
+                f"the features {plan.name} are those of {plan.model}, and the weights are of {config.name}",
+                path=folder,
+                remedy="give other weights, or name their network",
+            )
+        network = build_meta(config.name, config.num_classes, config.options)
+        if network.input.content.is_flow:
+            raise UsageError(
+                f"the features {plan.name} would read optical flow, and features are made of frames",
+                remedy="train it as a stream, whose svm describes motion",
+            )
+        _check_layer(plan.name, plan.layer, network.layer_names)
+        refuse_seen_groups(folder, _tested(folds), allow=allow_leak)
+        recipe = recipe_of(folder, "same") or get_recipe(network.input.recipe).with_side(network.input.side)
+        recipe = recipe.with_flip(manifest.flip)
+        found.append(
+            Feature(
+                plan.name,
+                folder,
+                plan.layer,
+                plan.clip_length or network.input.clip_length,
+                plan.stride_frames,
+                recipe.with_average_flip() if averages_flips(experiment.dataset) else recipe,
+                workers or plan.workers,
+                model_info(config.name, config.num_classes, **config.options),
+            )
+        )
+    return tuple(found)
+
+
+def _tested(folds: Sequence[Fold]) -> Manifest:
+    every = {item.span: item for fold in folds for item in fold.test.items}
+    return replace(folds[0].test, items=tuple(every.values()))
+
+
+def _check_layer(name: str, layer: str, known: Sequence[str]) -> None:
+    if layer not in known:
+        raise UsageError(f"{name} has no layer {layer!r}", remedy=f"its network has {', '.join(known)}")
 
 
 def _settings(

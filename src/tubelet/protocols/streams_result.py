@@ -1,4 +1,4 @@
-"""Streams and their fusions in one table: accuracy with intervals, what each costs, and paired differences."""
+"""Streams, SVMs on descriptors, and fusions in one table: accuracy with intervals, costs, and paired differences."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from typing import Any
 from tubelet.protocols.fusion import Difference, columns, difference_of, fuse, points_text, share_text
 from tubelet.protocols.result import Result
 from tubelet.protocols.score_file import ScoreFile, aligned
-from tubelet.protocols.stream_experiment import FusionPlan, StreamExperiment
+from tubelet.protocols.stream_experiment import FusionPlan, StreamExperiment, SvmRow
 from tubelet.protocols.streams import StreamRound
-from tubelet.protocols.streams_open import Stream
+from tubelet.protocols.streams_open import Feature, Stream
+from tubelet.protocols.video_level import classification_result
 from tubelet.reporting.terminal import duration
 from tubelet.reporting.text import times
 
 
 @dataclass(frozen=True)
 class StreamCost:
-    """What a stream's network is, and what it took.
+    """What the network of a stream or of a feature is, and what it took.
 
     Attributes
     ----------
     parameters, macs, input
         Of the network: numbers that are learned, multiply-adds of one input, and its shape ``(C, T, H, W)``.
-    training_s, scoring_s
-        Seconds over all folds.
+    training_s, scoring_s, describing_s
+        Seconds over all folds; a network that learns nothing describes only.
     """
 
     parameters: int
@@ -34,17 +35,22 @@ class StreamCost:
     input: tuple[int, ...]
     training_s: float
     scoring_s: float
+    describing_s: float = 0.0
 
     @property
-    def texts(self) -> tuple[str, str, str, str, str]:
-        """Parameters, multiply-adds, input, training and scoring, for tables."""
+    def texts(self) -> tuple[str, ...]:
+        """Parameters, multiply-adds, input, training, scoring and describing, for tables; empty where nothing was."""
         return (
             _engineering(self.parameters),
             _engineering(self.macs),
             times(self.input),
-            duration(self.training_s),
-            duration(self.scoring_s),
+            *(duration(took) if took else "" for took in (self.training_s, self.scoring_s, self.describing_s)),
         )
+
+    @property
+    def seconds(self) -> float:
+        """All that it took."""
+        return self.training_s + self.scoring_s + self.describing_s
 
 
 @dataclass(frozen=True)
@@ -55,14 +61,18 @@ class StreamsResult:
     ----------
     name
         Of the experiment.
-    streams, fusions
+    streams, svms, fusions
         One Result each; ``protocol`` is the name of the row. All are of the same videos.
     plans
         Of the fusions: what they are made of.
+    made
+        Of the SVMs, by name: what they are made of, in words.
     costs
-        Of the streams, by name.
+        Of the streams and features, by name.
     differences
-        Between every two streams, and of every fusion to the best of its streams; each named once, the primary first.
+        Between every two streams, and of every fusion to the best of its streams; between every two SVMs on one
+        descriptor, of a stream's SVM to its network, and of every combination to the best of its SVMs. Each is named
+        once, the primary first.
     primary
         Whether the first of the differences was named beforehand as the comparison to make.
     settings, notes
@@ -71,8 +81,10 @@ class StreamsResult:
 
     name: str
     streams: tuple[Result, ...]
+    svms: tuple[Result, ...]
     fusions: tuple[Result, ...]
     plans: tuple[FusionPlan, ...]
+    made: Mapping[str, str]
     costs: Mapping[str, StreamCost]
     differences: tuple[Difference, ...]
     primary: bool
@@ -81,17 +93,21 @@ class StreamsResult:
 
     @property
     def rows(self) -> tuple[Result, ...]:
-        """Streams, then fusions."""
-        return (*self.streams, *self.fusions)
+        """Streams, then SVMs, then fusions."""
+        return (*self.streams, *self.svms, *self.fusions)
 
     @property
     def best(self) -> Result:
         """The row with the highest accuracy; of equal ones the first."""
         return max(self.rows, key=lambda result: result.value)
 
-    def weights_text(self, fusion: str) -> str:
-        """``spatial + 1.5 temporal (before softmax)``: what a fusion adds up."""
-        plan = next(plan for plan in self.plans if plan.name == fusion)
+    def made_of(self, row: str) -> str:
+        """What a row is made of: an SVM's descriptors; ``spatial + 1.5 temporal (before softmax)`` of a fusion."""
+        if row in self.made:
+            return self.made[row]
+        plan = next((plan for plan in self.plans if plan.name == row), None)
+        if plan is None:
+            return "network"
         terms = [
             name if weight == 1 else f"{weight:g} {name}"
             for name, weight in zip(plan.streams, plan.factors, strict=True)
@@ -111,6 +127,7 @@ class StreamsResult:
                 }
                 for result in self.streams
             ],
+            "svms": [{**result.to_dict(), "made_of": self.made[result.protocol]} for result in self.svms],
             "fusions": [
                 {**result.to_dict(), **plan.model_dump(mode="json", exclude={"name"}), "weights": list(plan.factors)}
                 for result, plan in zip(self.fusions, self.plans, strict=True)
@@ -126,21 +143,24 @@ class StreamsResult:
         return difference_sentence(self.differences[0]) if self.differences else ""
 
     def __str__(self) -> str:
-        first = self.streams[0]
+        first = self.rows[0]
         unit = "" if first.interval is None else f", {first.interval.level:.0%} intervals over {first.interval.unit}s"
-        table = [("", "parameters", "MACs", "input", "training", "scoring", "accuracy", "mean over classes")]
+        describing = "describing" if any(cost.describing_s for cost in self.costs.values()) else ""
+        table: list[tuple[str, ...]] = [
+            ("", "parameters", "MACs", "input", "training", "scoring", describing, "accuracy", "mean over classes")
+        ]
         for result in self.rows:
             cost = self.costs.get(result.protocol)
             table.append(
                 (
                     result.protocol,
-                    *(cost.texts if cost is not None else ("", "", "", "", "")),
+                    *(cost.texts if cost is not None else ("",) * 6),
                     share_text(result.value, result.interval),
                     share_text(result.class_mean or 0.0, result.class_mean_interval),
                 )
             )
         lines = [f"{self.name}: {first.n} videos{unit}", *columns(table)]
-        lines += [f"  {result.protocol} = {self.weights_text(result.protocol)}" for result in self.fusions]
+        lines += [f"  {one.protocol} = {self.made_of(one.protocol)}" for one in (*self.svms, *self.fusions)]
         if self.differences:
             lines.append("differences on the same videos, in points")
             lines += columns(
@@ -174,58 +194,96 @@ def compare_streams(
     rounds: Sequence[StreamRound],
     pooled: Mapping[str, ScoreFile],
     *,
+    features: Sequence[Feature] = (),
+    describing_s: Mapping[str, float] | None = None,
+    svms: Mapping[str, ScoreFile] | None = None,
     settings: Mapping[str, Any],
     provenance: Mapping[str, Any],
 ) -> StreamsResult:
-    """Put the streams' pooled scores, and their fusions, side by side on the videos that all of them have.
+    """Put the streams' pooled scores, SVMs, and fusions side by side on the videos that all of them have.
 
     Parameters
     ----------
     experiment
-        With the streams that ran only, see `StreamExperiment.only`.
+        With the streams and features that ran only, see `StreamExperiment.only`.
     streams, rounds, pooled
         What ran, and each stream's scores.
+    features, describing_s, svms
+        The networks that learn nothing, what describing took, and the scores of every row of SVMs.
     settings, provenance
         Carried into the result.
     """
     names = [stream.name for stream in streams]
-    every = {video_id for name in names for video_id in pooled[name].video_ids}
-    files = dict(zip(names, aligned([pooled[name] for name in names], names, common=True), strict=True))
-    first = files[names[0]]
+    scored = {**pooled, **(svms or {})}
+    rows = [*names, *(row.name for row in experiment.svm_rows)]
+    every = {video_id for name in rows for video_id in scored[name].video_ids}
+    files = dict(zip(rows, aligned([scored[name] for name in rows], rows, common=True), strict=True))
+    first = files[rows[0]]
     notes = []
     if len(first) < len(every):
-        notes.append(
-            f"{len(every) - len(first)} of {len(every)} videos have no scores of every stream and do not count"
-        )
-    alone = fuse(list(files.values()), names, settings=settings, provenance=provenance, notes=notes)
-    results = {result.protocol: result for result in alone.streams}
-    fusions = []
+        notes.append(f"{len(every) - len(first)} of {len(every)} videos have no scores in every row and do not count")
+    results: dict[str, Result] = {}
+    if names:
+        alone = fuse([files[name] for name in names], names, settings=settings, provenance=provenance, notes=notes)
+        results = {result.protocol: result for result in alone.streams}
+        notes = [*alone.notes]
+    for row in experiment.svm_rows:
+        results[row.name] = _svm_result(files[row.name], row.name, settings, provenance)
+        notes += files[row.name].notes
     for plan in experiment.fusions:
         made = fuse(
             [files[name] for name in plan.streams], plan.streams, weights=plan.factors, by=(plan.by,),
             settings=settings, provenance=provenance,
         )  # fmt: skip
-        fusions.append(replace(made.fused[0], protocol=plan.name))
-        results[plan.name] = fusions[-1]
-    pairs = [] if experiment.primary is None else [(experiment.primary[1], experiment.primary[0])]
-    pairs += combinations(names, 2)
-    for plan in experiment.fusions:
-        best = max(plan.streams, key=lambda name: results[name].value)
-        pairs.append((best, plan.name))
-    once = {frozenset(pair): pair for pair in reversed(pairs)}
-    kept = [pair for pair in dict.fromkeys(pairs) if once[frozenset(pair)] == pair]
-    differences = [difference_of(results[a], results[b], first.labels, first.groups) for a, b in kept]
+        results[plan.name] = replace(made.fused[0], protocol=plan.name)
+    costs = {stream.name: _cost(stream, rounds) for stream in streams}
+    for feature in features:
+        took = (describing_s or {}).get(feature.name, 0.0)
+        info = feature.info
+        costs[feature.name] = StreamCost(info.parameters, info.macs, info.input.shape, 0.0, 0.0, took)
     return StreamsResult(
         experiment.name,
-        alone.streams,
-        tuple(fusions),
+        tuple(results[name] for name in names),
+        tuple(results[row.name] for row in experiment.svm_rows),
+        tuple(results[plan.name] for plan in experiment.fusions),
         experiment.fusions,
-        {stream.name: _cost(stream, rounds) for stream in streams},
-        tuple(differences),
+        {row.name: _made_of(row, files[row.name]) for row in experiment.svm_rows},
+        costs,
+        tuple(
+            difference_of(results[a], results[b], first.labels, first.groups) for a, b in _pairs(experiment, results)
+        ),
         experiment.primary is not None,
         settings,
-        alone.notes,
+        tuple(dict.fromkeys(notes)),
     )
+
+
+def _svm_result(file: ScoreFile, name: str, settings: Mapping[str, Any], provenance: Mapping[str, Any]) -> Result:
+    return classification_result(
+        file.scores, file.label_names, file.classes, protocol=name, video_ids=file.video_ids, groups=file.groups,
+        settings={**settings, **{key: file.settings[key] for key in ("svm", "layers", "numbers")}},
+        provenance=provenance,
+    )  # fmt: skip
+
+
+def _made_of(row: SvmRow, file: ScoreFile) -> str:
+    """``SVM on fc6 of c3d + pool10 of squeezenet, 1,536 numbers``."""
+    parts = [f"{layer} of {name}" for layer, name in zip(file.settings["layers"], row.of, strict=True)]
+    return f"SVM on {' + '.join(parts)}, {file.settings['numbers']:,} numbers"
+
+
+def _pairs(experiment: StreamExperiment, results: Mapping[str, Result]) -> list[tuple[str, str]]:
+    """Which rows are compared, see `StreamsResult.differences`: first and second, of which the second may gain."""
+    single = {row.of[0]: row.name for row in experiment.svm_rows if len(row.of) == 1}
+    pairs = [] if experiment.primary is None else [(experiment.primary[1], experiment.primary[0])]
+    pairs += combinations([stream.name for stream in experiment.streams], 2)
+    pairs += [(name, row) for name, row in single.items() if name != row]
+    pairs += combinations(single.values(), 2)
+    parts = [(row.name, [single[name] for name in row.of]) for row in experiment.svm_rows if len(row.of) > 1]
+    parts += [(plan.name, list(plan.streams)) for plan in experiment.fusions]
+    pairs += [(max(of, key=lambda name: results[name].value), row) for row, of in parts]
+    once = {frozenset(pair): pair for pair in reversed(pairs)}
+    return [pair for pair in dict.fromkeys(pairs) if once[frozenset(pair)] == pair]
 
 
 def _cost(stream: Stream, rounds: Sequence[StreamRound]) -> StreamCost:
@@ -236,6 +294,7 @@ def _cost(stream: Stream, rounds: Sequence[StreamRound]) -> StreamCost:
         stream.info.input.shape,
         sum(one.training_s for one in own),
         sum(one.scoring_s for one in own),
+        sum(one.describing_s for one in own),
     )
 
 

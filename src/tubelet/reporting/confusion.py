@@ -25,7 +25,8 @@ NUMBERED_CLASSES = 40
 
 _SHADES = 40
 _VECTOR_CELLS = 20_000  # beyond this (several hundred classes) the cells become one picture
-_GAMMA = 0.65  # a confusion of a few percent must be seen; the color bar shows the same scale
+GAMMA = 0.65
+"""Power of a share that is its opacity: a few percent must be seen. The color bar shows the same scale."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def confusion_matrix(
         _cells(axes, matrix)
         _numbers(axes, matrix, numbers, min(12.0, size * 0.36))
         _label(axes, names, font, 40.0 if turned else 0.0)
-        _scale(sheet, left + k * size + 20, 14, min(k * size, 150.0))
+        share_scale(sheet, left + k * size + 20, 14, min(k * size, 150.0))
 
     return render(draw, width, title=title, caption=caption, alt=_alt(matrix, labels), narrow_px=None)
 
@@ -153,7 +154,7 @@ def _large(matrix: Counts, labels: Sequence[str], title: str, caption: str) -> F
         for edge in ("right", "top"):
             axes.spines[edge].set_visible(True)
         _pairs(sheet, pairs, panel_left, width - panel_left - 8)
-        _scale(sheet, left + side + 14, 14, 150.0)
+        share_scale(sheet, left + side + 14, 14, 150.0)
 
     return render(draw, width, title=title, caption=caption, alt=_alt(matrix, labels), narrow_px=None)
 
@@ -163,12 +164,12 @@ def _cells(axes: Axes, matrix: Counts) -> None:
     rows, columns = np.nonzero(matrix)
     gap = 0.03 if k <= NUMBERED_CLASSES else 0.0
     boxes = np.c_[columns - 0.5 + gap, rows - 0.5 + gap, columns + 0.5 - gap, rows + 0.5 - gap]
-    _fill(axes, boxes, row_shares(matrix)[rows, columns] ** _GAMMA, crisp=not gap)
+    fill_cells(axes, boxes, row_shares(matrix)[rows, columns] ** GAMMA, crisp=not gap)
     axes.set_xlim(-0.5, k - 0.5)
     axes.set_ylim(k - 0.5, -0.5)
 
 
-def _fill(axes: Axes, boxes: NDArray[np.float64], opacity: NDArray[np.float64], *, crisp: bool) -> None:
+def fill_cells(axes: Axes, boxes: NDArray[np.float64], opacity: NDArray[np.float64], *, crisp: bool) -> None:
     """Fill (n, 4) boxes (left, low, right, high) with the accent color at (n,) opacities.
 
     A color that is an opacity over the page follows the color scheme by itself. One path per shade keeps
@@ -202,7 +203,7 @@ def _numbers(axes: Axes, matrix: Counts, numbers: str, font: float) -> None:
             ha="center",
             va="center_baseline",
             fontsize=font,
-            color=ON_ACCENT.light if share**_GAMMA > 0.68 else INK.light,
+            color=ON_ACCENT.light if share**GAMMA > 0.68 else INK.light,
         )
 
 
@@ -226,11 +227,12 @@ def _label(axes: Axes, names: Sequence[str], font: float, turn: float) -> None:
         spine.set_color(RULE.light)
 
 
-def _scale(sheet: Drawing, left: float, top: float, height: float) -> None:
+def share_scale(sheet: Drawing, left: float, top: float, height: float) -> None:
+    """The bar beside a map of shares that says what its colors mean."""
     axes = sheet.add_axes(place(sheet, left, top, 9, height))
     edges = np.linspace(0, 1, 65)
     boxes = np.c_[np.zeros(64), edges[:-1], np.ones(64), edges[1:]]
-    _fill(axes, boxes, ((edges[1:] + edges[:-1]) / 2) ** _GAMMA, crisp=True)
+    fill_cells(axes, boxes, ((edges[1:] + edges[:-1]) / 2) ** GAMMA, crisp=True)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100 %"], fontsize=10.5)
