@@ -51,8 +51,8 @@ _MOST_BAR = 0.4  # of the frame; more black than that is no letterbox but a nigh
 def _order() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Row and column of each bit's frequency: a lattice of 64, every row and column alike, less the highest.
 
-    Low frequencies are the reliable ones. They are dealt to the four 16-bit words in turns, because candidates are found
-    by words that agree exactly.
+    Low frequencies are the reliable ones. They are dealt to the four 16-bit words in turns, because candidates are
+    found by words that agree exactly.
     """
     lattice = [(i, j) for j in range(_FREQUENCIES) for i in range(_FREQUENCIES) if (i - j) % 4 == 2]
     pairs = sorted(lattice, key=lambda ij: (sum(ij), ij))[:BITS]
@@ -179,7 +179,7 @@ def _cosines() -> npt.NDArray[np.float32]:
     k, x = np.arange(_FREQUENCIES)[:, None], np.arange(_SIDE)[None]
     rows = np.cos(np.pi * k * (2 * x + 1) / (2 * _SIDE)) * np.sqrt(2.0 / _SIDE)
     rows[0] /= np.sqrt(2.0)
-    return rows.astype(np.float32)
+    return np.asarray(rows, np.float32)
 
 
 def _signs(coefficients: npt.NDArray[np.float32], strong: float, enough: int) -> Hashes:

@@ -19,9 +19,19 @@ _FEWEST_BITS = 12  # certain in both videos; of fewer nothing is said
 class Rule:
     """What makes two stretches of video copies of each other; docs/measured.md has the figures behind the defaults.
 
-    Every eighth of a second gives evidence: ``change_bits`` less the bits of 63 in which the changes differ (of chance
-    32), and where pictures differ in more than ``picture_bits``, those bits against it. A stretch counts if its evidence
-    comes to ``evidence``, so that a short one has to agree better than a long one.
+    Every eighth of a second gives evidence: ``change_bits`` less the number of bits, of 63, in which the changes
+    differ; and where the pictures differ in more than ``picture_bits``, the bits above that against it.
+
+    Attributes
+    ----------
+    change_bits, picture_bits
+        As above; by chance half of the bits differ.
+    evidence
+        What a stretch's evidence has to come to: a short one has to agree better than a long one.
+    least_moving
+        Eighths of a second in which both move.
+    still_bits, least_still_s
+        Two videos in which nothing moves are the same if no more bits of their pictures differ, and they last so long.
     """
 
     change_bits: float = 8.0

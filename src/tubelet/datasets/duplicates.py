@@ -1,8 +1,8 @@
 """Videos that show the same, however they were encoded: scaled, trimmed, at another rate, letterboxed, mirrored.
 
-Ten thousand videos have fifty million pairs, and each pair hundreds of shifts. So nothing is compared that has not first
-agreed in one 16-bit word of one hash of change; those are found by sorting. What moves alike somewhere is then laid over
-each other whole (`tubelet.datasets.alignment`).
+Ten thousand videos have fifty million pairs, and each pair hundreds of shifts. So nothing is compared that has not
+first agreed in one 16-bit word of one hash of change; those are found by sorting. What moves alike somewhere is then
+laid over each other whole (`tubelet.datasets.alignment`).
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def find_duplicates(
     found: dict[tuple[int, int], tuple[Overlap, bool]] = {}
     index = _Index(first)
     turns = (False, True) if mirror else (False,)
-    rows = sum(map(len, other.hashes))
+    rows = sum(int(np.count_nonzero(hashes[:, CHANGE])) for hashes in other.hashes)
     for turn, is_mirrored in enumerate(turns):
         seen = [mirrored(hashes) for hashes in other.hashes] if is_mirrored else list(other.hashes)
         hints = _Hints()
@@ -145,6 +145,8 @@ def find_duplicates(
             hints.add(a, b, shift)
             if progress is not None:
                 progress(turn * rows + done, len(turns) * rows)
+        if progress is not None:
+            progress((turn + 1) * rows, len(turns) * rows)
         for (i, j), shifts in hints.best():
             for overlap in (overlap_at(first.hashes[i], seen[j], shift, rule) for shift in shifts):
                 before = found.get((i, j))
