@@ -22,7 +22,7 @@ from tubelet.provenance import environment
 from tubelet.reporting.filmstrip import clip_strips
 from tubelet.reporting.page import Page
 from tubelet.reporting.strips import Strip
-from tubelet.reporting.text import aligned, percent, printable
+from tubelet.reporting.text import aligned, percent, printable, seconds
 
 _FRAMES, _HEIGHT = 6, 96
 _SHOWN = 40  # pairs with film strips on the page
@@ -100,14 +100,14 @@ def write_pairs(
     if not pairs:
         page.add_text("No two videos share a stretch that lasts long enough and moves.")
     else:
-        columns = ("video", "from, s", "of it", "is also in", "from, s", "of it", "shared, s", "bits equal")
+        columns = ("video", "where", "is also in", "where", "bits equal")
         rows = [
-            (p.a, round(p.start_a_s, 1), percent(p.share_a, 0), p.b + _remark(p), round(p.start_b_s, 1),
-             percent(p.share_b, 0), round(p.seconds, 1), percent(p.similarity, 0))
+            (p.a, _where(p.start_a_s, p.seconds, p.share_a), p.b + _remark(p),
+             _where(p.start_b_s, p.seconds, p.share_b), percent(p.similarity, 0))
             for p in pairs
         ]  # fmt: skip
         page.add_section("Pairs", "The most alike first. Half of the bits would be equal by chance.")
-        page.add_table(columns, rows)
+        page.add_table(columns, rows, align="lllll")
         strips: list[Strip] = []
         with ClipDecoder(workers=workers) as decoder:
             for number, pair in enumerate(pairs[:_SHOWN], 1):
@@ -139,11 +139,11 @@ def _strips(number: int, pair: Duplicate, first: Manifest, second: Manifest, dec
     return found
 
 
-def _frames(manifest: Manifest, item: Item, start_s: float, seconds: float, decoder: ClipDecoder) -> NDArray[np.uint8]:
+def _frames(manifest: Manifest, item: Item, start_s: float, length_s: float, decoder: ClipDecoder) -> NDArray[np.uint8]:
     """(n, h, w, 3) frames spread over a stretch, at the same moments whatever the rate."""
     path = manifest.file(item)
     report = decoder.measure(path, manifest.fps, full=False)
-    moments = start_s + seconds * (np.arange(_FRAMES) + 0.5) / _FRAMES
+    moments = start_s + length_s * (np.arange(_FRAMES) + 0.5) / _FRAMES
     indices = np.clip((moments * report.fps).astype(np.int64), 0, report.frames_decoded - 1)
     height = min(_HEIGHT, report.height)
     size = (height, max(1, round(height * report.width / report.height)))
@@ -152,6 +152,10 @@ def _frames(manifest: Manifest, item: Item, start_s: float, seconds: float, deco
 
 def _item(name: str, manifest: Manifest) -> Item:
     return next(item for item in manifest.items if name_of(item) == name)
+
+
+def _where(start_s: float, length_s: float, share: float) -> str:
+    return f"{seconds(start_s, start_s + length_s)} ({percent(share, 0)})"
 
 
 def _remark(pair: Duplicate) -> str:

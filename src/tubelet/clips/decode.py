@@ -221,7 +221,7 @@ class ClipDecoder:
         Returns
         -------
         hashes, report
-            ``(n, 2)`` uint64, and the verdict on the whole video.
+            ``(n, 4)`` uint64, and the verdict on the whole video.
 
         Raises
         ------

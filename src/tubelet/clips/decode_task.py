@@ -44,7 +44,7 @@ def decode(request: dict[str, Any]) -> Iterator[Item]:
         For ``stream``: ``{first_index, times_s, ends_s}`` with frames ``(n, h, w, 3)``, for every block, then
         the verdict. For ``clip``: one array of frames. For ``measure``: the verdict. A verdict is ``{report:
         fields of DecodeReport}`` without an array. For ``fingerprint``: ``{frames}`` now and then, last the verdict
-        with the ``(n, 2)`` uint64 array of `tubelet.clips.frame_hash.hashes`.
+        with the ``(n, 4)`` uint64 array of `tubelet.clips.frame_hash.hashes`.
     """
     av.logging.set_level(None)  # damaged files make FFmpeg talk without end; the report says what is wrong
     limits = Limits(**request["limits"])

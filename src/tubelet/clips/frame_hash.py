@@ -4,8 +4,8 @@ Frames become 64 x 64 mean brightnesses, averaged over eighths of a second, so t
 their rate nor the codec matters much. The signs of 63 frequencies of the discrete cosine transform (as in pHash,
 C. Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010) are one hash of the picture, and
 one of its change from one eighth to the next. The second is what tells two clips apart that a camera on a tripod took
-of one scene: their pictures are nearly the same, their motions are not. Signs of small coefficients are noise, so a
-third number says which bits of the second are certain.
+of one scene: their pictures are nearly the same, their motions are not. Signs of small coefficients are noise, so two
+more numbers say which bits are certain.
 
 pHash takes the lowest 8 x 8 frequencies. Those say where somebody moves, not who: two actors who ran past a wall at one
 speed had the same hashes. A quarter of the lowest 16 x 16 parts them, and survives compression as well
@@ -27,8 +27,10 @@ Blocks = npt.NDArray[np.uint8]
 STEP_S = 0.0625
 """Seconds from one row of hashes to the next."""
 
-PICTURE, CHANGE, CERTAIN = 0, 1, 2
-"""Columns of the rows: hash of the picture, of its change, and which bits of the latter are certain."""
+PICTURE, CHANGE, CLEAR, CERTAIN = 0, 1, 2, 3
+"""Columns of the rows: hash of the picture, of its change, and which bits of the one and of the other are certain."""
+
+COLUMNS = 4
 
 BITS = 63
 """Bits of a hash that say something; the highest one is always 0."""
@@ -41,6 +43,7 @@ _LONGER_SIDE = 384  # pixels; of larger frames only every second, third, … pix
 # In gray levels of an orthonormal transform of 32 x 32 means. Noise of a level in each mean gives coefficients of one.
 _STRONG_PICTURE, _STRONG_CHANGE = 8.0, 1.0
 _ENOUGH_PICTURE, _ENOUGH_CHANGE = 8, 12  # strong coefficients that make a hash say something
+_CLEAR = 2.0  # levels; the sign of a smaller coefficient of a picture is not counted
 _CERTAIN = 0.5  # of the median coefficient of a change; the sign of a smaller one is not counted
 _CHUNK = 2048  # rows worked on at once
 
@@ -137,10 +140,10 @@ def hashes(blocks: Blocks) -> Hashes:
     Returns
     -------
     ndarray
-        ``(n, 3)`` uint64: hash of the picture, of its change, and the certain bits of the latter; row k belongs to
+        ``(n, 4)`` uint64: hash of the picture, of its change, and the certain bits of both; row k belongs to
         ``(k + 1) * STEP_S`` seconds. A hash of 0 says nothing.
     """
-    found = np.zeros((len(blocks), 3), np.uint64)
+    found = np.zeros((len(blocks), COLUMNS), np.uint64)
     if not len(blocks):
         return found
     brightest = blocks.max(axis=0)
@@ -160,11 +163,13 @@ def hashes(blocks: Blocks) -> Hashes:
 
 
 def _rows_of(spectra: npt.NDArray[np.float32]) -> Hashes:
-    """(n, 63) coefficients of every sixteenth → (n, 3), where two rows on either side are there to look at."""
-    rows = np.zeros((len(spectra), 3), np.uint64)
+    """(n, 63) coefficients of every sixteenth → (n, 4), where two rows on either side are there to look at."""
+    rows = np.zeros((len(spectra), COLUMNS), np.uint64)
     # The mean over two sixteenths: a copy's frames fall otherwise, and so that matters less.
     smooth = (spectra + np.concatenate([spectra[1:], spectra[-1:]])) / 2
     rows[:, PICTURE] = _signs(smooth, _STRONG_PICTURE, _ENOUGH_PICTURE)
+    rows[:, CLEAR] = _packed(np.abs(smooth) >= _CLEAR)
+    rows[rows[:, PICTURE] == 0, CLEAR] = 0
     if len(spectra) >= 4:
         change = smooth[2:-1] - smooth[:-3]
         size = np.abs(change)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tubelet.clips.frame_hash import BITS, CERTAIN, CHANGE, MIRROR, PICTURE, STEP_S, Hashes
+from tubelet.clips.frame_hash import BITS, CERTAIN, CHANGE, CLEAR, MIRROR, PICTURE, STEP_S, Hashes
 
 EVERY = 2
 """Rows compared: every second one. Of the other video the rows between are tried too, as further shifts."""
 
-_FEWEST_BITS = 12  # certain in both videos; of fewer nothing is said
+_FEWEST_BITS = 12  # of a change, certain in both videos; of fewer nothing is said
+_FEWEST_CLEAR_BITS = 8  # the same of a picture
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,19 @@ def mirrored(hashes: Hashes) -> Hashes:
 
 def change_bits(here: Hashes, there: Hashes) -> NDArray[np.float64]:
     """(n,) of how many of 63 bits two changes differ, among those certain in both; nan where too few are."""
-    certain = here[:, CERTAIN] & there[:, CERTAIN]
+    return _different(here, there, CHANGE, CERTAIN, _FEWEST_BITS)
+
+
+def picture_bits(here: Hashes, there: Hashes) -> NDArray[np.float64]:
+    """The same for two pictures."""
+    return _different(here, there, PICTURE, CLEAR, _FEWEST_CLEAR_BITS)
+
+
+def _different(here: Hashes, there: Hashes, column: int, mask: int, fewest: int) -> NDArray[np.float64]:
+    certain = here[:, mask] & there[:, mask]
     count = np.bitwise_count(certain).astype(np.float64)
-    differ = np.bitwise_count((here[:, CHANGE] ^ there[:, CHANGE]) & certain)
-    return np.where(count >= _FEWEST_BITS, differ * (BITS / np.maximum(count, 1.0)), np.nan)
+    differ = np.bitwise_count((here[:, column] ^ there[:, column]) & certain)
+    return np.where(count >= fewest, differ * (BITS / np.maximum(count, 1.0)), np.nan)
 
 
 def overlap_at(a: Hashes, b: Hashes, shift: int, rule: Rule) -> Overlap | None:
@@ -101,7 +111,7 @@ def overlap_at(a: Hashes, b: Hashes, shift: int, rule: Rule) -> Overlap | None:
     Parameters
     ----------
     a, b
-        ``(n, 3)`` and ``(m, 3)`` uint64, see `tubelet.clips.frame_hash.hashes`. Of ``a`` only even rows are looked at.
+        ``(n, 4)`` and ``(m, 4)`` uint64, see `tubelet.clips.frame_hash.hashes`. Of ``a`` only even rows are looked at.
     shift
         Row of ``a`` at which ``b`` begins; may be below 0.
     rule
@@ -121,8 +131,8 @@ def overlap_at(a: Hashes, b: Hashes, shift: int, rule: Rule) -> Overlap | None:
     here, there = a[from_a : from_a + length : EVERY], b[from_b : from_b + length : EVERY]
     change = change_bits(here, there)
     moving = ~np.isnan(change)
-    seen = (here[:, PICTURE] != 0) & (there[:, PICTURE] != 0)
-    picture = np.bitwise_count(here[:, PICTURE] ^ there[:, PICTURE]).astype(np.float64)
+    picture = picture_bits(here, there)
+    seen = ~np.isnan(picture)
     # A picture that agrees is no evidence: of a tripod's clips all do.
     evidence = np.where(moving, rule.change_bits - change, 0.0)
     evidence += np.where(seen, np.minimum(rule.picture_bits - picture, 0.0), 0.0)
@@ -146,11 +156,11 @@ def still_overlap(a: Hashes, b: Hashes, rule: Rule) -> Overlap | None:
     length = min(len(a), len(b))
     if length * STEP_S < rule.least_still_s or a[:, CHANGE].any() or b[:, CHANGE].any():
         return None
-    here, there = a[:length:EVERY, PICTURE], b[:length:EVERY, PICTURE]
-    seen = (here != 0) & (there != 0)
+    picture = picture_bits(a[:length:EVERY], b[:length:EVERY])
+    seen = ~np.isnan(picture)
     if seen.sum() * 2 < len(seen):
         return None
-    bits = float(np.bitwise_count(here ^ there)[seen].mean())
+    bits = float(picture[seen].mean())
     return Overlap(0, 0, length, 0, float("nan"), bits, 0.0) if bits <= rule.still_bits else None
 
 

@@ -7,7 +7,6 @@ laid over each other whole (`tubelet.datasets.alignment`).
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,10 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tubelet.clips.frame_hash import CHANGE, PICTURE, STEP_S, Hashes
-from tubelet.datasets.alignment import EVERY, Overlap, Rule, change_bits, mirrored, overlap_at, still_overlap
+from tubelet.clips.frame_hash import CHANGE, COLUMNS, STEP_S, Hashes
+from tubelet.datasets.alignment import (
+    EVERY,
+    Overlap,
+    Rule,
+    change_bits,
+    mirrored,
+    overlap_at,
+    picture_bits,
+    still_overlap,
+)
 from tubelet.datasets.fingerprints import Fingerprints
 from tubelet.errors import UsageError
+from tubelet.reporting.text import percent
 
 Ints = NDArray[np.int64]
 
@@ -28,7 +37,7 @@ _SHIFTS = 4  # tried of a pair, those with most agreeing hashes
 _BATCH = 1 << 21  # pairs of hashes looked at together: some 200 MB
 # A pair of hashes is a hint if its changes differ in no more of 63 bits; on average copies differ in one or two.
 _HINT_BITS = 14.0
-_HINT_PICTURE_BITS = 20
+_HINT_PICTURE_BITS = 20.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class Duplicate:
         turned = ", mirrored" if self.mirrored else ""
         return (
             f"{self.b} from {self.start_b_s:.1f} s on is {self.a} from {self.start_a_s:.1f} s on, for "
-            f"{self.seconds:.1f} s{turned} ({self.similarity:.0%} of the bits equal)"
+            f"{self.seconds:.1f} s{turned} ({percent(self.similarity, 0)} of the bits equal)"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -197,7 +206,7 @@ class _Index:
                     mine, theirs = mine[keep], theirs[keep]
                     x, y = self._rows[mine], rows[theirs]
                     alike = change_bits(x, y) <= _HINT_BITS  # nan, too few certain bits, is not
-                    alike &= np.bitwise_count(x[:, PICTURE] ^ y[:, PICTURE]) <= _HINT_PICTURE_BITS
+                    alike &= ~(picture_bits(x, y) > _HINT_PICTURE_BITS)
                     mine, theirs = mine[alike], theirs[alike]
                     yield start, (self._video[mine], video[theirs], self._row[mine] - row[theirs])
 
@@ -223,7 +232,7 @@ class _Hints:
 
 def _moving_rows(hashes: Sequence[Hashes], *, every: int) -> tuple[Ints, Ints, Hashes]:
     """Video, row within it, and the hashes of every row in which something moves."""
-    videos, numbers, rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros((0, 3), np.uint64)]
+    videos, numbers, rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros((0, COLUMNS), np.uint64)]
     for index, own in enumerate(hashes):
         moving = np.flatnonzero(own[::every, CHANGE]) * every
         videos.append(np.full(len(moving), index, np.int64))
@@ -261,10 +270,10 @@ def _stills(
     there = [j for j, hashes in enumerate(other) if len(hashes) and not hashes[:, CHANGE].any()]
     if not here or not there:
         return
-    middle = np.array([first[i][len(first[i]) // 2, PICTURE] for i in here], np.uint64)
+    middle = np.stack([first[i][len(first[i]) // 2] for i in here])
     for j in there:
-        picture = other[j][len(other[j]) // 2, PICTURE]
-        near = np.bitwise_count(middle ^ picture) <= math.ceil(4 * rule.still_bits)
+        picture = np.broadcast_to(other[j][len(other[j]) // 2], middle.shape)
+        near = picture_bits(middle, picture) <= 4 * rule.still_bits
         for i in (here[k] for k in np.flatnonzero(near)):
             overlap = still_overlap(first[i], other[j], rule) if i < j or not one_sided else None
             if overlap is not None:

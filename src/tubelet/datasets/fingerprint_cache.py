@@ -16,7 +16,7 @@ import av
 import numpy as np
 
 from tubelet.artifacts import cache_folder, write_atomically
-from tubelet.clips.frame_hash import Hashes
+from tubelet.clips.frame_hash import COLUMNS, Hashes
 from tubelet.video.fingerprint import FileStamp, file_stamp
 
 _FORMAT = 1  # raised whenever the same pixels would give other hashes
@@ -38,7 +38,7 @@ def load_hashes(path: Path, fps: float | None) -> Hashes | None:
         with np.load(_place(path, fps), allow_pickle=False) as kept:
             facts = json.loads(kept["facts"].tobytes())
             hashes = kept["hashes"]
-        fits = hashes.dtype == np.uint64 and hashes.ndim == 2 and hashes.shape[1] == 3
+        fits = hashes.dtype == np.uint64 and hashes.ndim == 2 and hashes.shape[1] == COLUMNS
         return hashes if fits and facts == _facts(stamp) else None
     except Exception:  # whatever is wrong with a cache, the video can be decoded
         return None

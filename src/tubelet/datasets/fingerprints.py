@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from tubelet.artifacts import write_bytes
-from tubelet.clips.frame_hash import CHANGE, STEP_S, Hashes
+from tubelet.clips.frame_hash import CERTAIN, CHANGE, COLUMNS, STEP_S, Hashes
 from tubelet.datasets.alignment import EVERY
 from tubelet.datasets.fingerprint_cache import load_hashes, store_hashes
 from tubelet.datasets.manifest import Item, Manifest
@@ -44,7 +44,7 @@ class Fingerprints:
     names
         What each is called: the item's path, with its times where it is a span.
     hashes
-        For each ``(n, 3)`` uint64, see `tubelet.clips.frame_hash.hashes`.
+        For each ``(n, 4)`` uint64, see `tubelet.clips.frame_hash.hashes`.
     starts_s
         For each the second of its video at which its hashes begin.
     """
@@ -66,7 +66,7 @@ class Fingerprints:
         """SHA-256 of names and hashes."""
         found = hashlib.sha256()
         for name, rows in zip(self.names, self.hashes, strict=True):
-            found.update(f"{name}\0{len(rows)}\0".encode())
+            found.update(f"{name}\0{len(rows)}\0".encode("utf-8", "surrogateescape"))
             found.update(np.ascontiguousarray(rows[::EVERY]).tobytes())
         return found.hexdigest()
 
@@ -79,7 +79,7 @@ class Fingerprints:
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write an ``.npz`` file, atomically: of every eighth of a second 24 bytes, before compression.
+        """Write an ``.npz`` file, atomically: of every eighth of a second 32 bytes, before compression.
 
         Every second row is kept, which is as many as are compared; the others matter on one of two sides only.
         """
@@ -92,7 +92,7 @@ class Fingerprints:
             names=np.frombuffer("\0".join(self.names).encode("utf-8", "surrogateescape"), np.uint8),
             lengths=np.array([len(rows) for rows in self.hashes], np.int64),
             starts_s=np.array(self.starts_s, np.float64),
-            hashes=np.concatenate([*thin, np.zeros((0, 3), np.uint64)]),
+            hashes=np.concatenate([*thin, np.zeros((0, COLUMNS), np.uint64)]),
         )
         return write_bytes(path, buffer.getvalue())
 
@@ -113,11 +113,11 @@ class Fingerprints:
                 lengths, starts_s, thin = kept["lengths"], kept["starts_s"], kept["hashes"].astype(np.uint64)
             names = tuple(text.split("\0")) if len(lengths) else ()
             ends = np.cumsum(-(-lengths // EVERY))
-            if not len(names) == len(lengths) == len(starts_s) or thin.shape != (ends[-1] if len(ends) else 0, 3):
+            if not len(names) == len(lengths) == len(starts_s) or thin.shape != (ends[-1] if len(ends) else 0, COLUMNS):
                 raise ValueError("its parts do not fit together")
             hashes = []
             for rows, length in zip(np.split(thin, ends[:-1]) if len(ends) else (), lengths.tolist(), strict=True):
-                whole = np.zeros((length, 3), np.uint64)
+                whole = np.zeros((length, COLUMNS), np.uint64)
                 whole[::EVERY] = rows
                 hashes.append(whole)
         except Exception as error:  # NumPy's errors about damaged archives are many
@@ -232,5 +232,6 @@ def _span(item: Item, hashes: Hashes) -> tuple[str, Hashes, float]:
     if len(part) and (item.start_s or item.end_s is not None):
         part = part.copy()
         # Their change is from before the span's beginning, or reaches behind its end.
-        part[[0, *range(max(0, len(part) - 2), len(part))], CHANGE:] = 0
+        for row in (0, len(part) - 2, len(part) - 1):
+            part[max(row, 0), [CHANGE, CERTAIN]] = 0
     return name_of(item), part, first * STEP_S

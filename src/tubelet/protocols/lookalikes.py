@@ -1,6 +1,6 @@
 """Test videos that look like training videos, though neither names nor bytes say so: encoded again, scaled, trimmed.
 
-What training videos look like lies beside the weights, 12 KB for a minute of video. To test on copies of them is
+What training videos look like lies beside the weights, 15 KB for a minute of video. To test on copies of them is
 refused; to look for copies costs decoding every test video once, which the cache remembers.
 """
 
