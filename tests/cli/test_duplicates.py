@@ -77,19 +77,7 @@ def test_unreadable_videos_end_with_3(tubelet: Any, listed: Path) -> None:
     assert tubelet("duplicates", listed / "nowhere").code == 4
 
 
-SMALL = [
-    "--iterations",
-    "2",
-    "--batch-size",
-    "2",
-    "--precision",
-    "float32",
-    "--workers",
-    "1",
-    "--device",
-    "cpu",
-    "--no-svm",
-]
+SMALL = ["--iterations", "2", "--batch-size", "2", "--precision", "float32", "--workers", "1", "--device", "cpu"]
 
 
 @pytest.mark.usefixtures("gradients_taken_for_right")
@@ -106,7 +94,7 @@ def test_training_refuses_to_test_on_copies_and_weights_remember(
     other, small = "train/walk/two.avi", "test/run/small.avi"
     half, near = "test/run/half_rate.mp4", "test/walk/near_miss.avi"
     leaking = table(tmp_path / "leaking", **{one: "train", three: "train", cut: "test"})
-    run = ["train", "folder", "--model", "c3d_small", *SMALL]
+    run = ["train", "folder", "--model", "c3d_small", "--no-svm", *SMALL]
     refused = tubelet(*run, "--data", leaking, "-o", tmp_path / "refused")
     assert refused.code == 2
     assert "1 of the 1 test videos shows what training has too" in refused.complaint

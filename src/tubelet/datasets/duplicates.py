@@ -58,6 +58,8 @@ class Duplicate:
         How much of each video it is, from 0 to 1.
     similarity
         Share of the bits that are equal; 0.5 is chance.
+    evidence
+        Of the stretch, see `tubelet.datasets.alignment.Rule`; 0 where nothing moves.
     mirrored
         Whether the second shows it mirrored left to right.
     still
@@ -74,6 +76,7 @@ class Duplicate:
     share_a: float
     share_b: float
     similarity: float
+    evidence: float = 0.0
     mirrored: bool = False
     still: bool = False
 
@@ -102,6 +105,7 @@ class Duplicate:
             "share_a": round(self.share_a, 4),
             "share_b": round(self.share_b, 4),
             "similarity": round(self.similarity, 4),
+            "evidence": round(self.evidence, 1),
             "mirrored": self.mirrored,
             "still": self.still,
         }
@@ -292,6 +296,7 @@ def _duplicate(first: Fingerprints, other: Fingerprints, i: int, j: int, overlap
         min(1.0, overlap.length / len(first.hashes[i])),
         min(1.0, overlap.length / len(other.hashes[j])),
         overlap.similarity,
+        overlap.evidence,
         turned,
         not overlap.moving,
     )
