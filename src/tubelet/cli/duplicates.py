@@ -50,12 +50,7 @@ def duplicates(
     failures = [failure for part in failed for failure in part]
     second = looks[1] if other is not None else None
     with progress("comparing", unit="hashes") as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.expect(total)
-            bar.update(done - bar.done)
-
-        pairs = find_duplicates(looks[0], second, mirror=mirror, progress=show)
+        pairs = find_duplicates(looks[0], second, mirror=mirror, progress=bar.reach)
     pairs = tuple(pair for pair in pairs if pair.seconds >= least_s)
     leaks = [pair for pair in pairs if crosses_splits(pair, manifests)]
     if out is not None:
@@ -83,11 +78,9 @@ def duplicates(
 
 def _fingerprints(manifest: Manifest, workers: int) -> tuple[Fingerprints, tuple[FailedVideo, ...]]:
     from tubelet.clips.decode import ClipDecoder
-    from tubelet.datasets.fingerprints import count_unknown, fingerprint_videos
+    from tubelet.datasets.fingerprints import fingerprint_videos
     from tubelet.reporting.terminal import progress
 
     manifest.require_inside()
-    unknown = count_unknown(manifest)
-    title = f"looking at {manifest.name}"
-    with ClipDecoder(workers=workers) as decoder, progress(title, total=unknown, unit="video") as bar:
-        return fingerprint_videos(manifest, decoder, lambda done, total: bar.update(1), workers=workers)
+    with ClipDecoder(workers=workers) as decoder, progress(f"looking at {manifest.name}", unit="video") as bar:
+        return fingerprint_videos(manifest, decoder, bar.reach, workers=workers)

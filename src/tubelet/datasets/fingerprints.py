@@ -152,7 +152,8 @@ def fingerprint_videos(
     decoder
         Called from ``workers`` threads at once.
     progress
-        Called in this thread as ``progress(done, total)`` after every file that had to be decoded.
+        Called in this thread as ``progress(done, total)`` with the number of files that have to be decoded: before
+        the first one, if there is one, and after each.
     workers
         Threads.
 
@@ -164,6 +165,8 @@ def fingerprint_videos(
     paths = list(dict.fromkeys(item.path for item in manifest.items))
     known, failed = _from_cache(manifest, paths)
     missing = [path for path in paths if path not in known and path not in failed]
+    if missing and progress is not None:
+        progress(0, len(missing))
     executor = ThreadPoolExecutor(max(1, workers), thread_name_prefix="fingerprint")
     try:
         futures = {executor.submit(_computed, manifest, decoder, path): path for path in missing}
@@ -181,13 +184,6 @@ def fingerprint_videos(
     kept = [_span(item, known[item.path]) for item in manifest.items if item.path in known]
     names, hashes, starts_s = zip(*kept, strict=True) if kept else ((), (), ())
     return Fingerprints(names, hashes, starts_s), tuple(failed[path] for path in paths if path in failed)
-
-
-def count_unknown(manifest: Manifest) -> int:
-    """How many files `fingerprint_videos` would have to decode."""
-    paths = list(dict.fromkeys(item.path for item in manifest.items))
-    known, failed = _from_cache(manifest, paths)
-    return len(paths) - len(known) - len(failed)
 
 
 def name_of(item: Item) -> str:

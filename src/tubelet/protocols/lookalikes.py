@@ -15,7 +15,7 @@ from typing import Any
 
 from tubelet.clips.decode import ClipDecoder
 from tubelet.datasets.duplicates import Duplicate, find_duplicates
-from tubelet.datasets.fingerprints import Fingerprints, count_unknown, fingerprint_videos, joined
+from tubelet.datasets.fingerprints import Fingerprints, fingerprint_videos, joined
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import UsageError
 from tubelet.models.folder import read_provenance
@@ -43,11 +43,8 @@ def look_at(manifest: Manifest, *, workers: int = 1) -> Fingerprints:
 
     Videos that cannot be read are left out: training and tests list them.
     """
-    unknown = count_unknown(manifest)
-    if not unknown:
-        return fingerprint_videos(manifest, ClipDecoder())[0]  # whose children start when needed: never
-    with ClipDecoder(workers=workers) as decoder, progress("fingerprinting", total=unknown, unit="video") as bar:
-        return fingerprint_videos(manifest, decoder, lambda done, total: bar.update(1), workers=workers)[0]
+    with ClipDecoder(workers=workers) as decoder, progress("fingerprinting", unit="video") as bar:
+        return fingerprint_videos(manifest, decoder, bar.reach, workers=workers)[0]
 
 
 def remembered(folder: str | os.PathLike[str] | None) -> Fingerprints:
