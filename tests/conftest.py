@@ -99,6 +99,52 @@ def motion_folder(made_once: MadeOnce) -> Path:
     return made_once("motion", make) / "motion"
 
 
+@pytest.fixture(scope="session")
+def copies_folder(made_once: MadeOnce) -> Path:
+    """Three videos to train on (``train/<class>/``), and of each a copy that neither name nor bytes betray, beside a
+    near miss, to test on (``test/<class>/``). 80 frames of 96 x 128 at 25 frames/s.
+    """
+
+    def make(folder: Path) -> None:
+        import numpy as np
+
+        from tubelet.reporting.strips import resized
+        from tubelet.video.encode import encode
+        from tubelet.video.synthetic_files import write_video
+
+        def film(scene: int, motion: int) -> np.ndarray:
+            """Spots on their ways over a wall; (80, 96, 128, 3) uint8."""
+            wall, way = np.random.default_rng([0, scene]), np.random.default_rng([1, motion])
+            y, x = np.mgrid[:96, :128]
+            stains = sum(
+                40 * wall.normal() * np.cos(y * wall.uniform(0, 0.3) + x * wall.uniform(0, 0.3) + wall.uniform(0, 6))
+                for _ in range(8)
+            )
+            frames = np.repeat(np.clip(128 + stains, 20, 235)[None], 80, axis=0)
+            for _ in range(3):
+                center, reach, speed, phase = (
+                    way.uniform(20, 60, 2),
+                    way.uniform(6, 20, 2),
+                    way.uniform(2, 6, 2),
+                    way.uniform(0, 6, 2),
+                )
+                at = center + reach * np.sin(np.arange(80)[:, None] / 25 * speed + phase)
+                spot = np.hypot(y - at[:, :1, None], x - at[:, 1:, None]) < way.uniform(6, 12)
+                frames[spot] = way.uniform(0, 255)
+            return np.repeat(frames.astype(np.uint8)[..., None], 3, axis=3)
+
+        one, two, three = film(1, 1), film(2, 2), film(3, 3)
+        for name, frames in (("walk/one", one), ("walk/two", two), ("run/three", three)):
+            write_video(folder / "train" / f"{name}.avi", frames)
+        encode(folder / "test/walk/trimmed.mp4", one[22:71], options={"crf": "32"})
+        quality = {"flags": "+qscale", "global_quality": str(6 * 118)}
+        encode(folder / "test/run/small.avi", resized(two, max_width=64), codec="mpeg4", options=quality)
+        encode(folder / "test/run/half_rate.mp4", three[::2], fps=12.5)
+        write_video(folder / "test/walk/near_miss.avi", film(1, 4))
+
+    return made_once("copies", make)
+
+
 @dataclass(frozen=True)
 class TrainedRun:
     """A finished run of ``tubelet train``: its folder, its videos, the command, and what it printed."""

@@ -91,6 +91,15 @@ def test_a_total_that_becomes_known() -> None:
     assert "8/8 frames" in terminal.getvalue()
 
 
+def test_who_else_counts_says_how_far_it_is() -> None:
+    out = io.StringIO()
+    with progress("looking", unit="video", stream=out, clock=Clock()) as bar:
+        for done in (0, 1, 3):
+            bar.reach(done, 3)
+        assert (bar.done, bar.total) == (3, 3)
+    assert out.getvalue().startswith("looking 3/3 videos · 100\u00a0%")
+
+
 def test_nothing_is_written_for_nothing() -> None:
     out = io.StringIO()
     with progress("idle", stream=out):

@@ -112,7 +112,7 @@ def aslan(
     notes: list[str] = []
     net = None if model is None else open_model(model)
     if net is not None and manifest is not None and not str(model).startswith("untrained:"):
-        notes += refuse_seen_groups(model_folder(Path(str(model))), manifest, allow=allow_leak)
+        notes += refuse_seen_groups(model_folder(Path(str(model))), manifest, allow=allow_leak, workers=workers)
     existing = None if table is None else DescriptorTable(table)
     has = existing.layers if existing is not None else net.layer_names if net is not None else ()
     chosen = paper_layers(has) if layers is None else tuple(map(str.strip, layers.split(",")))

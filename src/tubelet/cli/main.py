@@ -22,6 +22,7 @@ from tubelet.cli import (
     data,
     demo,
     doctor,
+    duplicates,
     evaluate,
     explain,
     extract,
@@ -63,6 +64,7 @@ app.command("convert-weights", short_help="Weights of Caffe or PyTorch into a mo
 )
 app.command("models", short_help="The networks, or everything about one of them.")(models.models)
 app.add_typer(data.app, name="data")
+app.command("duplicates", short_help="Videos that show the same, however they were encoded.")(duplicates.duplicates)
 app.command("doctor", short_help="What is installed; a golden clip run through.")(doctor.doctor)
 
 # Typer's usage errors, whether it brings its own Click (0.16 on) or imports the package.

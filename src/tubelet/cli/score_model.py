@@ -87,7 +87,7 @@ def score_model(
             f"{manifest.name} has no test videos",
             remedy="name test groups with --test-groups, or test on all of it with --part all",
         )
-    notes = [] if part == "train" else refuse_seen_groups(folder, videos, allow=allow_leak)
+    notes = [] if part == "train" else refuse_seen_groups(folder, videos, allow=allow_leak, workers=workers)
     if part == "train":
         notes = ["these are training videos: the scores are for fitting a fusion, the figures say nothing about others"]
     diagnosing.refuse_unknown(videos)

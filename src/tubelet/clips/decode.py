@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from tubelet.clips.ahead import run_ahead
 from tubelet.clips.boxes import Size
+from tubelet.clips.frame_hash import Hashes
 from tubelet.clips.modality import LevelScale
 from tubelet.errors import DecodeWorkerError, TubeletError
 from tubelet.video.guard import GuardedPool, Message
@@ -208,6 +209,29 @@ class ClipDecoder:
         if len(messages) != 1 or messages[0].array is None:
             raise _incomplete(path)
         return messages[0].array
+
+    def fingerprint(self, path: str | os.PathLike[str], fps: float | None = None) -> tuple[Hashes, DecodeReport]:
+        """Decode a video once for what it looks like over time; see `tubelet.clips.frame_hash`.
+
+        Parameters
+        ----------
+        path, fps
+            As in `measure`.
+
+        Returns
+        -------
+        hashes, report
+            ``(n, 4)`` uint64, and the verdict on the whole video.
+
+        Raises
+        ------
+        VideoError
+            As in `measure`.
+        """
+        last = list(self._pool.run(self._request("fingerprint", path, fps, None)))[-1:]
+        if not last or last[0].array is None:
+            raise _incomplete(path)
+        return last[0].array, _report(last, path)
 
     def prefetch(
         self,

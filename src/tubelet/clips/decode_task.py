@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tubelet.clips.boxes import size_after
+from tubelet.clips.frame_hash import BlockMeans, Hashes, hashes
 from tubelet.errors import RefusedVideoError, UsageError
 from tubelet.video.container import open_container
 from tubelet.video.limits import Limits
@@ -19,12 +20,13 @@ from tubelet.video.reader import Video
 from tubelet.video.report import DecodeReport, Frame
 
 Images = npt.NDArray[np.uint8]
-Item = tuple[dict[str, Any], Images | None]
+Item = tuple[dict[str, Any], Images | Hashes | None]
 
 _BLOCK_BYTES = 16 << 20  # a block of frames in full size is shorter than one of resized frames
 _GROUP = 4
 _GROUP_BYTES = 4 << 20
 _FRAMES_BYTES = 128 << 20  # what random access may hold in full size at once: a 16-frame clip of full HD fits
+_TELL_EVERY = 256  # frames after which a child that has nothing to send yet says that it is alive
 
 
 def decode(request: dict[str, Any]) -> Iterator[Item]:
@@ -33,7 +35,7 @@ def decode(request: dict[str, Any]) -> Iterator[Item]:
     Parameters
     ----------
     request
-        ``operation`` (``"stream"``, ``"clip"`` or ``"measure"``), ``path``, ``fps``, ``size``,
+        ``operation`` (``"stream"``, ``"clip"``, ``"measure"`` or ``"fingerprint"``), ``path``, ``fps``, ``size``,
         ``limits``, and ``block_frames`` (stream), ``indices`` (clip) or ``full`` (measure).
 
     Yields
@@ -41,13 +43,15 @@ def decode(request: dict[str, Any]) -> Iterator[Item]:
     tuple
         For ``stream``: ``{first_index, times_s, ends_s}`` with frames ``(n, h, w, 3)``, for every block, then
         the verdict. For ``clip``: one array of frames. For ``measure``: the verdict. A verdict is ``{report:
-        fields of DecodeReport}`` without an array.
+        fields of DecodeReport}`` without an array. For ``fingerprint``: ``{frames}`` now and then, last the verdict
+        with the ``(n, 4)`` uint64 array of `tubelet.clips.frame_hash.hashes`.
     """
     av.logging.set_level(None)  # damaged files make FFmpeg talk without end; the report says what is wrong
     limits = Limits(**request["limits"])
     scale = _scaler(request["size"], request["path"], limits)
     # One pass from the first frame to the last needs no frame table, so none is looked up or kept.
-    with Video(request["path"], fps=request["fps"], limits=limits, cache=request["operation"] != "stream") as video:
+    in_order = request["operation"] in ("stream", "fingerprint")
+    with Video(request["path"], fps=request["fps"], limits=limits, cache=not in_order) as video:
         match request["operation"]:
             case "stream":
                 yield from _stream(video, scale, request["block_frames"])
@@ -55,6 +59,8 @@ def decode(request: dict[str, Any]) -> Iterator[Item]:
                 yield {}, _clip(video, scale, np.asarray(request["indices"], np.int64))
             case "measure":
                 yield _verdict(video.check() if request["full"] else _table_only(video, limits)), None
+            case "fingerprint":
+                yield from _fingerprint(video)
             case other:
                 raise UsageError(f"no such decoding operation: {other}")
 
@@ -84,6 +90,16 @@ def _stream(video: Video, scale: Callable[[Images], Images], block_frames: int) 
         yield block()
     assert video.report is not None  # set by the complete pass
     yield _verdict(video.report), None
+
+
+def _fingerprint(video: Video) -> Iterator[Item]:
+    means = BlockMeans()
+    for frame in video.iter_frames():
+        means.add(frame.image, frame.end_s - frame.time_s)
+        if frame.index % _TELL_EVERY == _TELL_EVERY - 1:
+            yield {"frames": frame.index + 1}, None
+    assert video.report is not None  # set by the complete pass
+    yield _verdict(video.report), hashes(means.finish())
 
 
 def _scaled(frames: Iterator[Frame], scale: Callable[[Images], Images]) -> Iterator[tuple[Frame, Images]]:

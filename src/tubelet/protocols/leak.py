@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tubelet.datasets.groups import ucf_source
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import UsageError
 from tubelet.models.folder import read_provenance
+from tubelet.protocols.lookalikes import refuse_copies
 from tubelet.provenance import hash_json
 
 _log = logging.getLogger(__name__)
@@ -53,8 +55,10 @@ def trained_on(
     }
 
 
-def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow: bool = False) -> list[str]:
-    """Refuse to test on groups that weights were trained on.
+def refuse_seen_groups(
+    weights: str | os.PathLike[str], test: Manifest, *, allow: bool = False, workers: int = 1
+) -> list[str]:
+    """Refuse to test on groups that weights were trained on, and on videos that look like those of training.
 
     Parameters
     ----------
@@ -64,6 +68,9 @@ def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow
         The videos to be tested on.
     allow
         Do not refuse; return what is to be noted beside every figure.
+    workers
+        Processes that decode the test videos where weights remember what training looked like, see
+        `tubelet.protocols.lookalikes`.
 
     Returns
     -------
@@ -73,15 +80,17 @@ def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow
     Raises
     ------
     UsageError
-        If groups were seen and this is not allowed.
+        If groups or copies were seen and this is not allowed.
     """
     provenance = read_provenance(weights)
     if provenance is None or provenance.get("trained_on") is None:
         _log.warning("the weights do not say what they were trained on, so a leak would not be seen: %s", weights)
         return []
-    shared = _seen_groups(provenance, test)
+    seen = seen_items(provenance, test)
+    others = replace(test, items=tuple(item for item, known in zip(test.items, seen, strict=True) if not known))
+    shared = len(set(compress(test.item_groups, seen)))
     if not shared:
-        return []
+        return refuse_copies(weights, others, allow=allow, workers=workers)
     found = f"the weights were trained on {shared} of the {len(test.groups)} test groups"
     if not allow:
         raise UsageError(
@@ -90,7 +99,7 @@ def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow
             why="figures on videos that were seen in training say nothing",
             remedy="hold out other groups (--test-groups), or mark the result with --allow-leak",
         )
-    return [found]
+    return [found, *refuse_copies(weights, others, allow=True, workers=workers)]
 
 
 def refuse_shared_groups(further: Sequence[Manifest], test: Manifest, *, allow: bool = False) -> list[str]:

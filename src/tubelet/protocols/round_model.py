@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.modality import RGB, Modality
 from tubelet.clips.recipe import Recipe
+from tubelet.datasets.fingerprints import Fingerprints
 from tubelet.datasets.loader import DecodedVideos, decode_videos
 from tubelet.datasets.manifest import Manifest
 from tubelet.flow.decode import FlowDecoder
@@ -20,6 +21,7 @@ from tubelet.models.contract import VideoModel
 from tubelet.models.folder import load_model, read_config
 from tubelet.models.registry import create_model
 from tubelet.protocols.leak import trained_on
+from tubelet.protocols.lookalikes import FINGERPRINTS, fingerprints_record, looks_of_training
 from tubelet.reporting.terminal import progress
 from tubelet.training.config import TrainConfig
 from tubelet.training.loop import train
@@ -55,6 +57,11 @@ def trained_model(
     target = folder / MODEL
     if (target / "config.json").exists():
         finished = load_model(target)
+        if "fingerprints" in (finished.provenance or {}) and not (target / FINGERPRINTS).exists():
+            # Stopped between the two files.
+            _remember(
+                target, looks_of_training([training, *further], [settings.weights], workers=settings.train.workers)
+            )
         return finished, [(path, why) for path, why in (finished.provenance or {}).get("failed", [])]
     config = settings.train
     model = starting_model(settings, len(training.classes))
@@ -83,12 +90,14 @@ def trained_model(
         outcome = train(model, learned, config, folder, further=others, validation=validation, device=device)
     failed = learned.failed + [(f"{one.manifest.name}: {path}", why) for one in others for path, why in one.failed]
     model.to("cpu")
+    looks = looks_of_training([training, *further], [settings.weights], workers=config.workers)
     model.save(
         target,
         recipe=settings.recipe,
         labels=training.classes,
         provenance={
             "trained_on": trained_on(training, settings.weights, further),
+            **fingerprints_record(looks),
             "train": config.model_dump(mode="json"),
             "steps": outcome.steps,
             "precision": {"name": outcome.precision.name, "why": outcome.precision.reason},
@@ -97,7 +106,13 @@ def trained_model(
             "failed": [list(pair) for pair in failed],
         },
     )
+    _remember(target, looks)
     return load_model(target), failed
+
+
+def _remember(target: Path, looks: Fingerprints | None) -> None:
+    if looks is not None:
+        looks.save(target / FINGERPRINTS)
 
 
 def origin(model: VideoModel, settings: RoundSettings) -> dict[str, Any] | None:

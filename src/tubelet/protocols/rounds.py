@@ -30,6 +30,7 @@ from tubelet.models.folder import read_config
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.leak import refuse_seen_groups, refuse_shared_groups
+from tubelet.protocols.lookalikes import refuse_copies_between
 from tubelet.protocols.round_descriptors import DESCRIPTORS, describe_round, joined
 from tubelet.protocols.round_flow import stored_flow
 from tubelet.protocols.round_model import MODEL, trained_model
@@ -208,7 +209,7 @@ def run_round(
     Raises
     ------
     UsageError
-        If the folder holds another run, or the starting weights were trained on groups to be tested on.
+        If the folder holds another run, or the starting weights or the training part saw videos to be tested on.
     InputDataError
         If the training videos are of fewer than two classes, or not one of them can be read.
     """
@@ -227,9 +228,12 @@ def run_round(
         resolved["further"] = {f"task{number}": facts(one) for number, one in enumerate(further, 2)}
     notes = [] if flow is None else [*flow.notes]
     if settings.weights is not None and test is not None:
-        notes += refuse_seen_groups(settings.weights, test, allow=settings.allow_leak)
+        notes += refuse_seen_groups(settings.weights, test, allow=settings.allow_leak, workers=settings.train.workers)
     if test is not None:
         notes += refuse_shared_groups(further, test, allow=settings.allow_leak)
+        notes += refuse_copies_between(
+            [training, *further], test, allow=settings.allow_leak, workers=settings.train.workers
+        )
         if settings.train.schedule == "plateau":
             notes.append("the learning rate was lowered by the loss on these very test videos")
     run = RunFolder(folder, resolved, overwrite=overwrite)

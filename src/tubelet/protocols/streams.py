@@ -172,7 +172,7 @@ def _round(stream: Stream, fold: Fold, folder: Path, device: str, frames: Shared
                 videos=lambda: part_of(frames.of(settings), fold.train),
             )
         # Of the finished network: what it was trained on, and what it started from.
-        notes = refuse_seen_groups(folder / MODEL, fold.test, allow=settings.allow_leak)
+        notes = refuse_seen_groups(folder / MODEL, fold.test, allow=settings.allow_leak, workers=settings.train.workers)
         if unseen := sorted({str(item.label) for item in fold.test.items} - {str(i.label) for i in fold.train.items}):
             notes.append(f"no training video shows {', '.join(unseen)}: their test videos cannot be right")
         try:

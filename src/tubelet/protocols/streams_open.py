@@ -18,6 +18,7 @@ from tubelet.models.folder import read_config
 from tubelet.models.info import ModelInfo
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta, model_info
 from tubelet.protocols.leak import refuse_seen_groups
+from tubelet.protocols.lookalikes import refuse_copies_between
 from tubelet.protocols.presets import averages_flips, recipe_of, round_settings
 from tubelet.protocols.round_flow import stored_flow
 from tubelet.protocols.rounds import RoundSettings
@@ -149,13 +150,16 @@ def open_streams(
     Raises
     ------
     UsageError
-        Weights or flow are missing; a network, an option, a recipe or views do not fit; the weights saw test groups.
+        Weights or flow are missing; a network, an option, a recipe or views do not fit; the weights, or a fold's
+        training part, saw test videos.
     InputDataError
         Stored flow is missing or damaged.
     """
     found = []
+    for fold in folds:  # what is allowed is noted when a fold's network is tested: it remembers its videos' looks
+        refuse_copies_between([fold.train], fold.test, allow=allow_leak, workers=workers or 1)
     if weights is not None and any(plan.weights == "required" for plan in experiment.streams):
-        refuse_seen_groups(weights, _tested(folds), allow=allow_leak)
+        refuse_seen_groups(weights, _tested(folds), allow=allow_leak, workers=workers or 1)
     for plan in experiment.streams:
         settings = _settings(plan, experiment, manifest, weights, flow, any_flow)
         settings = replace(settings, allow_leak=allow_leak, train=settings.train.changed(seed=seed, workers=workers))

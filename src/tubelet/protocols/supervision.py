@@ -19,6 +19,7 @@ from tubelet.artifacts import write_json
 from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.modality import RGB
 from tubelet.clips.recipes import get_recipe
+from tubelet.datasets.fingerprints import Fingerprints
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import UsageError
 from tubelet.models.folder import load_model, read_config
@@ -26,6 +27,12 @@ from tubelet.models.spec import descriptor_layer
 from tubelet.models.supervision_transfer import SupervisionTransfer
 from tubelet.protocols.bootstrap import Interval, bootstrap_interval
 from tubelet.protocols.leak import refuse_seen_groups, trained_on
+from tubelet.protocols.lookalikes import (
+    FINGERPRINTS,
+    fingerprints_record,
+    looks_of_training,
+    refuse_copies_between,
+)
 from tubelet.protocols.round_model import MODEL, decoded, origin, starting_model
 from tubelet.protocols.rounds import RoundSettings, facts
 from tubelet.reporting.terminal import progress
@@ -112,7 +119,8 @@ def transfer_round(
     Raises
     ------
     UsageError
-        If the teacher takes several frames, the folder holds another run, or the starting weights saw test groups.
+        If the teacher takes several frames, the folder holds another run, or the starting weights or the training
+        part saw test videos.
     """
     if settings.modality != RGB:
         raise UsageError(
@@ -128,7 +136,9 @@ def transfer_round(
         **settings.to_dict(),
     }
     if settings.weights is not None and test is not None:
-        refuse_seen_groups(settings.weights, test, allow=settings.allow_leak)
+        refuse_seen_groups(settings.weights, test, allow=settings.allow_leak, workers=settings.train.workers)
+    if test is not None:
+        refuse_copies_between([training], test, allow=settings.allow_leak, workers=settings.train.workers)
     run = RunFolder(folder, resolved, overwrite=overwrite)
     target = folder / MODEL
     if (folder / SCORES).exists():
@@ -173,7 +183,8 @@ def transfer_round(
         run.write_failures("failed.jsonl", sorted(failed.items()))
         result = _result(outcome.steps, scores, held_out, tuple(sorted(failed.items())))
         network.to("cpu")
-        _save(network, settings, training, begun, result, target)
+        looks = looks_of_training([training], [settings.weights, teacher], workers=config.workers)
+        _save(network, settings, training, begun, result, target, looks)
         write_json(folder / SCORES, result.to_dict())
     return result
 
@@ -217,6 +228,7 @@ def _save(
     begun: dict[str, Any] | None,
     result: TransferResult,
     target: Path,
+    looks: Fingerprints | None,
 ) -> None:
     taught_on = (network.teacher.provenance or {}).get("trained_on")
     network.student.save(
@@ -225,6 +237,7 @@ def _save(
         provenance={
             # What the teacher saw counts as seen.
             "trained_on": {**trained_on(training, settings.weights), **({"with": [taught_on]} if taught_on else {})},
+            **fingerprints_record(looks),
             "train": settings.train.model_dump(mode="json"),
             "steps": result.steps,
             "taught_by": {
@@ -237,3 +250,5 @@ def _save(
             "failed": [list(pair) for pair in result.failed],
         },
     )
+    if looks is not None:
+        looks.save(target / FINGERPRINTS)

@@ -103,7 +103,7 @@ def resized(frames: Pixels, *, max_width: int, max_height: int | None = None) ->
     if scale >= 1.0:
         return np.ascontiguousarray(frames)
     out_h, out_w = max(1, round(height * scale)), max(1, round(width * scale))
-    rows, columns = _area_weights(height, out_h), _area_weights(width, out_w)
+    rows, columns = area_weights(height, out_h), area_weights(width, out_w)
     out = np.empty((len(frames), out_h, out_w, 3), dtype=np.uint8)
     for index, frame in enumerate(frames):  # one at a time: a float copy of a whole 1080p clip is large
         lines = np.tensordot(rows, frame.astype(np.float32), axes=(1, 0))
@@ -112,7 +112,7 @@ def resized(frames: Pixels, *, max_width: int, max_height: int | None = None) ->
     return out
 
 
-def _area_weights(size: int, out: int) -> NDArray[np.float32]:
+def area_weights(size: int, out: int) -> NDArray[np.float32]:
     """(out, size) matrix: how much of each input pixel falls into each output pixel; rows sum to one."""
     edges = np.linspace(0, size, out + 1)
     pixel = np.arange(size)

@@ -88,6 +88,11 @@ class ProgressBar:
                 bar, task = self._bar
                 bar.update(task, total=self.total)
 
+    def reach(self, done: int, total: int) -> None:
+        """Say how many units are done of how many, where somebody else counts."""
+        self.expect(total)
+        self.update(done - self.done)
+
     def print(self, text: str) -> None:
         """Write a line that stays: above the bar on a terminal, else among the lines."""
         with self._lock:

@@ -1,0 +1,162 @@
+"""What ``tubelet duplicates`` prints and writes: pairs as a table, and a page with their film strips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.text import Text
+
+from tubelet.artifacts import write_json
+from tubelet.clips.decode import ClipDecoder
+from tubelet.datasets.duplicates import Duplicate, clusters
+from tubelet.datasets.fingerprints import Fingerprints, name_of
+from tubelet.datasets.manifest import Item, Manifest
+from tubelet.errors import TubeletError
+from tubelet.failures import FAILED_FILE, FailedVideo, list_failures
+from tubelet.provenance import environment
+from tubelet.reporting.filmstrip import clip_strips
+from tubelet.reporting.page import Page
+from tubelet.reporting.strips import Strip
+from tubelet.reporting.text import aligned, percent, printable, seconds
+
+_FRAMES, _HEIGHT = 6, 96
+_SHOWN = 40  # pairs with film strips on the page
+
+
+def crosses_splits(pair: Duplicate, manifests: Sequence[Manifest]) -> bool:
+    """Whether the two videos are in different splits of one table."""
+    if len(manifests) > 1:
+        return False
+    splits = {_item(pair.a, manifests[0]).split, _item(pair.b, manifests[0]).split}
+    return None not in splits and len(splits) == 2
+
+
+def print_pairs(
+    pairs: Sequence[Duplicate],
+    manifests: Sequence[Manifest],
+    looks: Sequence[Fingerprints],
+    leaks: Sequence[Duplicate],
+    shown: int,
+    console: Console | None = None,
+) -> None:
+    """Print the pairs on standard output, the most alike first, and one line about all of them."""
+    out = console or Console(highlight=False, markup=False, soft_wrap=True, emoji=False)
+    if pairs:
+        rows = [("equal", "shared", "offset", "of it", "video", "of it", "is also in")]
+        rows += [
+            (
+                f"{pair.similarity:.0%}",
+                f"{pair.seconds:.1f} s",
+                f"{pair.offset_s:+.1f} s",
+                f"{pair.share_a:.0%}",
+                pair.a,
+                f"{pair.share_b:.0%}",
+                pair.b + _remark(pair),
+            )
+            for pair in pairs[:shown]
+        ]
+        for line, pair in zip(aligned(rows, right=(0, 1, 2, 3, 5)), [None, *pairs], strict=False):
+            out.print(Text(line, "bold red" if pair in leaks else ""))
+        if len(pairs) > shown:
+            out.print(Text(f"… and {len(pairs) - shown} more (--json lists all)", "dim"))
+        out.print()
+    compared = " against ".join(
+        f"{len(part)} of {printable(one.name)}" for one, part in zip(manifests, looks, strict=True)
+    )
+    videos = len({name for pair in pairs for name in (pair.a, pair.b)})
+    sets = f", {videos} videos in {len(clusters(pairs))} sets" if pairs and len(manifests) == 1 else ""
+    out.print(f"{compared} videos: {len(pairs)} pair{'s' * (len(pairs) != 1)} of copies{sets}")
+    if leaks:
+        what = "pair lies" if len(leaks) == 1 else "pairs lie"
+        out.print(Text(f"PROBLEM: {len(leaks)} {what} in two splits: what is tested was trained on", "bold red"))
+
+
+def write_pairs(
+    out: Path,
+    pairs: Sequence[Duplicate],
+    manifests: Sequence[Manifest],
+    looks: Sequence[Fingerprints],
+    failures: Sequence[FailedVideo],
+    *,
+    workers: int = 1,
+) -> Path:
+    """Write ``duplicates.json``, ``failed.jsonl`` and ``report.html`` and return the path of the last."""
+    write_json(out / "duplicates.json", [pair.to_dict() for pair in pairs])
+    list_failures(out / FAILED_FILE, failures)
+    first, second = manifests[0], manifests[-1]
+    videos = sum(map(len, looks))
+    names = " and ".join(printable(manifest.name) for manifest in manifests)
+    page = Page(f"Copies among {names}", "Videos that show the same, however they were encoded.")
+    page.add_numbers(
+        (str(videos), "videos"),
+        (str(len(pairs)), "pairs"),
+        (f"{sum(part.seconds for part in looks):.0f} s", "compared"),
+    )
+    if not pairs:
+        page.add_text("No two videos share a stretch that lasts long enough and moves.")
+    else:
+        columns = ("video", "where", "is also in", "where", "bits equal")
+        rows = [
+            (p.a, _where(p.start_a_s, p.seconds, p.share_a), p.b + _remark(p),
+             _where(p.start_b_s, p.seconds, p.share_b), percent(p.similarity, 0))
+            for p in pairs
+        ]  # fmt: skip
+        page.add_section("Pairs", "The most alike first. Half of the bits would be equal by chance.")
+        page.add_table(columns, rows, align="lllll")
+        strips: list[Strip] = []
+        with ClipDecoder(workers=workers) as decoder:
+            for number, pair in enumerate(pairs[:_SHOWN], 1):
+                strips += _strips(number, pair, first, second, decoder)
+        if strips:
+            left = f" The first {_SHOWN} of {len(pairs)}." if len(pairs) > _SHOWN else ""
+            page.add_section("Side by side", "The same moments of both, as far as they are shared." + left)
+            page.add_figure(clip_strips(strips, frames_shown=4, columns=2, title="Pairs of copies"))
+    if failures:
+        page.add_section("Unreadable")
+        page.add_table(("video", "why"), [(failure.video_id, failure.error) for failure in failures])
+    page.set_provenance(environment(datasets=[manifest.to_dict() for manifest in manifests]))
+    return page.save(out / "report.html")
+
+
+def _strips(number: int, pair: Duplicate, first: Manifest, second: Manifest, decoder: ClipDecoder) -> list[Strip]:
+    """The shared stretch of both videos; none where one cannot be read any more."""
+    found = []
+    for name, start_s, manifest, score in (
+        (pair.a, pair.start_a_s, first, None),
+        (pair.b, pair.start_b_s, second, pair.similarity),
+    ):
+        try:
+            frames = _frames(manifest, _item(name, manifest), start_s, pair.seconds, decoder)
+        except TubeletError:
+            return []
+        label = f"{number}{'' if score is None else _remark(pair)}"
+        found.append(Strip(frames, label, name, start_s, start_s + pair.seconds, score))
+    return found
+
+
+def _frames(manifest: Manifest, item: Item, start_s: float, length_s: float, decoder: ClipDecoder) -> NDArray[np.uint8]:
+    """(n, h, w, 3) frames spread over a stretch, at the same moments whatever the rate."""
+    path = manifest.file(item)
+    report = decoder.measure(path, manifest.fps, full=False)
+    moments = start_s + length_s * (np.arange(_FRAMES) + 0.5) / _FRAMES
+    indices = np.clip((moments * report.fps).astype(np.int64), 0, report.frames_decoded - 1)
+    height = min(_HEIGHT, report.height)
+    size = (height, max(1, round(height * report.width / report.height)))
+    return decoder.clip(os.fspath(path), indices, size, fps=manifest.fps)
+
+
+def _item(name: str, manifest: Manifest) -> Item:
+    return next(item for item in manifest.items if name_of(item) == name)
+
+
+def _where(start_s: float, length_s: float, share: float) -> str:
+    return f"{seconds(start_s, start_s + length_s)} ({percent(share, 0)})"
+
+
+def _remark(pair: Duplicate) -> str:
+    return " (mirrored)" if pair.mirrored else " (nothing moves)" if pair.still else ""
