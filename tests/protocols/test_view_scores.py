@@ -85,6 +85,7 @@ def test_25_positions_by_ten_crops_equal_a_slow_loop(snippets: VideoModel) -> No
     ("name", "starts", "places"),
     [
         ("3x10", [0, 6, 12], [(y, x, flip) for flip in (False, True) for y, x in CORNERS]),
+        ("2x4", [0, 12], [(0, 0, False), (5, 13, False), (0, 0, True), (5, 13, True)]),
         ("2x3", [0, 12], [(2, 0, False), (2, 6, False), (2, 13, False)]),
         ("t3d", [0, 8], [(2, 6, False)]),
         ("dense", [0, 8], [(2, 6, False)]),
@@ -190,7 +191,10 @@ def test_views_have_names() -> None:
     assert [PRESETS[name][0].crops_per_clip for name in ("25x10", "tsn_caffe", "p3d", "t3d")] == [10, 10, 1, 1]
     assert str(views_by_name("p3d", 3)) == "20 clips (random, seed 3), crops: center"
     assert views_by_name("25x10").hash != views_by_name("tsn_torch").hash
-    for name in ("25x4", "0x1", "x", "25", "center"):
+    assert views_by_name("random:20", 5).hash == views_by_name("p3d", 5).hash, "a name is no setting"
+    assert views_by_name("random:7x4", 5) == TestViews("random:7x4", "random", 7, "four", seed=5)
+    assert str(views_by_name("deepvideo")) == "20 clips (random, seed 0), crops: four"
+    for name in ("25x6", "0x1", "x", "25", "center", "random:", "random:0", "random:2x6"):
         with pytest.raises(UsageError, match="there are no test views"):
             views_by_name(name)
     with pytest.raises(UsageError, match="every snippet has its own scores"):

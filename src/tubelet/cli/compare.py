@@ -98,7 +98,7 @@ def compare(
     else:
         net = open_model(str(model))
         chosen = svm.layers if svm is not None else wanted or paper_layers(net.layer_names)
-        cut = {} if svm is None else sampling_options(net, svm.sampling)
+        cut = {} if svm is None else sampling_options(svm.sampling)
         recipe = recipe_with_mean(net, mean)
         extractor = Extractor(net, _with_prob(chosen), recipe=recipe, device=where, flow=flow, any_flow=any_flow, **cut)
     with extractor:

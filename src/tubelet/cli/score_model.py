@@ -58,6 +58,7 @@ def score_model(
         Which of them: ``test``, ``train`` or ``all``. Only ``train`` may hold groups that the model was trained on.
     """
     from tubelet.models.folder import load_model
+    from tubelet.protocols.comparable import tested_by_hits
     from tubelet.protocols.leak import refuse_seen_groups
     from tubelet.protocols.score_stream import check_stream, score_stream
     from tubelet.protocols.stream_report import stream_hits, stream_result, write_stream
@@ -72,15 +73,18 @@ def score_model(
     videos: Manifest | None = manifest
     if parts is not None:
         videos = parts[0] if part == "train" else parts[1]
-    if videos is None:
+    if videos is None or not len(videos):
         raise UsageError(
-            f"{manifest.name} has no test videos",
+            f"{manifest.name} has no {'training' if part == 'train' else 'test'} videos",
             remedy="name test groups with --test-groups, or test on all of it with --part all",
         )
     notes = [] if part == "train" else refuse_seen_groups(folder, videos, allow=allow_leak)
     if part == "train":
         notes = ["these are training videos: the scores are for fitting a fusion, the figures say nothing about others"]
     check_stream(network, videos, flow)
+    keep = keep_views or tested_by_hits(videos.name)
+    if keep and not keep_views and (gone := len(manifest.findings.missing)):
+        notes.append(f"{gone:,} of the videos that the lists of {manifest.name} name are not there")
     scorer = ViewScorer(network, chosen, device=device, precision=cast("PrecisionName", precision))
     say(
         f"{manifest.name}: {len(videos)} videos ({part}), {len(videos.classes)} classes\n"
@@ -98,7 +102,7 @@ def score_model(
         "part": part,
         "views": chosen.to_dict(),
         "precision": precision,
-        "keep_views": keep_views,
+        "keep_views": keep,
         "allow_leak": allow_leak,
         **({} if flow is None else {"flow": str(flow), "any_flow": any_flow}),
     }
@@ -110,14 +114,14 @@ def score_model(
             out,
             part=cast("Part", part),
             notes=notes,
-            keep_views=keep_views,
+            keep_views=keep,
             workers=workers,
             flow=flow,
             any_flow=any_flow,
         )
     average = default_average(network)
     result = stream_result(scored.file, chosen, average)
-    hits = stream_hits(scored.file, chosen, average) if keep_views else ()
+    hits = stream_hits(scored.file, chosen, average) if keep else ()
     report = write_stream(out, scored.file, result, chosen, hits)
     if as_json:
         found = {**result.to_dict(), "hits": [hit.to_dict() for hit in hits]}

@@ -20,6 +20,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from tubelet.artifacts import write_json
+from tubelet.clips.sampling import Sampling
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import Fold
 from tubelet.descriptors.request import item_id
@@ -29,9 +30,11 @@ from tubelet.failures import FailedVideo
 from tubelet.models.folder import read_config, read_provenance
 from tubelet.protocols.comparable import Done, beside, official, seen_by
 from tubelet.protocols.leak import refuse_seen_groups
+from tubelet.protocols.metrics import IntArray, stacked_targets
 from tubelet.protocols.result import Result
 from tubelet.protocols.svm import DescriptorSVM
 from tubelet.protocols.video_level import classification_result
+from tubelet.protocols.views import name_of
 from tubelet.provenance import environment
 from tubelet.training.run_folder import safe_name
 
@@ -41,7 +44,6 @@ FloatArray = NDArray[np.float64]
 
 _UNTRAINED = "untrained:"
 _OUT_OF_REACH = -1e9  # decision value of a class that no training video shows
-_DENSE = {"policy": "dense", "stride_frames": 8}
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,11 @@ def evaluate_descriptors(
     parts = [_scores(fold, tables, settings, folder / "scores" / f"{safe_name(fold.name)}.json") for fold in folds]
     failed = _missing([item for fold in folds for item in (fold.train, fold.test)], tables)
     known = {item_id(item): (str(item.label), item.own_group) for fold in folds for item in fold.test.items}
+    targets: dict[str, IntArray] = {
+        item_id(item): row[None]
+        for fold in folds
+        for item, row in zip(fold.test.items, fold.test.every_target, strict=True)
+    }
     ids = [video_id for part in parts for video_id in part["video_ids"]]
     n_test = sum(len(fold.test) for fold in folds)
     if len(ids) < n_test:
@@ -144,6 +151,7 @@ def evaluate_descriptors(
         },
         provenance=environment(dataset=folds[0].test.to_dict()),
         notes=list(dict.fromkeys(notes)),
+        targets=stacked_targets([targets[video_id] for video_id in ids]),
     )
     done = _done(folds[0].test, tables, settings, len(ids)) if len(folds) == 1 else None
     return Evaluated(beside(result, done), tuple(failed))
@@ -306,12 +314,8 @@ def _seen(table: VideoVectors) -> str:
 
 
 def _views(table: VideoVectors) -> str:
-    try:
-        sampling = json.loads(str(table.facts.get("sampling")))
-    except ValueError:
-        return ""
-    same = isinstance(sampling, dict) and all(sampling.get(key) == value for key, value in _DENSE.items())
-    return "dense" if same else ""
+    sampling = table.facts.get("sampling")
+    return "" if sampling is None else name_of(Sampling.from_dict(json.loads(str(sampling))))
 
 
 def _title(table: VideoVectors) -> str:

@@ -58,8 +58,6 @@ def write_fusion(folder: Path, fusion: Fusion, provenance: Mapping[str, Any]) ->
             class_figure(page, by_name[gain.first], by_name[gain.second], folder / "plots")
     for result in fusion.fused:
         result_section(page, result, folder / "plots")
-    for note in fusion.notes:
-        page.add_text(f"Note: {note}.")
     page.add_section("Settings").add_facts({name: value for name, value in fusion.settings.items() if value})
     page.set_provenance(provenance)
     return page.save(folder / "report.html")

@@ -33,6 +33,7 @@ from tubelet.models.folder import read_config
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.leak import refuse_seen_groups, refuse_shared_groups
+from tubelet.protocols.metrics import IntArray
 from tubelet.protocols.round_flow import stored_flow
 from tubelet.protocols.round_model import MODEL, trained_model
 from tubelet.protocols.svm import CONFIG_FILE as SVM_CONFIG
@@ -140,6 +141,8 @@ class RoundScores:
         Videos, of training and test, that could not be read.
     notes
         What a reader of the figures should know.
+    targets
+        (n, L) int64 where videos have several classes: all of each, −1 where it has fewer; else None.
     """
 
     video_ids: tuple[str, ...]
@@ -149,6 +152,7 @@ class RoundScores:
     svm: FloatArray | None
     failed: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    targets: IntArray | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -160,6 +164,7 @@ class RoundScores:
             "svm": None if self.svm is None else self.svm.tolist(),
             "failed": [list(pair) for pair in self.failed],
             "notes": list(self.notes),
+            **({} if self.targets is None else {"targets": self.targets.tolist()}),
         }
 
     @classmethod
@@ -174,6 +179,7 @@ class RoundScores:
             None if values["svm"] is None else np.array(values["svm"], dtype=np.float64),
             tuple((path, why) for path, why in values["failed"]),
             tuple(values["notes"]),
+            np.array(values["targets"], dtype=np.int64) if "targets" in values else None,
         )
 
 
@@ -371,4 +377,5 @@ def _scores(
         decisions,
         tuple(failed),
         tuple(notes),
+        test.every_target[kept] if any(test.items[index].more_labels for index in kept) else None,
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 from tubelet.artifacts import write_json
 from tubelet.protocols.comparable import beside, done_by_streams, line_beside
 from tubelet.protocols.hits import Hit, hit_table
-from tubelet.protocols.metrics import IntArray
 from tubelet.protocols.result import Result
 from tubelet.protocols.run_report import interval_text, published_section, result_section
 from tubelet.protocols.score_file import ScoreFile
@@ -34,25 +33,22 @@ def stream_result(file: ScoreFile, views: TestViews, average: Average = "scores"
         settings={**file.settings, "average": average},
         provenance=file.provenance,
         notes=file.notes,
+        targets=file.every_target,
     )
     return beside(result, done_by_streams([file], average))
 
 
-def stream_hits(
-    file: ScoreFile, views: TestViews, average: Average = "scores", targets: IntArray | None = None
-) -> tuple[Hit, ...]:
+def stream_hits(file: ScoreFile, views: TestViews, average: Average = "scores") -> tuple[Hit, ...]:
     """hit@1 and hit@5 of videos and clips, with the papers' where there are comparable ones.
 
     Parameters
     ----------
     file, views, average
         As of `stream_result`; clips have figures where the file holds every view's scores.
-    targets
-        ``(n, L)`` class indices, -1 for none, where videos have several classes; None: the file's one each.
     """
     found = hit_table(
         file.scores if average == "scores" else file.probabilities,
-        file.labels if targets is None else targets,
+        file.every_target,
         views=file.view_scores,
         view_counts=file.view_counts,
         crops=views.crops_per_clip,

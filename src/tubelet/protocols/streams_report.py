@@ -14,6 +14,7 @@ from tubelet.protocols.run_report import (
     kept,
     mean_rows,
     plain_name,
+    published_section,
     result_bar,
     result_section,
     training_facts,
@@ -55,6 +56,7 @@ def write_streams(
     )
     _headline(page, result)
     _accuracy(page, result, plots)
+    published_section(page, [("", one) for one in result.rows])
     _networks(page, streams, result)
     _differences(page, result, plots)
     _folds(page, streams, rounds)
