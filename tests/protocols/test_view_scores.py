@@ -11,13 +11,14 @@ import torch
 from scipy.special import softmax
 
 from tubelet.clips.recipe import Recipe
+from tubelet.clips.sampling import Sampling
 from tubelet.datasets.loader import DecodedVideos
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.errors import NumericalError, UsageError
 from tubelet.models.contract import VideoModel
 from tubelet.models.registry import create_model
 from tubelet.protocols.view_scores import VideoScores, ViewScorer, clip_frames, even_batches
-from tubelet.protocols.views import PRESETS, TestViews, default_views, views_by_name
+from tubelet.protocols.views import PRESETS, TestViews, default_views, name_of, views_by_name
 
 RECIPE = Recipe("tiny", (37, 45), (32, 32), "bgr", (104.0, 117.0, 123.0), scale=1 / 60)
 CORNERS = [(0, 0), (0, 13), (5, 0), (5, 13), (2, 6)]  # of 32 x 32 out of 37 x 45
@@ -183,6 +184,14 @@ def test_crops_that_coincide_are_told(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text == ""
     ViewScorer(made, views_by_name("1x10"), device="cpu")
     assert "recipe whole cuts nothing off, so the crops of the views 1x10 lie at the same place" in caplog.text
+
+
+def test_the_clips_of_a_table_have_the_name_of_their_views() -> None:
+    for name in ("dense", "c3d", "p3d", "t3d", "7x1", "random:7"):
+        assert name_of(views_by_name(name, 3).sampling(16, 2)) == name
+    assert name_of(Sampling("dense", 16, 16)) == "", "not every 8 frames"
+    assert name_of(Sampling("non_overlapping", 16, short="refuse")) == "t3d"
+    assert name_of(Sampling("segments", 1, n_clips=3)) == ""
 
 
 def test_views_have_names() -> None:

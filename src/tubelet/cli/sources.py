@@ -26,8 +26,8 @@ def open_model(model: str) -> VideoModel:
 
 
 def source_of(model: str) -> str:
-    """``--model`` as a table remembers it: valid from any working directory."""
-    return model if model.startswith("untrained:") else os.path.abspath(model)
+    """``--model`` as a table remembers it: valid from any working directory, and of a run its model folder."""
+    return model if model.startswith("untrained:") else os.path.abspath(model_folder(Path(model)))
 
 
 def recipe_with_mean(model: VideoModel, mean: Path | None) -> Recipe | None:

@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 
-_UNTRAINED = "untrained:"
+UNTRAINED = "untrained:"
 _OUT_OF_REACH = -1e9  # decision value of a class that no training video shows
 
 
@@ -199,10 +199,10 @@ def leak_notes(folds: Sequence[Fold], tables: Sequence[VideoVectors], *, allow: 
     """
     notes: list[str] = []
     for table in tables:
-        if str(table.facts.get("weights_sha256") or "").startswith(_UNTRAINED):
+        if str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
             continue
-        source = _model_of(table)
-        if source is None:
+        source = model_of_table(table.path, table.facts.get("model_source"), table.facts.get("weights_sha256"))
+        if source is None or not (read_provenance(source) or {}).get("trained_on"):
             why = "what its network was trained on is not known" if table.facts else "what made them is not known"
             notes.append(f"{table.name}: {why}, so a leak would not be seen")
             continue
@@ -211,16 +211,24 @@ def leak_notes(folds: Sequence[Fold], tables: Sequence[VideoVectors], *, allow: 
     return list(dict.fromkeys(notes))
 
 
-def _model_of(table: VideoVectors) -> Path | None:
-    """The model folder that made a table, if it is still there and still holds those weights."""
-    named = table.facts.get("model_source")
-    if named is None or not (Path(named) / "config.json").is_file():
+def model_of_table(table: Path, named: str | None, weights_sha256: str | None) -> Path | None:
+    """The model folder that made a table, if it is still there, still holds those weights.
+
+    Parameters
+    ----------
+    table
+        Where the table lies, for a warning.
+    named, weights_sha256
+        What the table says of the network: `tubelet.descriptors.runner.model_source_of`, and its column.
+    """
+    places = [] if named is None else [Path(named), Path(named) / "model"]  # a run holds its model
+    folder = next((place for place in places if (place / "config.json").is_file()), None)
+    if folder is None:
         return None
-    folder = Path(named)
-    if read_config(folder).weights_sha256 != table.facts.get("weights_sha256"):
-        _log.warning("%s was made by other weights than those that lie in %s now", table.path, folder)
+    if read_config(folder).weights_sha256 != weights_sha256:
+        _log.warning("%s was made by other weights than those that lie in %s now", table, folder)
         return None
-    return folder if (read_provenance(folder) or {}).get("trained_on") else None
+    return folder
 
 
 def _scores(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings, file: Path) -> dict[str, Any]:
@@ -307,10 +315,10 @@ def _network(table: VideoVectors) -> str:
 
 
 def _seen(table: VideoVectors) -> str:
-    if str(table.facts.get("weights_sha256") or "").startswith(_UNTRAINED):
+    if str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
         return "nothing: random weights"
-    named = table.facts.get("model_source")
-    return "" if named is None or not Path(named).is_dir() else seen_by(read_provenance(named))
+    source = model_of_table(table.path, table.facts.get("model_source"), table.facts.get("weights_sha256"))
+    return "" if source is None else seen_by(read_provenance(source))
 
 
 def _views(table: VideoVectors) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tubelet.datasets.content import content_keys, key_sizes
 from tubelet.datasets.groups import ucf_source
-from tubelet.datasets.manifest import Manifest
+from tubelet.datasets.manifest import Item, Manifest
 from tubelet.errors import UsageError
 from tubelet.models.folder import read_provenance
 from tubelet.provenance import hash_json
@@ -134,6 +134,11 @@ def seen_items(provenance: Mapping[str, Any] | None, manifest: Manifest) -> list
     ]
     groups = set(compress(manifest.item_groups, found))
     return [group in groups for group in manifest.item_groups]
+
+
+def seen_files(provenance: Mapping[str, Any] | None, paths: Sequence[Path]) -> list[bool]:
+    """For each video, whichever data set it is of, whether what has this provenance was trained on it or its source."""
+    return [seen_items(provenance, Manifest(".", path.parent, (Item(path.name, None),), ()))[0] for path in paths]
 
 
 def _seen_groups(provenance: Mapping[str, Any], test: Manifest) -> int:
