@@ -58,7 +58,7 @@ def score_model(
         Which of them: ``test``, ``train`` or ``all``. Only ``train`` may hold groups that the model was trained on.
     """
     from tubelet.models.folder import load_model
-    from tubelet.protocols.comparable import tested_by_hits
+    from tubelet.protocols.comparable import figures_are_hits
     from tubelet.protocols.leak import refuse_seen_groups
     from tubelet.protocols.score_stream import check_stream, score_stream
     from tubelet.protocols.stream_report import stream_hits, stream_result, write_stream
@@ -82,7 +82,7 @@ def score_model(
     if part == "train":
         notes = ["these are training videos: the scores are for fitting a fusion, the figures say nothing about others"]
     check_stream(network, videos, flow)
-    keep = keep_views or tested_by_hits(videos.name)
+    keep = keep_views or figures_are_hits(videos.name)
     if keep and not keep_views and (gone := len(manifest.findings.missing)):
         notes.append(f"{gone:,} of the videos that the lists of {manifest.name} name are not there")
     scorer = ViewScorer(network, chosen, device=device, precision=cast("PrecisionName", precision))

@@ -195,7 +195,7 @@ def official(name: str) -> tuple[str, str] | None:
     return None if match is None else (match["dataset"], match["split"])
 
 
-def tested_by_hits(name: str) -> bool:
+def figures_are_hits(name: str) -> bool:
     """Whether figures on a data set of this name are published as hit@k of clips and videos (Sports-1M's)."""
     return (official(name) or ("",))[0] in _BY_HITS
 
