@@ -108,7 +108,7 @@ def test_sports1m_says_what_is_missing_and_what_papers_print(tested: Any) -> Non
     found, out = tested
     assert json.loads((out / "failed.jsonl").read_text())["video_id"] == f"{IDS[5]}.avi"
     assert found.json["notes"] == [
-        "1 of the videos that the lists of sports1m name are not there",
+        "videos that the lists of sports1m name and that are not there: 1",
         "1 of 6 videos could not be scored and are not counted",
         "3 of 5 videos have several labels, any of which is right",
     ]

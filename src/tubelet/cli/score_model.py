@@ -84,7 +84,7 @@ def score_model(
     check_stream(network, videos, flow)
     keep = keep_views or figures_are_hits(videos.name)
     if keep and not keep_views and (gone := len(manifest.findings.missing)):
-        notes.append(f"{gone:,} of the videos that the lists of {manifest.name} name are not there")
+        notes.append(f"videos that the lists of {manifest.name} name and that are not there: {gone:,}")
     scorer = ViewScorer(network, chosen, device=device, precision=cast("PrecisionName", precision))
     say(
         f"{manifest.name}: {len(videos)} videos ({part}), {len(videos.classes)} classes\n"

@@ -32,7 +32,7 @@ from tubelet.protocols.comparable import Done, beside, official, seen_by
 from tubelet.protocols.leak import refuse_seen_groups
 from tubelet.protocols.metrics import IntArray, stacked_targets
 from tubelet.protocols.result import Result
-from tubelet.protocols.svm import DescriptorSVM
+from tubelet.protocols.svm import DescriptorSVM, untaught
 from tubelet.protocols.video_level import classification_result
 from tubelet.protocols.views import name_of
 from tubelet.provenance import environment
@@ -253,10 +253,10 @@ def _scores(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings, f
         fold.test.classes,
         settings,
     )
-    unseen = {str(fold.test.items[index].label) for index in test} - {
-        str(fold.train.items[index].label) for index in train
-    }
-    said = [*notes, *(f"no training video shows {name}: its test videos cannot be right" for name in sorted(unseen))]
+    unseen = untaught(
+        [fold.test.items[index] for index in test], {str(fold.train.items[index].label) for index in train}
+    )
+    said = [*notes, *(f"no training video shows {name}: its test videos cannot be right" for name in unseen)]
     record = {
         "video_ids": [item_id(fold.test.items[index]) for index in test],
         "decisions": decisions.tolist(),

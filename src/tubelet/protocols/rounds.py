@@ -37,7 +37,7 @@ from tubelet.protocols.metrics import IntArray
 from tubelet.protocols.round_flow import stored_flow
 from tubelet.protocols.round_model import MODEL, trained_model
 from tubelet.protocols.svm import CONFIG_FILE as SVM_CONFIG
-from tubelet.protocols.svm import DescriptorSVM
+from tubelet.protocols.svm import DescriptorSVM, untaught
 from tubelet.protocols.video_level import video_probabilities
 from tubelet.training.config import StartFrom, TrainConfig
 from tubelet.training.run_folder import RunFolder
@@ -365,7 +365,7 @@ def _scores(
     if svm is not None:
         decisions = np.full((len(ids), len(test.classes)), -1e9)
         columns = [test.classes.index(name) for name in svm.classes_]
-        unseen = sorted({str(test.items[index].label) for index in kept} - set(svm.classes_))
+        unseen = untaught([test.items[index] for index in kept], svm.classes_)
         if unseen:
             notes.append(f"no training video shows {', '.join(unseen)}: their test videos cannot be right")
         decisions[:, columns] = svm.decision_function(table.videos(layer, ids).take(ids))
