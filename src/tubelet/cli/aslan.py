@@ -95,7 +95,7 @@ def aslan(
         samples_of_table,
         settings_of,
     )
-    from tubelet.protocols.leak import refuse_seen_groups, trained_on
+    from tubelet.protocols.leak import refuse_seen_groups, trained_on, unknown_training
     from tubelet.protocols.pair_svm import PAIRS_SVM
     from tubelet.protocols.roc import read_curve
     from tubelet.provenance import environment
@@ -120,7 +120,8 @@ def aslan(
     notes: list[str] = []
     net = None if model is None else open_model(model)
     if net is not None and manifest is not None and not str(model).startswith("untrained:"):
-        notes += refuse_seen_groups(model_folder(Path(str(model))), manifest, allow=allow_leak)
+        source = model_folder(Path(str(model)))
+        notes += [*refuse_seen_groups(source, manifest, allow=allow_leak), *unknown_training(source)]
     existing = None if table is None else DescriptorTable(table)
     if existing is not None:
         notes += leak_notes_of_table(existing, manifest or samples_of_table(existing), allow=allow_leak)

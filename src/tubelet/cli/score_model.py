@@ -59,7 +59,7 @@ def score_model(
     """
     from tubelet.models.folder import load_model
     from tubelet.protocols.comparable import figures_are_hits
-    from tubelet.protocols.leak import refuse_seen_groups
+    from tubelet.protocols.leak import refuse_seen_groups, unknown_training
     from tubelet.protocols.score_stream import check_stream, score_stream
     from tubelet.protocols.stream_report import stream_hits, stream_result, write_stream
     from tubelet.protocols.view_scores import ViewScorer
@@ -78,7 +78,9 @@ def score_model(
             f"{manifest.name} has no {'training' if part == 'train' else 'test'} videos",
             remedy="name test groups with --test-groups, or test on all of it with --part all",
         )
-    notes = [] if part == "train" else refuse_seen_groups(folder, videos, allow=allow_leak)
+    notes = (
+        [] if part == "train" else [*refuse_seen_groups(folder, videos, allow=allow_leak), *unknown_training(folder)]
+    )
     if part == "train":
         notes = ["these are training videos: the scores are for fitting a fusion, the figures say nothing about others"]
     check_stream(network, videos, flow)

@@ -17,11 +17,10 @@ from tubelet.descriptors.pooling import FloatArray
 from tubelet.descriptors.runner import model_source_of, root_of
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError
-from tubelet.models.folder import read_provenance
 from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.aslan import LAYERS, SimilarityResult
 from tubelet.protocols.descriptor_svm import UNTRAINED, model_of_table
-from tubelet.protocols.leak import refuse_seen_groups
+from tubelet.protocols.leak import refuse_seen_groups, unknown_training
 from tubelet.protocols.pair_svm import PairSVM
 from tubelet.protocols.similarity import pair_features
 from tubelet.reporting.text import first_few
@@ -143,9 +142,9 @@ def leak_notes_of_table(table: DescriptorTable, samples: Manifest, *, allow: boo
     if str(weights).startswith(UNTRAINED):
         return []
     source = model_of_table(table.folder, model_source_of(table.folder), weights)
-    if source is None or not (read_provenance(source) or {}).get("trained_on"):
+    if source is None:
         return ["what the table's network was trained on is not known, so a leak would not be seen"]
-    return refuse_seen_groups(source, samples, allow=allow)
+    return [*refuse_seen_groups(source, samples, allow=allow), *unknown_training(source)]
 
 
 def curve_files(annotations: Path) -> dict[str, Path]:

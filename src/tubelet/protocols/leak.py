@@ -93,6 +93,13 @@ def refuse_seen_groups(weights: str | os.PathLike[str], test: Manifest, *, allow
     return [found]
 
 
+def unknown_training(weights: str | os.PathLike[str]) -> list[str]:
+    """What is to be noted beside figures of weights that do not say what they were trained on; empty where they do."""
+    if (read_provenance(weights) or {}).get("trained_on") is not None:
+        return []
+    return ["what the weights were trained on is not known, so a leak would not be seen"]
+
+
 def refuse_shared_groups(further: Sequence[Manifest], test: Manifest, *, allow: bool = False) -> list[str]:
     """Refuse to test on groups that a further training set holds; ``allow`` and the notes as `refuse_seen_groups`.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tubelet.artifacts import write_json
-from tubelet.protocols.comparable import beside, done_by_streams, line_beside
+from tubelet.protocols.comparable import beside, done_by_streams, figures_are_hits, line_beside
 from tubelet.protocols.hits import Hit, hit_table
 from tubelet.protocols.result import Result
 from tubelet.protocols.run_report import interval_text, published_section, result_section
@@ -70,10 +70,15 @@ def write_stream(folder: Path, file: ScoreFile, result: Result, views: TestViews
         f"{file.settings.get('model')} on {file.provenance['dataset']['name']}",
         f"{result.n} videos ({file.settings.get('part')}), {int(file.view_counts.sum())} views",
     )
-    page.add_numbers(
-        (percent(result.value), "accuracy", interval_text(result.interval)),
-        (percent(result.class_mean or 0.0), "mean over classes", interval_text(result.class_mean_interval)),
-    )
+    if figures_are_hits(str(file.provenance["dataset"]["name"])):
+        page.add_numbers(*[(percent(hit.value), hit.name, interval_text(hit.interval)) for hit in hits])
+    else:
+        page.add_numbers(
+            (percent(result.value), "accuracy", interval_text(result.interval)),
+            (percent(result.class_mean or 0.0), "mean over classes", interval_text(result.class_mean_interval)),
+        )
+    for note in result.notes:  # right below what they mark
+        page.add_text(f"Note: {note}.")
     published_section(page, [("", result)])
     if hits:
         page.add_section("Hits", "A video, or a clip, is hit at k if one of its labels is among the k best classes.")
@@ -86,7 +91,7 @@ def write_stream(folder: Path, file: ScoreFile, result: Result, views: TestViews
                 for hit in hits
             ],
         )  # fmt: skip
-    result_section(page, result, folder / "plots")
+    result_section(page, replace(result, notes=()), folder / "plots")
     page.add_section("Settings").add_facts(
         {
             "network": file.settings.get("model"),
