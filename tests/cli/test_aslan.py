@@ -6,13 +6,18 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tubelet.artifacts import write_json
+from tubelet.descriptors.store import DescriptorTable
 from tubelet.models.registry import create_model
+from tubelet.protocols.aslan_run import samples_of_table
+from tubelet.protocols.leak import trained_on
 from tubelet.protocols.result import Result
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "protocols"))
@@ -107,6 +112,33 @@ def test_shuffled_labels_and_planted_ones(aslan: Path, run: tuple[Path, Any], tu
     assert shares["shuffled"][0] == pytest.approx(0.5, abs=0.1)  # 3.1 standard errors of 240 guesses
 
 
+def test_a_table_of_a_network_that_saw_the_samples(
+    aslan: Path, run: tuple[Path, Any], tubelet: Tubelet, tmp_path: Path
+) -> None:
+    """The table alone, without --data and --model, tells that its network was trained on what is tested on."""
+    shutil.copytree(aslan / "net", tmp_path / "net")
+    shutil.copytree(run[0] / "descriptors", tmp_path / "table")
+    record = json.loads((tmp_path / "table" / "provenance.json").read_text())
+    assert record["model_source"] == str(aslan / "net")
+    write_json(tmp_path / "table" / "provenance.json", {**record, "model_source": str(tmp_path / "net")})
+    seen = samples_of_table(DescriptorTable(tmp_path / "table")).select(keep=[0, 1, 2])
+    renamed = replace(seen, name="others", items=tuple(replace(item, group=f"x{item.path}") for item in seen.items))
+    command = (
+        "evaluate", "aslan", "--table", tmp_path / "table", "--annotations", aslan / "Views", "-o", tmp_path / "out",
+        "--no-parts",
+    )  # fmt: skip
+    for memory in (seen, renamed):  # known by their names, and by their contents alone
+        write_json(tmp_path / "net" / "provenance.json", {"trained_on": trained_on(memory)})
+        refused = tubelet(*command)
+        assert (refused.code, refused.out) == (2, "")
+        assert refused.complaint.startswith("the weights were trained on 3 of the 80 test groups: ")
+        assert not (tmp_path / "out").exists()
+    marked = tubelet(*command, "--allow-leak", "--json")
+    assert marked.code == 0, marked.err
+    assert marked.json["notes"] == ["the weights were trained on 3 of the 80 test groups"]
+    assert "Note: the weights were trained on 3 of the 80 test groups" in (tmp_path / "out/report.html").read_text()
+
+
 def test_what_is_missing_is_said(aslan: Path, run: tuple[Path, Any], tubelet: Tubelet, tmp_path: Path) -> None:
     shutil.copytree(aslan / "ASLAN_AVI", tmp_path / "videos")
     (tmp_path / "videos" / "0002.avi").unlink()
@@ -199,8 +231,12 @@ def test_compare_decides_with_the_classifier(
     lines = found.out.splitlines()
     assert lines[0] == saved["verdict"]
     assert f"margin {margin:+.2f} = {decision['start']:+.2f} (mean pair), prob " in lines[1]
-    assert len(lines) == 2 + 3
-    assert all("adds " in line and "of one class" in line for line in lines[2:])
+    assert len(lines) == 2 + 3 + 2
+    assert all("adds " in line and "of one class" in line for line in lines[2:5])
+    assert lines[5] == f"  note: {saved['notes'][0]}"
+    assert [note.partition(str(videos))[0] for note in saved["notes"]] == 2 * [
+        "the classifier of pairs was fitted on "
+    ], "it saw both videos; nothing says so of the network"
     assert "data:image/jpeg" in (tmp_path / "report.html").read_text()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tubelet.models.folder import read_config
 from tubelet.protocols import descriptor_svm
 
 Tubelet = Callable[..., Any]
@@ -108,7 +109,37 @@ def test_the_tables_of_a_run_give_its_own_svm(tubelet: Tubelet, trained_run: Any
     assert [each["predicted"] for each in ours["predictions"]] == [each["predicted"] for each in own["predictions"]]
     leaking = tubelet(*command, "--test-fraction", "0.5", "-o", tmp_path / "leak")
     assert leaking.code == 2
-    assert leaking.complaint.startswith("the weights were trained on ")
+    said = leaking.complaint.partition(":")[0]
+    assert said.startswith("the weights were trained on ")
+    out = tmp_path / "marked"
+    marked = tubelet(*command, "--test-fraction", "0.5", "--allow-leak", "-o", out)
+    assert f"note: descriptors: {said}" in marked.out
+    assert f"descriptors: {said}" in json.loads((out / "result.json").read_text())["notes"]
+    assert f"Note: descriptors: {said}" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_table_made_with_a_run_knows_the_model_in_it(trained_run: Any, tmp_path: Path) -> None:
+    weights = read_config(trained_run.folder / "model").weights_sha256
+    for named in (trained_run.folder, trained_run.folder / "model"):
+        assert descriptor_svm.model_of_table(tmp_path, str(named), weights) == trained_run.folder / "model"
+    for named, sha in ((None, weights), (str(tmp_path), weights), (str(trained_run.folder), "other")):
+        assert descriptor_svm.model_of_table(tmp_path, named, sha) is None
+
+
+def test_three_nets_are_12288_numbers(tubelet: Tubelet, ucf101: Path, tmp_path: Path) -> None:
+    with np.load(ucf101 / "good.npz") as good:
+        ids, few = good["video_id"], good["features"]
+    tables: list[Any] = []
+    for net in range(3):
+        fc6 = np.random.default_rng(net).random((18, 4096)) + 40 * few @ np.eye(3, 4096, net)
+        np.savez(tmp_path / f"net{net}.npz", video_id=ids, fc6=fc6)
+        tables += ["--table", tmp_path / f"net{net}.npz"]
+    command = ("evaluate", "descriptors", "--data", ucf101 / "videos", "--splits", 1, "-o", tmp_path / "out", "--json")
+    found = tubelet(*command, *tables)
+    assert found.code == 0, found.err
+    assert "linear SVM on 12288 numbers" in found.err
+    assert found.json["parts"]["split1"]["protocol"].endswith(", 12288 numbers")
+    assert found.json["parts"]["split1"]["value"] == 1.0
 
 
 def test_every_group_is_left_out_in_turn(tubelet: Tubelet, ucf101: Path, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ import lancedb
 import numpy as np
 import pytest
 
+from tubelet.descriptors.runner import model_source_of
+from tubelet.protocols.views import views_by_name
+
 Tubelet = Callable[..., Any]
 
 
@@ -186,3 +189,54 @@ def test_a_network_without_fc6_is_described_by_its_pool5(tubelet: Tubelet, motio
     )
     assert missing.code == 4
     assert "absent.npy" in missing.complaint
+
+
+def test_the_clips_of_p3d_are_those_that_evaluate_tests(
+    tubelet: Tubelet, mixed: Path, trained_run: Any, tmp_path: Path
+) -> None:
+    command = (
+        "extract",
+        mixed / "frames",
+        "--model",
+        trained_run.folder,
+        "-o",
+        tmp_path,
+        "--fps",
+        25,
+        "--layers",
+        "prob",
+    )
+    found = tubelet(*command, "--views", "p3d", "--seed", 4, "--json")
+    assert found.code == 0, found.err
+    rows = rows_of(tmp_path)
+    assert [sum(row["video_id"] == name for row in rows) for name in ("a", "b", "c")] == [20, 20, 20]
+    starts = [row["start_frame"] for row in rows if row["video_id"] == "b"]
+    assert starts == views_by_name("p3d", 4).indices("b", 24, 16, 1).start_frames.tolist()
+    assert set(starts) <= set(range(9))
+    assert len(set(starts)) > 4
+    assert json.loads(rows[0]["sampling"]) == {
+        "policy": "random", "clip_length": 16, "step_frames": 1, "short": "loop", "n_clips": 20, "seed": 4,
+    }  # fmt: skip
+    assert model_source_of(tmp_path) == str(trained_run.folder / "model"), "which says what it was trained on"
+    again = tubelet(*command, "--views", "random:20", "--seed", 4, "--dry-run", "--json")
+    assert (again.json["todo"], again.json["skipped"]) == (0, 3)
+    other = tubelet(*command, "--views", "p3d", "--seed", 5, "--dry-run", "--json")
+    assert (other.json["todo"], other.json["skipped"]) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--views", "25x10"), "the views 25x10 hold 10 crops of each clip"),
+        (("--views", "p3d", "--stride-frames", 4), "--stride-frames is for dense clips, and the views are p3d"),
+        (("--views", "sparse"), "there are no test views 'sparse'"),
+        (("--short", "mirror"), "--short cannot be 'mirror'"),
+    ],
+)
+def test_clips_that_a_table_cannot_have(
+    tubelet: Tubelet, mixed: Path, tmp_path: Path, options: tuple[Any, ...], complaint: str
+) -> None:
+    found = tubelet("extract", mixed, "--model", "untrained:c3d_small", "-o", tmp_path / "out", *options)
+    assert (found.code, found.out) == (2, "")
+    assert found.complaint.startswith(complaint)
+    assert not (tmp_path / "out").exists()

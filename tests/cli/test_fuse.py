@@ -54,6 +54,20 @@ def test_an_option_takes_several_values(typed: str, meant: str) -> None:
     assert repeat_options(typed.split()) == meant.split()
 
 
+def test_a_marked_file_marks_every_figure_made_of_it(tubelet: Tubelet, folder: Path, tmp_path: Path) -> None:
+    leak = "the weights were trained on 2 of the 24 test groups"
+    marked = replace(scored("rgb", 0, part="all"), notes=(leak,)).save(tmp_path / "rgb.npz")
+    found = tubelet("evaluate", "fuse", marked, folder / "flow.npz", "-o", tmp_path / "out", "--json")
+    assert found.code == 0, found.err
+    assert found.json["notes"] == [leak]
+    assert [row["notes"] for row in found.json["streams"]] == [[leak], []]
+    assert [row["notes"] for row in found.json["fused"]] == [[leak]]
+    assert (tmp_path / "out" / "report.html").read_text().count(f"Note: {leak}") == 1
+    assert f"note: {leak}" in tubelet("evaluate", "fuse", marked, folder / "flow.npz").out
+    refused = tubelet("evaluate", "fuse", folder / "rgb_train.npz", folder / "flow.npz")
+    assert refused.complaint.startswith("these are scores of videos that the network was trained on")
+
+
 def test_two_streams_by_the_issues_command(tubelet: Tubelet, folder: Path) -> None:
     files = (folder / "rgb.npz", folder / "flow.npz")
     found = tubelet("evaluate", "fuse", *files, "--weights", 1, 1.5, "--json")

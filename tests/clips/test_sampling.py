@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,11 +97,28 @@ def test_span() -> None:
         ({"policy": "uniform", "n_clips": 3, "stride_frames": 8}, "uniform sampling has no stride_frames"),
         ({"policy": "dense", "n_clips": 3}, "dense sampling has no n_clips"),
         ({"length": 16}, "sampling has no length"),
+        ({"policy": "uniform", "n_clips": 3, "seed": 1}, "uniform sampling has no seed"),
     ],
 )
 def test_nonsense(values: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         Sampling.from_dict(values)
+
+
+def test_random_places_are_a_videos_own() -> None:
+    sampling = Sampling("random", 8, n_clips=50, seed=3)
+    clips = sampling.of_video("a/b.avi", 40)
+    assert clips.frames.shape == (50, 8)
+    assert set(clips.start_frames.tolist()) <= set(range(33))
+    assert len(set(clips.start_frames.tolist())) > 20
+    again = sampling.of_video("a/b.avi", 40)
+    assert np.array_equal(again.frames, clips.frames)
+    for other in (sampling.of_video("a/c.avi", 40), replace(sampling, seed=4).of_video("a/b.avi", 40)):
+        assert not np.array_equal(other.frames, clips.frames)
+    assert Sampling.from_dict(sampling.to_dict()) == sampling
+    assert len({sampling.hash, replace(sampling, seed=4).hash, replace(sampling, seed=None).hash}) == 3
+    assert np.array_equal(Sampling().of_video("a", 40).frames, Sampling().indices(40).frames)
+    assert (sampling.streamed, Sampling().streamed) == (False, True)
 
 
 def test_refusals() -> None:

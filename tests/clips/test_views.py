@@ -41,6 +41,7 @@ PLACES = {
     "center": [(2, 5, False)],
     "center_flip": [(2, 5, False), (2, 5, True)],
     "three": [(2, 0, False), (2, 5, False), (2, 10, False)],
+    "four": [(0, 0, False), (5, 10, False), (0, 0, True), (5, 10, True)],
     "five": [(y, x, False) for y, x in CORNERS],
     "ten": [(y, x, mirrored) for mirrored in (False, True) for y, x in CORNERS],
 }

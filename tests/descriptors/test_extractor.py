@@ -11,13 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from tubelet.clips.recipe import Recipe
+from tubelet.clips.sampling import Sampling
 from tubelet.descriptors.described import Described
 from tubelet.descriptors.extractor import Extractor
-from tubelet.descriptors.request import VideoRequest
+from tubelet.descriptors.request import VideoRequest, requests_of
 from tubelet.errors import UsageError, VideoError
 from tubelet.models.contract import VideoModel
 from tubelet.models.folder import load_model
 from tubelet.models.registry import create_model
+from tubelet.protocols.views import views_by_name
 from tubelet.video.encode import encode
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is untrained:UserWarning")
@@ -239,3 +241,50 @@ def test_properties(extractor: Extractor) -> None:
     assert extractor.sampling_text == (
         '{"policy":"dense","clip_length":16,"stride_frames":8,"step_frames":1,"short":"loop"}'
     )
+
+
+def test_clips_at_random_places_are_those_of_the_views(
+    model: VideoModel, recipe: Recipe, videos: Path, pixels: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampling = Sampling("random", 16, n_clips=5, seed=2)
+    found: list[dict[str, Described]] = []
+    with Extractor(model, recipe=recipe, sampling=sampling, batch_size=4, device="cpu") as extractor:
+        # The second time nothing is kept, so that frames are read again when the length is known.
+        for kept in (1 << 30, 0):
+            monkeypatch.setattr("tubelet.descriptors.clips._KEPT_BYTES", kept)
+            requests = requests_of([videos / name for name in pixels], root=videos)
+            outcomes = zip(requests, extractor.described(requests), strict=True)
+            found.append({request.video_id: one for request, one in outcomes if isinstance(one, Described)})
+        assert extractor.sampling_text == (
+            '{"policy":"random","clip_length":16,"step_frames":1,"short":"loop","n_clips":5,"seed":2}'
+        )
+    for name, frames in pixels.items():
+        one = found[0][name]
+        places = views_by_name("random:5", 2).indices(name, len(frames), 16, 1)
+        assert one.start_frame.tolist() == places.start_frames.tolist()
+        assert one.padded.tolist() == [len(frames) < 16] * 5
+        assert one.end_s == pytest.approx(one.end_frame / 25, abs=1e-3)
+        clips = [frames[[t % len(frames) for t in range(start, start + 16)]] for start in one.start_frame.tolist()]
+        x = (np.stack(clips).astype(np.float64) - 127.5) / 127.5
+        with torch.no_grad():
+            right = copy.deepcopy(model).double().features(
+                torch.from_numpy(x.transpose(0, 4, 1, 2, 3).copy()), ("fc6",)
+            )["fc6"].numpy()  # fmt: skip
+        assert_close(one.vectors["fc6"], right)
+        assert np.array_equal(found[1][name].vectors["fc6"], one.vectors["fc6"])
+        assert found[1][name].start_s.tolist() == one.start_s.tolist()
+    assert len(set(found[0]["walk/a.mp4"].start_frame.tolist())) > 1
+    span = VideoRequest(videos / "walk/a.mp4", "walk/a.mp4#t=0.4,1.2", start_s=0.4, end_s=1.2)  # frames 10 to 29
+    with Extractor(model, recipe=recipe, sampling=sampling, device="cpu") as extractor:
+        (part,) = extractor.described([span])
+    assert isinstance(part, Described)
+    assert min(part.start_frame) >= 10
+    assert max(part.end_frame) <= 30
+    assert len(part) == 5
+
+
+def test_a_sampling_stands_alone(model: VideoModel) -> None:
+    with pytest.raises(UsageError, match="sampling says by itself how clips are cut"):
+        Extractor(model, clip_length=8, sampling=Sampling("random", 8, n_clips=2))
+    with pytest.raises(UsageError, match="segments makes one input of all snippets"):
+        Extractor(model, sampling=Sampling("segments", 1, n_clips=2))

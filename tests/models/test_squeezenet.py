@@ -13,6 +13,7 @@ from suites.cases.squeezenet import maps_before_conv10
 from tubelet import Video
 from tubelet.clips.recipes import get_recipe
 from tubelet.clips.transforms import resize, to_input
+from tubelet.errors import UsageError
 from tubelet.models import create_model, model_info
 from tubelet.models.contract import VideoModel
 from tubelet.models.registry import build_meta
@@ -177,3 +178,17 @@ def test_real_frames_are_recognized(
     print(f"{name}: class among the first five in {hits} of 18 videos")
     if least is not None:
         assert hits >= least
+
+
+@pytest.mark.parametrize(("name", "smallest"), [("squeezenet", 21), ("squeezenet1_1", 17), ("tsn_squeezenet", 21)])
+def test_a_side_that_leaves_nothing_is_refused(name: str, smallest: int) -> None:
+    """A pooling of 3, 2 needs 2 rows to leave one, 4 to leave 2, 8 to leave 4; 8 are left of 21 by a 7 x 7, of 17 by a
+    3 x 3 convolution of stride 2."""
+    model = create_model(name, 2, side=smallest, width=0.0625, seed=0).eval()
+    frames = 3 if name.startswith("tsn") else 1
+    with torch.no_grad():
+        assert model(torch.zeros(1, 3, frames, smallest, smallest)).shape == (1, 2)
+    with pytest.raises(
+        UsageError, match=f"side={smallest - 1} is too small .some layer would have no output.; enlarge"
+    ):
+        create_model(name, 2, side=smallest - 1)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tubelet.datasets.manifest import Item, Manifest
+from tubelet.protocols import comparable
 from tubelet.protocols.comparable import (
     ALL_SPLITS,
     Done,
@@ -18,6 +19,7 @@ from tubelet.protocols.comparable import (
     compared,
     done_by_streams,
     done_in_round,
+    figures_are_hits,
     official,
     seen_before,
     seen_by,
@@ -172,6 +174,24 @@ def test_score_files_say_what_they_hold() -> None:
     assert (both.protocol, both.modality, both.options) == ("fusion", "rgb + warped_flow", {"by": "scores"})
     assert done_by_streams([scores("mine")], "scores") is None
     assert done_by_streams([scores("ucf101-split1", part="train")], "scores") is None
+    pooled = {name: {"weights_sha256": name} for name in ("fold1", "fold2")}
+    assert done_by_streams([scores("ucf101-split1", folds=pooled)], "scores") is None, "folds of one's own"
+    assert done_by_streams([scores("ucf101-split1", folds={"test": {}})], "scores") is not None
+
+
+def test_sports1m_is_compared_by_hits_and_with_all_its_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (figures_are_hits("sports1m"), figures_are_hits("ucf101-split1"), figures_are_hits("mine")) == (
+        True,
+        False,
+        False,
+    )
+    few = done_by_streams([scores("sports1m", model="deepvideo_slow")], "softmax")
+    assert few is not None
+    assert (few.metrics, few.classes, closest(few)) == (("video hit@1",), 2, None), "two of 487 classes"
+    monkeypatch.setitem(comparable.CLASSES, "sports1m", 2)
+    found = closest(few)
+    assert found is not None
+    assert (found[0].value, found[0].metric, found[0].views) == (60.9, "video hit@1", "deepvideo")
 
 
 def test_weights_say_what_they_saw() -> None:

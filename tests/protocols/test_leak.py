@@ -12,7 +12,14 @@ from tubelet.datasets.catalog import open_dataset
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.errors import UsageError
 from tubelet.models.registry import create_model
-from tubelet.protocols.leak import refuse_seen_groups, refuse_shared_groups, seen_items, trained_on
+from tubelet.protocols.leak import (
+    refuse_seen_groups,
+    refuse_shared_groups,
+    seen_files,
+    seen_items,
+    trained_on,
+    unknown_training,
+)
 
 
 def actors(*names: str, dataset: str = "acts") -> Manifest:
@@ -48,6 +55,8 @@ def test_weights_that_say_nothing_are_logged(tmp_path: Path, caplog: pytest.LogC
     weights = saved(tmp_path / "model", None)
     assert refuse_seen_groups(weights, actors("ann")) == []
     assert "do not say what they were trained on" in caplog.text
+    assert unknown_training(weights) == ["what the weights were trained on is not known, so a leak would not be seen"]
+    assert unknown_training(saved(tmp_path / "known", {"trained_on": trained_on(actors("ann"))})) == []
     assert "before" not in trained_on(actors("bob"), weights)
 
 
@@ -93,6 +102,16 @@ def test_videos_are_known_again_by_their_content(tmp_path: Path) -> None:
     cuts = (Item("run/known.avi", "run", group="x"), Item("run/d.avi", "run", group="x"))
     together = Manifest("cuts", tmp_path / "acts", cuts, ("run",))
     assert seen_items(json.loads((weights / "provenance.json").read_text()), together) == [True, True]
+
+
+def test_single_files_are_known_again(tmp_path: Path) -> None:
+    train = videos(tmp_path / "pile", "videos", "a.avi", "v_Archery_g08_c01.avi")
+    memory = {"trained_on": trained_on(train)}
+    other = videos(tmp_path / "other", "videos", "b.avi", "v_Archery_g08_c03.avi", "v_Archery_g09_c01.avi")
+    (tmp_path / "other" / "copy.avi").write_bytes(b"a")
+    names = ("copy.avi", "b.avi", "v_Archery_g08_c03.avi", "v_Archery_g09_c01.avi")
+    assert seen_files(memory, [other.root / name for name in names]) == [True, False, True, False]
+    assert seen_files(None, [other.root / "copy.avi"]) == [False]
 
 
 def test_files_of_other_sizes_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,12 +84,14 @@ def test_c_is_chosen_by_folds_of_the_training_pairs() -> None:
 
 def test_saved_and_read_back(tmp_path: Path) -> None:
     svm, X, same = fitted(weights_id="w1", recipe_hash="r1", sampling="{}")
-    svm.calibrate(svm.margins(X), same).save(tmp_path / PAIRS_SVM, {"seed": 3})
+    svm.trained_on = {"dataset": "aslan"}
+    svm.calibrate(svm.margins(X), same).save(tmp_path / PAIRS_SVM)
     for folder in (tmp_path, tmp_path / PAIRS_SVM):
         back = PairSVM.load(folder, weights_id="w1", recipe_hash="r1")
         assert np.array_equal(back.margins(X), svm.margins(X))
         assert (back.layers, back.sampling, back.platt_) == (svm.layers, "{}", svm.platt_)
         assert back.columns[13] == ("prob", "root_dot")
+        assert back.trained_on == {"dataset": "aslan"}
     with pytest.raises(InputDataError, match="other weights"):
         PairSVM.load(tmp_path, weights_id="w2")
     with pytest.raises(InputDataError, match="another recipe"):

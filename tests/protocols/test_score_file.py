@@ -58,6 +58,29 @@ def test_the_hash_is_of_weights_recipe_and_views_alone() -> None:
     assert len({replace(file, settings={**file.settings, key: "x"}).hash for key in file.settings}) == 4
 
 
+SEVERAL = np.array([[0, 2, -1], [1, -1, -1], [2, 1, 0], [0, -1, -1], [1, 0, -1]])
+
+
+def test_further_labels_go_along(tmp_path: Path) -> None:
+    file = made(targets=SEVERAL)
+    again = ScoreFile.load(file.save(tmp_path / "a.npz"))
+    assert again.targets is not None
+    assert np.array_equal(again.targets, SEVERAL)
+    assert again.every_label[:3] == [("bend", "run"), ("jack",), ("bend", "jack", "run")]
+    assert made().targets is None
+    assert made().every_target.tolist() == [[0], [1], [2], [0], [1]]
+    other = file.take([4, 2], [2, 0, 1])  # run, bend, jack
+    assert other.targets is not None
+    assert other.targets.tolist() == [[2, 1, -1], [0, 2, 1]]
+    assert other.every_label == [file.every_label[4], file.every_label[2]]
+    whole = aligned([file, file.take([3, 0, 4, 1, 2], [2, 0, 1])], ["a", "b"])[1]
+    assert np.array_equal(whole.every_target, SEVERAL)
+    with pytest.raises(InputDataError, match=r"the further labels are not those of a \(3: c/v0.avi, c/v2.avi, "):
+        aligned([file, made()], ["a", "b"])
+    pooled = concatenated({"ann": made(1, 1, video_ids=("x",), groups=("x",)), "bob": file})
+    assert pooled.every_target.tolist() == [[0, -1, -1], *SEVERAL.tolist()]
+
+
 def not_finite(array: Any) -> Any:
     array = array.copy()
     array[1, 0] = np.nan
@@ -77,6 +100,10 @@ def not_finite(array: Any) -> Any:
         ({"classes": ("bend", "jack", "jack")}, "a class occurs twice: jack"),
         ({"view_counts": np.array([1, 1, 1, 1, 0])}, "view_counts are not one positive number"),
         ({"view_counts": made().view_counts + 1}, "not those of view_counts"),
+        ({"targets": SEVERAL[:4]}, r"5 videos, but targets of shape \(4, 3\)"),
+        ({"targets": SEVERAL[:, ::-1]}, "the first of the targets are not the labels"),
+        ({"targets": np.where(SEVERAL < 0, 3, SEVERAL)}, "a target lies outside the 3 classes"),
+        ({"targets": SEVERAL[:, [0, 2, 1]]}, "or behind the last of its video"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes: dict[str, Any], why: str) -> None:

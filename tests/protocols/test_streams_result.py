@@ -12,6 +12,7 @@ import pytest
 from scipy.special import softmax
 
 from tubelet.errors import InputDataError
+from tubelet.protocols import comparable
 from tubelet.protocols.bootstrap import Interval
 from tubelet.protocols.fusion import Difference, fuse
 from tubelet.protocols.score_file import ScoreFile
@@ -72,6 +73,28 @@ def compared(pooled: Mapping[str, ScoreFile] = POOLED, **changes: Any) -> Stream
 
 def accuracy(scores: Any) -> float:
     return float((scores.argmax(1) == LABELS).mean())
+
+
+def test_the_papers_stand_beside_official_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(comparable.CLASSES, "ucf101", 3)
+    settings = {
+        "rgb": {"part": "test", "stream": "rgb", "model": "tsn_bn_inception", "seen_before": "ImageNet"},
+        "flow": {"part": "test", "stream": "flow", "model": "tsn_bn_inception", "seen_before": "ImageNet"},
+    }
+    official = {
+        name: replace(file, settings={**settings[name], "folds": {"test": {}}},
+                      provenance={"dataset": {"name": "ucf101-split1"}})
+        for name, file in POOLED.items()
+    }  # fmt: skip
+    found = compared(official)
+    assert [row.published is not None for row in found.rows] == [True, True, True, True]
+    text = str(found)
+    for row in found.rows:
+        assert row.published is not None
+        assert f"published beside {row.protocol}: {row.published}" in text
+    own = {name: replace(file, settings={**file.settings, "folds": {"ann": {}, "bob": {}}})
+           for name, file in official.items()}  # fmt: skip
+    assert "published" not in str(compared(own)), "other folds than the official parts"
 
 
 def test_every_row_is_what_arithmetic_and_evaluate_fuse_give() -> None:

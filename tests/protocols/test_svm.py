@@ -11,8 +11,9 @@ from sklearn.datasets import make_blobs
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.svm import LinearSVC
 
+from tubelet.datasets.manifest import Item
 from tubelet.errors import InputDataError, UsageError
-from tubelet.protocols.svm import CONFIG_FILE, WEIGHTS_FILE, DescriptorSVM
+from tubelet.protocols.svm import CONFIG_FILE, WEIGHTS_FILE, DescriptorSVM, untaught
 
 NAMES = np.array(["walk", "bend", "run", "jack"])
 Data = tuple[np.ndarray, list[str]]
@@ -140,3 +141,11 @@ def test_what_cannot_be_learned_is_said(tmp_path: Path) -> None:
     X, y = blobs(2)
     with pytest.raises(UsageError, match="fitted on vectors of 12 values, these have 3"):
         DescriptorSVM().fit(X, y).predict(np.ones((1, 3)))
+
+
+def test_videos_of_classes_that_nobody_taught() -> None:
+    items = (
+        Item("a.avi", "judo"), Item("b.avi", "polo", more_labels=("run",)), Item("c.avi", "polo"), Item("d.avi", "run"),
+    )  # fmt: skip
+    assert untaught(items, {"run", "walk"}) == ["judo", "polo"]
+    assert untaught(items[1::2], {"run"}) == [], "any of a video's labels would be right"

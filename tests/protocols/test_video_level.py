@@ -57,6 +57,29 @@ def test_a_result_has_scikit_learns_figures() -> None:
     assert result.notes == ("a note",)
 
 
+def test_any_of_several_labels_is_right() -> None:
+    scores = np.array([[0.1, 0.7, 0.2], [0.5, 0.4, 0.1], [0.1, 0.2, 0.7], [0.2, 0.7, 0.1]])
+    targets = np.array([[0, 1], [1, 2], [2, -1], [0, -1]])  # taken for jack, bend, run, jack
+    labels = [CLASSES[row[0]] for row in targets]
+    result = classification_result(
+        scores, labels, CLASSES, protocol="p", targets=targets, video_ids=["a", "b", "c", "d"], top_k=(2,)
+    )
+    assert result.value == 0.5
+    assert result.top_k == {2: 1.0}
+    # In its first class a right answer counts as that class, so that rows, their mean and the whole agree.
+    assert result.confusion == ((1, 1, 0), (1, 0, 0), (0, 0, 1))
+    assert [row.accuracy for row in result.per_class] == [0.5, 0.0, 1.0]
+    assert result.class_mean == pytest.approx(0.5)
+    assert [(one.label, one.predicted) for one in result.predictions] == [
+        ("jack", "jack"), ("jack", "bend"), ("run", "run"), ("bend", "jack"),
+    ]  # fmt: skip
+    assert result.notes == ("2 of 4 videos have several labels, any of which is right",)
+    one_each = classification_result(scores, labels, CLASSES, protocol="p", targets=targets[:, :1])
+    assert (one_each.value, one_each.notes) == (0.25, ())
+    with pytest.raises(ValueError, match="the first of the targets are not the labels"):
+        classification_result(scores, labels, CLASSES, protocol="p", targets=targets[:, ::-1])
+
+
 def test_groups_reach_the_interval() -> None:
     scores = np.eye(3)[[0, 1, 2, 1] * 5]
     labels = ["bend", "jack", "run", "run"] * 5

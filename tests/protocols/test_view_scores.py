@@ -11,13 +11,14 @@ import torch
 from scipy.special import softmax
 
 from tubelet.clips.recipe import Recipe
+from tubelet.clips.sampling import Sampling
 from tubelet.datasets.loader import DecodedVideos
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.errors import NumericalError, UsageError
 from tubelet.models.contract import VideoModel
 from tubelet.models.registry import create_model
 from tubelet.protocols.view_scores import VideoScores, ViewScorer, clip_frames, even_batches
-from tubelet.protocols.views import PRESETS, TestViews, default_views, views_by_name
+from tubelet.protocols.views import PRESETS, TestViews, default_views, name_of, views_by_name
 
 RECIPE = Recipe("tiny", (37, 45), (32, 32), "bgr", (104.0, 117.0, 123.0), scale=1 / 60)
 CORNERS = [(0, 0), (0, 13), (5, 0), (5, 13), (2, 6)]  # of 32 x 32 out of 37 x 45
@@ -85,6 +86,7 @@ def test_25_positions_by_ten_crops_equal_a_slow_loop(snippets: VideoModel) -> No
     ("name", "starts", "places"),
     [
         ("3x10", [0, 6, 12], [(y, x, flip) for flip in (False, True) for y, x in CORNERS]),
+        ("2x4", [0, 12], [(0, 0, False), (5, 13, False), (0, 0, True), (5, 13, True)]),
         ("2x3", [0, 12], [(2, 0, False), (2, 6, False), (2, 13, False)]),
         ("t3d", [0, 8], [(2, 6, False)]),
         ("dense", [0, 8], [(2, 6, False)]),
@@ -184,13 +186,24 @@ def test_crops_that_coincide_are_told(caplog: pytest.LogCaptureFixture) -> None:
     assert "recipe whole cuts nothing off, so the crops of the views 1x10 lie at the same place" in caplog.text
 
 
+def test_the_clips_of_a_table_have_the_name_of_their_views() -> None:
+    for name in ("dense", "c3d", "p3d", "t3d", "7x1", "random:7"):
+        assert name_of(views_by_name(name, 3).sampling(16, 2)) == name
+    assert name_of(Sampling("dense", 16, 16)) == "", "not every 8 frames"
+    assert name_of(Sampling("non_overlapping", 16, short="refuse")) == "t3d"
+    assert name_of(Sampling("segments", 1, n_clips=3)) == ""
+
+
 def test_views_have_names() -> None:
     assert views_by_name("25x10") is PRESETS["25x10"][0]
     assert views_by_name("10x3") == TestViews("10x3", "uniform", 10, "three")
     assert [PRESETS[name][0].crops_per_clip for name in ("25x10", "tsn_caffe", "p3d", "t3d")] == [10, 10, 1, 1]
     assert str(views_by_name("p3d", 3)) == "20 clips (random, seed 3), crops: center"
     assert views_by_name("25x10").hash != views_by_name("tsn_torch").hash
-    for name in ("25x4", "0x1", "x", "25", "center"):
+    assert views_by_name("random:20", 5).hash == views_by_name("p3d", 5).hash, "a name is no setting"
+    assert views_by_name("random:7x4", 5) == TestViews("random:7x4", "random", 7, "four", seed=5)
+    assert str(views_by_name("deepvideo")) == "20 clips (random, seed 0), crops: four"
+    for name in ("25x6", "0x1", "x", "25", "center", "random:", "random:0", "random:2x6"):
         with pytest.raises(UsageError, match="there are no test views"):
             views_by_name(name)
     with pytest.raises(UsageError, match="every snippet has its own scores"):

@@ -86,8 +86,16 @@ def aslan(
     from tubelet.descriptors.store import DescriptorTable
     from tubelet.protocols.aslan import evaluate_pairs
     from tubelet.protocols.aslan_report import write_similarity
-    from tubelet.protocols.aslan_run import curve_files, final_svm, pairs_of_table, paper_layers, settings_of
-    from tubelet.protocols.leak import refuse_seen_groups
+    from tubelet.protocols.aslan_run import (
+        curve_files,
+        final_svm,
+        leak_notes_of_table,
+        pairs_of_table,
+        paper_layers,
+        samples_of_table,
+        settings_of,
+    )
+    from tubelet.protocols.leak import refuse_seen_groups, trained_on, unknown_training
     from tubelet.protocols.pair_svm import PAIRS_SVM
     from tubelet.protocols.roc import read_curve
     from tubelet.provenance import environment
@@ -112,8 +120,14 @@ def aslan(
     notes: list[str] = []
     net = None if model is None else open_model(model)
     if net is not None and manifest is not None and not str(model).startswith("untrained:"):
-        notes += refuse_seen_groups(model_folder(Path(str(model))), manifest, allow=allow_leak, workers=workers)
+        source = model_folder(Path(str(model)))
+        notes += [
+            *refuse_seen_groups(source, manifest, allow=allow_leak, workers=workers),
+            *unknown_training(source),
+        ]
     existing = None if table is None else DescriptorTable(table)
+    if existing is not None:
+        notes += leak_notes_of_table(existing, manifest or samples_of_table(existing), allow=allow_leak)
     has = existing.layers if existing is not None else net.layer_names if net is not None else ()
     chosen = paper_layers(has) if layers is None else tuple(map(str.strip, layers.split(",")))
     folder = out or Path("runs/evaluate/aslan")
@@ -176,7 +190,9 @@ def aslan(
         provenance=environment(table=str(existing.folder), view=str(pairs.path)),
         notes=notes,
     )
-    final_svm(outcome, compared, svm_c).save(folder / PAIRS_SVM)
+    classifier = final_svm(outcome, compared, svm_c)
+    classifier.trained_on = trained_on(manifest or samples_of_table(existing))
+    classifier.save(folder / PAIRS_SVM)
     report = write_similarity(
         folder,
         outcome,

@@ -67,6 +67,7 @@ def compare(
     from tubelet.descriptors.store import DescriptorTable
     from tubelet.protocols.aslan_run import paper_layers
     from tubelet.protocols.comparison import compare as compared
+    from tubelet.protocols.leak import seen_files
     from tubelet.protocols.pair_svm import PairSVM
     from tubelet.protocols.reference_pairs import reference_pairs
 
@@ -98,7 +99,7 @@ def compare(
     else:
         net = open_model(str(model))
         chosen = svm.layers if svm is not None else wanted or paper_layers(net.layer_names)
-        cut = {} if svm is None else sampling_options(net, svm.sampling)
+        cut = {} if svm is None else sampling_options(svm.sampling)
         recipe = recipe_with_mean(net, mean)
         extractor = Extractor(net, _with_prob(chosen), recipe=recipe, device=where, flow=flow, any_flow=any_flow, **cut)
     with extractor:
@@ -120,6 +121,13 @@ def compare(
         one, other = described
         notes = list(extractor.flow_notes)
         network = extractor.model
+    for what, memory in (
+        ("the network was trained on", network.provenance),
+        ("the classifier of pairs was fitted on", None if svm is None else {"trained_on": svm.trained_on}),
+    ):
+        known = seen_files(memory, [Path(os.path.abspath(path)) for path in (first, second)])
+        notes += [f"{what} {path}, so this says nothing about new videos"
+                  for path, seen in zip((first, second), known, strict=True) if seen]  # fmt: skip
     notes += [f"frames of {video.path} were lost" for video in (one, other) if video.report.status != "ok"]
     own = [Path(os.path.abspath(path)).as_posix() for path in (first, second)]
     result = compared(

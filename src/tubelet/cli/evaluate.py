@@ -75,8 +75,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--views",
-            help="Model folder: 25x10 (positions x crops), any NxM with M = 1, 2, 3, 5, 10, or tsn_caffe, tsn_torch, "
-            "p3d, t3d, dense.",
+            help="Model folder: 25x10 (positions x crops), any NxM with M = 1, 2, 3, 4, 5, 10, random:NxM, or c3d, "
+            "p3d, t3d, deepvideo, tsn_caffe, tsn_torch, dense.",
             show_default="its paper's",
         ),
     ] = None,
@@ -166,7 +166,7 @@ def evaluate(
         folder = Path(str(model))
         score_model(
             manifest,
-            None if part == "all" else hold_out(manifest, kind, test_groups, test_fraction, 0),
+            None if part == "all" else hold_out(manifest, kind, test_groups, test_fraction, 0, trains=False),
             folder,
             out or Path("runs/evaluate") / (kind if kind != "folder" else manifest.name) / (views or "views"),
             part=part,
@@ -298,6 +298,11 @@ for _kind, _what in (
     ("ucf101", "UCF101 on its official splits."),
     ("hmdb51", "HMDB51 on its official splits."),
     ("kth", "KTH on its official split over persons."),
+    ("sports1m", "Sports-1M on its official partitions, hit@1 and hit@5."),
+    ("kinetics", "Kinetics on its official splits."),
+    ("activitynet", "ActivityNet, whole videos, on its official splits."),
+    ("activitynet-segments", "ActivityNet, annotated segments, on its official splits."),
+    ("pyslowfast", "One's own lists in PySlowFast's format."),
     ("folder", "One's own labeled videos."),
 ):
     app.command(_kind, short_help=_what)(evaluate)

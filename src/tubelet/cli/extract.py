@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from tubelet.cli.options import (
     JsonOption,
     LimitOption,
     MeanOption,
+    SeedOption,
     WorkersOption,
     choose_device,
     one_of,
@@ -24,6 +25,10 @@ from tubelet.cli.options import (
 )
 from tubelet.cli.sources import name_of, open_model, open_videos, recipe_with_mean, source_of
 from tubelet.errors import UsageError
+
+if TYPE_CHECKING:
+    from tubelet.clips.sampling import Sampling, ShortVideo
+    from tubelet.models.contract import VideoModel
 
 
 def extract(
@@ -46,8 +51,22 @@ def extract(
         int | None,
         typer.Option("--step-frames", min=1, help="Frames from one of a clip to the next.", show_default="the model's"),
     ] = None,
-    stride_frames: Annotated[int, typer.Option("--stride-frames", min=1, help="Frames between clip starts.")] = 8,
-    short: Annotated[str, typer.Option("--short", help="Short videos: loop, repeat-last or refuse.")] = "loop",
+    stride_frames: Annotated[
+        int | None, typer.Option("--stride-frames", min=1, help="Frames between clip starts.", show_default="8")
+    ] = None,
+    views: Annotated[
+        str | None,
+        typer.Option(
+            "--views",
+            help="Which clips, as for evaluate: dense, c3d (10 at random places), p3d (20), t3d (one after the other), "
+            "Nx1 (N at equal spacing), random:N.",
+            show_default="dense",
+        ),
+    ] = None,
+    seed: SeedOption = 0,
+    short: Annotated[
+        str | None, typer.Option("--short", help="Short videos: loop, repeat-last or refuse.", show_default="loop")
+    ] = None,
     file_format: Annotated[
         str, typer.Option("--format", help="lance, or also export npz, npy, parquet or projector beside it.")
     ] = "lance",
@@ -82,22 +101,20 @@ def extract(
             f"random weights on purpose with --model untrained:NAME ({', '.join(list_models())})",
         )
     one_of(file_format, ("lance", *FORMATS), "--format")
-    one_of(short, ("loop", "repeat-last", "refuse"), "--short")
     one_of(precision, ("float32", "bfloat16"), "--precision")
     net = open_model(model)
+    sampling = _sampling(net, views, seed, clip_length, step_frames, stride_frames, short)
     videos = open_videos(source, fps)
     table = out or Path("runs/extract") / name_of(source)
     count = min(len(videos), limit or len(videos))
     names = (descriptor_layer(net.layer_names),) if layers is None else tuple(map(str.strip, layers.split(",")))
     say(f"{count} videos, {net.name} ({net.weights_id[:19]}), layers {', '.join(names)} -> {table}")
-    options: dict[str, Any] = {"precision": precision, "short": short, "recipe": recipe_with_mean(net, mean)}
+    options: dict[str, Any] = {"precision": precision, "recipe": recipe_with_mean(net, mean)}
     options |= {"flow": flow, "any_flow": any_flow}
     with Extractor(
         net,
         names,
-        clip_length=clip_length,
-        step_frames=step_frames,
-        stride_frames=stride_frames,
+        sampling=sampling,
         batch_size=batch_size,
         device=choose_device(device),
         workers=workers,
@@ -125,3 +142,39 @@ def extract(
         for path in exported:
             typer.echo(f"exported: {path}")
     raise typer.Exit(summary.exit_code)
+
+
+def _sampling(
+    net: VideoModel,
+    views: str | None,
+    seed: int,
+    clip_length: int | None,
+    step_frames: int | None,
+    stride_frames: int | None,
+    short: str | None,
+) -> Sampling:
+    """Which clips the options ask for; a clip's length and step are the network's unless told."""
+    from dataclasses import replace
+
+    from tubelet.protocols.views import views_by_name
+
+    chosen = views_by_name("dense" if views is None else views, seed)
+    if chosen.crops_per_clip > 1:
+        raise UsageError(
+            f"the views {views} hold {chosen.crops_per_clip} crops of each clip",
+            why="a row of the table is the center crop of one clip",
+            remedy="use views of one crop, such as Nx1 or random:N",
+        )
+    if stride_frames is not None and chosen.policy != "dense":
+        raise UsageError(
+            f"--stride-frames is for dense clips, and the views are {views}", remedy="leave one of the two away"
+        )
+    if short is not None:
+        one_of(short, ("loop", "repeat-last", "refuse"), "--short")
+    length = net.input.content.source_length(net.input.clip_length if clip_length is None else clip_length)
+    sampling = chosen.sampling(length, net.input.step_frames if step_frames is None else step_frames)
+    return replace(
+        sampling,
+        stride_frames=stride_frames or sampling.stride_frames,
+        short=cast("ShortVideo", short or sampling.short),
+    )

@@ -164,7 +164,8 @@ def _ordered(file: ScoreFile, order: dict[str, int]) -> ScoreFile:
 
 def _require_test(files: Sequence[ScoreFile], paths: Sequence[str], allow_leak: bool) -> None:
     for file, path in zip(files, paths, strict=True):
-        if file.settings.get("part", "test") != "test" and not allow_leak:
+        # Of "all" the seen groups were refused, or noted, when they were scored.
+        if file.settings.get("part", "test") == "train" and not allow_leak:
             raise UsageError(
                 "these are scores of videos that the network was trained on",
                 path=path,

@@ -50,18 +50,36 @@ def open_labeled(
 
 
 def hold_out(
-    manifest: Manifest, kind: str, test_groups: str | None, test_fraction: float | None, seed: int
+    manifest: Manifest,
+    kind: str,
+    test_groups: str | None,
+    test_fraction: float | None,
+    seed: int,
+    *,
+    trains: bool = True,
 ) -> tuple[Manifest, Manifest | None]:
-    """Training and test part: named groups, else the dataset's own splits, else random groups."""
+    """Training and test part: named groups, else the dataset's own splits, else random groups.
+
+    Where the dataset has test (or validation) videos of its own and none to train on, nothing is parted at random: that
+    is an error where the command ``trains``, else the training part is empty.
+    """
     from tubelet.datasets.content import copies
     from tubelet.datasets.groups import join_copies, parse_groups
-    from tubelet.datasets.splits import official_fold, random_group_split, refuse_leaks, split_by_groups
+    from tubelet.datasets.splits import held_out_split, official_fold, random_group_split, refuse_leaks, split_by_groups
 
     if test_groups is not None and test_fraction is not None:
         raise UsageError("--test-groups and --test-fraction both say what to test on", remedy="give one of them")
     if test_groups is not None:
         parted = split_by_groups(manifest, parse_groups(test_groups, manifest.groups))
         refuse_leaks(parted, copies(manifest.files()))
+    elif test_fraction is None and (own := held_out_split(manifest)) is not None and "train" not in manifest.splits:
+        if trains:
+            raise UsageError(
+                f"{manifest.name} has videos to test on ({own}) and none to train on",
+                path=manifest.root,
+                remedy="add its training videos, or part these at random with --test-fraction 0.2",
+            )
+        return manifest.select(keep=[]), manifest.select(split=own)
     elif "train" in manifest.splits and test_fraction is None:
         fold = official_fold(manifest, copies(manifest.files()))
         return (manifest.select(split="train"), None) if fold is None else (fold.train, fold.test)

@@ -13,7 +13,6 @@ from tubelet.errors import InputDataError, UsageError
 if TYPE_CHECKING:
     from tubelet.descriptors.extractor import Extractor
     from tubelet.descriptors.store import DescriptorTable
-    from tubelet.models.contract import VideoModel
 
 
 def extractor_like(
@@ -64,7 +63,7 @@ def extractor_like(
             remedy="give the model that made it with --model, or extract again with this one",
         )
     options: dict[str, Any] = {"recipe": recipe_with_mean(net, mean), "precision": table.only("precision") or "auto"}
-    options |= {"flow": flow, "any_flow": any_flow, **sampling_options(net, table.only("sampling"))}
+    options |= {"flow": flow, "any_flow": any_flow, **sampling_options(table.only("sampling"))}
     extractor = Extractor(net, tuple(layers), device=device, **options)
     if table.only("recipe_hash") != extractor.recipe.hash:
         extractor.close()
@@ -76,16 +75,8 @@ def extractor_like(
     return extractor
 
 
-def sampling_options(net: VideoModel, sampling: str | None) -> dict[str, Any]:
+def sampling_options(sampling: str | None) -> dict[str, Any]:
     """The extractor's options that cut videos into clips as this sampling, a table's JSON, says."""
     from tubelet.clips.sampling import Sampling
 
-    if sampling is None:
-        return {}
-    made = Sampling.from_dict(json.loads(sampling))
-    return {
-        "clip_length": net.input.content.clip_length(made.clip_length),
-        "short": made.short,
-        "step_frames": made.step_frames,
-        "stride_frames": made.stride_frames or made.clip_length,
-    }
+    return {} if sampling is None else {"sampling": Sampling.from_dict(json.loads(sampling))}

@@ -65,10 +65,11 @@ def score_model(
         Whether and how to diagnose the figure, and what gives the test parts of other official splits for it.
     """
     from tubelet.models.folder import load_model
+    from tubelet.protocols.comparable import figures_are_hits
     from tubelet.protocols.diagnosis_network import NetworkTest
     from tubelet.protocols.diagnosis_report import diagnosis_text
     from tubelet.protocols.diagnosis_splits import other_videos
-    from tubelet.protocols.leak import refuse_seen_groups
+    from tubelet.protocols.leak import refuse_seen_groups, unknown_training
     from tubelet.protocols.score_stream import check_stream, score_stream
     from tubelet.protocols.stream_report import stream_hits, stream_result, write_stream
     from tubelet.protocols.view_scores import ViewScorer
@@ -82,16 +83,24 @@ def score_model(
     videos: Manifest | None = manifest
     if parts is not None:
         videos = parts[0] if part == "train" else parts[1]
-    if videos is None:
+    if videos is None or not len(videos):
         raise UsageError(
-            f"{manifest.name} has no test videos",
+            f"{manifest.name} has no {'training' if part == 'train' else 'test'} videos",
             remedy="name test groups with --test-groups, or test on all of it with --part all",
         )
-    notes = [] if part == "train" else refuse_seen_groups(folder, videos, allow=allow_leak, workers=workers)
+    notes = []
+    if part != "train":
+        notes = [
+            *refuse_seen_groups(folder, videos, allow=allow_leak, workers=workers),
+            *unknown_training(folder),
+        ]
     if part == "train":
         notes = ["these are training videos: the scores are for fitting a fusion, the figures say nothing about others"]
     diagnosing.refuse_unknown(videos)
     check_stream(network, videos, flow)
+    keep = keep_views or figures_are_hits(videos.name)
+    if keep and not keep_views and (gone := len(manifest.findings.missing)):
+        notes.append(f"videos that the lists of {manifest.name} name and that are not there: {gone:,}")
     scorer = ViewScorer(network, chosen, device=device, precision=cast("PrecisionName", precision))
     say(
         f"{manifest.name}: {len(videos)} videos ({part}), {len(videos.classes)} classes\n"
@@ -109,7 +118,7 @@ def score_model(
         "part": part,
         "views": chosen.to_dict(),
         "precision": precision,
-        "keep_views": keep_views,
+        "keep_views": keep,
         "allow_leak": allow_leak,
         **({} if flow is None else {"flow": str(flow), "any_flow": any_flow}),
     }
@@ -121,14 +130,14 @@ def score_model(
             out,
             part=cast("Part", part),
             notes=notes,
-            keep_views=keep_views,
+            keep_views=keep,
             workers=workers,
             flow=flow,
             any_flow=any_flow,
         )
     average = default_average(network)
     result = stream_result(scored.file, chosen, average)
-    hits = stream_hits(scored.file, chosen, average) if keep_views else ()
+    hits = stream_hits(scored.file, chosen, average) if keep else ()
     report = write_stream(out, scored.file, result, chosen, hits)
     with run.logging():
         others = other_videos(videos, parts, part, network.provenance, other_splits()) if diagnosing.wanted else []

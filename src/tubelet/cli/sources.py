@@ -27,8 +27,8 @@ def open_model(model: str) -> VideoModel:
 
 
 def source_of(model: str) -> str:
-    """``--model`` as a table remembers it: valid from any working directory."""
-    return model if model.startswith("untrained:") else os.path.abspath(model)
+    """``--model`` as a table remembers it: valid from any working directory, and of a run its model folder."""
+    return model if model.startswith("untrained:") else os.path.abspath(model_folder(Path(model)))
 
 
 def recorded_model(record: Mapping[str, Any], table: Path, model: str | None, option: str = "--model") -> VideoModel:

@@ -26,7 +26,7 @@ from tubelet.clips.indices import (
 from tubelet.clips.stream import DenseStream, StreamedClip
 from tubelet.clips.tsn_indices import caffe_segments, caffe_test, torch_segments, torch_test
 from tubelet.errors import UsageError
-from tubelet.provenance import hash_json
+from tubelet.provenance import derive_seed, hash_json
 
 __all__ = [
     "ClipIndices",
@@ -80,6 +80,8 @@ class Sampling:
         What happens to a video shorter than a clip: ``loop``, ``repeat-last`` or ``refuse``.
     n_clips
         Clips (segments) a video; for all but ``dense`` and ``non_overlapping``, and needed there.
+    seed
+        Of ``random`` places, where each video has its own (`of_video`); other policies have none.
 
     Raises
     ------
@@ -93,6 +95,7 @@ class Sampling:
     step_frames: int = 1
     short: ShortVideo = "loop"
     n_clips: int | None = None
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         one_of("policy", self.policy, get_args(Policy))
@@ -112,6 +115,8 @@ class Sampling:
                 f"{self.policy} sampling {verb} n_clips",
                 remedy="give n_clips with any sampling but dense and non_overlapping, and only there",
             )
+        if self.seed is not None and self.policy != "random":
+            raise UsageError(f"{self.policy} sampling has no seed", remedy="leave it out or use random sampling")
 
     @property
     def span_frames(self) -> int:
@@ -122,6 +127,29 @@ class Sampling:
     def one_input(self) -> bool:
         """Whether the snippets of a video are one network input, one after the other, and not an input each."""
         return self.policy in _SEGMENTS
+
+    @property
+    def streamed(self) -> bool:
+        """Whether clips can be cut while the video is still being decoded, see `stream`."""
+        return self.policy in _STARTS_BY_STRIDE
+
+    def of_video(self, video_id: str, n_frames: int) -> ClipIndices:
+        """The clips of a video for testing or describing it; ``random`` places depend on seed and name alone.
+
+        Parameters
+        ----------
+        video_id
+            Its name in tables, by which it has the same places wherever it is met again.
+        n_frames
+            Frames in the video.
+
+        Raises
+        ------
+        InputDataError
+            As `indices`.
+        """
+        rng = np.random.default_rng(derive_seed(self.seed or 0, "views", video_id)) if self.policy == "random" else None
+        return self.indices(n_frames, rng)
 
     def indices(self, n_frames: int, rng: np.random.Generator | None = None) -> ClipIndices:
         """The clips of a video with ``n_frames`` frames.
@@ -165,7 +193,7 @@ class Sampling:
         UsageError
             Another policy: it needs the number of frames beforehand.
         """
-        if self.policy not in _STARTS_BY_STRIDE:
+        if not self.streamed:
             raise UsageError(
                 f"{self.policy} sampling cannot be streamed",
                 why="it needs the number of frames beforehand",
@@ -176,7 +204,7 @@ class Sampling:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, without the fields that this policy does not use."""
-        fields = ("policy", "clip_length", "stride_frames", "step_frames", "short", "n_clips")
+        fields = ("policy", "clip_length", "stride_frames", "step_frames", "short", "n_clips", "seed")
         return {name: value for name in fields if (value := getattr(self, name)) is not None}
 
     @classmethod

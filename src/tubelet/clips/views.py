@@ -15,7 +15,8 @@ from tubelet.clips.resize import Fields
 from tubelet.clips.transforms import drawn_input
 from tubelet.errors import UsageError
 
-Views = Literal["center", "center_flip", "three", "five", "ten"]
+Views = Literal["center", "center_flip", "three", "four", "five", "ten"]
+_MIRRORED = ("center_flip", "four", "ten")
 
 
 def view_draws(views: Views, frame_hw: HW, crop_hw: HW) -> tuple[Draw, ...]:
@@ -25,8 +26,10 @@ def view_draws(views: Views, frame_hw: HW, crop_hw: HW) -> tuple[Draw, ...]:
     ----------
     views
         ``center``: the central crop. ``center_flip``: that and its mirror image. ``three``: both ends and the middle
-        of the longer side. ``five``: four corners and the center. ``ten``: these, then the mirror images of these
-        (Two-Stream, section 5; TSN, section 3.3).
+        of the longer side. ``four``: the upper left and the lower right corner, then the mirror images of both
+        (DeepVideo, section 4.1, tests every clip four times "with different crops and flips" and says no more).
+        ``five``: four corners and the center. ``ten``: these, then the mirror images of these (Two-Stream, section 5;
+        TSN, section 3.3).
     frame_hw, crop_hw
         Height and width of the resized frames and of the crop, in pixels.
 
@@ -41,9 +44,15 @@ def view_draws(views: Views, frame_hw: HW, crop_hw: HW) -> tuple[Draw, ...]:
     elif views == "three":
         offsets = side_offsets(frame_hw, crop_hw)
     else:
-        offsets = corner_offsets(frame_hw, crop_hw)
-    mirrored = (False, True) if views in ("center_flip", "ten") else (False,)
+        corners = corner_offsets(frame_hw, crop_hw)
+        offsets = (corners[0], corners[3]) if views == "four" else corners
+    mirrored = (False, True) if mirrors(views) else (False,)
     return tuple(Draw(offset, flip=flip) for flip in mirrored for offset in offsets)
+
+
+def mirrors(views: Views) -> bool:
+    """Whether mirror images are among them."""
+    return views in _MIRRORED
 
 
 def view_inputs(frames: Fields, recipe: Recipe, views: Views) -> Tensor:
@@ -59,7 +68,7 @@ def view_inputs(frames: Fields, recipe: Recipe, views: Views) -> Tensor:
     Returns
     -------
     Tensor
-        ``(V, C, T, h, w)`` float32: 1, 2, 3, 5 or 10 views in the order of :func:`view_draws`.
+        ``(V, C, T, h, w)`` float32: 1, 2, 3, 4, 5 or 10 views in the order of :func:`view_draws`.
 
     Raises
     ------

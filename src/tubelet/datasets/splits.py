@@ -20,6 +20,7 @@ __all__ = [
     "Fold",
     "Leak",
     "group_folds",
+    "held_out_split",
     "leaks",
     "leave_one_group_out",
     "leave_one_out",
@@ -239,6 +240,11 @@ def group_folds(manifest: Manifest, folds: int, *, seed: int = 0) -> Iterator[Fo
         yield _held_out(manifest, f"fold{number}", groups)
 
 
+def held_out_split(manifest: Manifest) -> str | None:
+    """The split that the data set itself tests on: ``test``, else ``val``; None where it has neither."""
+    return next((name for name in ("test", "val") if name in manifest.splits), None)
+
+
 def official_fold(manifest: Manifest, hashes: Mapping[str, str] | None = None) -> Fold | None:
     """The data set's own training part and its test part (validation, where there is no test); None without either.
 
@@ -247,7 +253,7 @@ def official_fold(manifest: Manifest, hashes: Mapping[str, str] | None = None) -
     InputDataError
         The splits share a group, a file or a content, see `refuse_leaks`.
     """
-    held_out = next((name for name in ("test", "val") if name in manifest.splits), None)
+    held_out = held_out_split(manifest)
     if "train" not in manifest.splits or held_out is None:
         return None
     refuse_leaks(manifest, hashes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from torch import Tensor
@@ -12,7 +13,7 @@ from tubelet.clips.decode import FrameBlock
 from tubelet.clips.modality import RGB, Modality
 from tubelet.clips.recipe import Recipe
 from tubelet.clips.sampling import Sampling
-from tubelet.descriptors.clips import ClipAssembler, ReadyClip
+from tubelet.descriptors.clips import ClipAssembler, Fetch, ReadyClip, assembler_for
 from tubelet.descriptors.pooling import FloatArray
 from tubelet.descriptors.request import VideoRequest
 from tubelet.descriptors.schema import ClipSpan
@@ -99,6 +100,8 @@ class ClipBatcher:
         How clips are made from decoded frames or fields.
     batch_size
         Clips per batch; only the very last one may be smaller.
+    fetch
+        Reads frames again, see `tubelet.descriptors.clips.assembler_for`.
     """
 
     def __init__(
@@ -108,12 +111,12 @@ class ClipBatcher:
         sampling: Sampling,
         batch_size: int,
         modality: Modality = RGB,
+        *,
+        fetch: Fetch | None = None,
     ) -> None:
         self._network = network
-        self._modality = modality
-        self._recipe = recipe
-        self._sampling = sampling
         self._batch_size = batch_size
+        self._assembler = partial(assembler_for, recipe=recipe, sampling=sampling, modality=modality, fetch=fetch)
 
     def run(self, parts: Iterable[tuple[VideoRequest, Part]]) -> Iterator[Rows | Ended]:
         """Describe videos.
@@ -135,7 +138,7 @@ class ClipBatcher:
         video: _Video | None = None
         for request, part in parts:
             if video is None:
-                video = _Video(request, ClipAssembler(request, self._recipe, self._sampling, self._modality))
+                video = _Video(request, self._assembler(request))
             for clip in video.take(part):
                 waiting.append(_Pending(video, clip))
                 n_clips += 1

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tubelet.allocator import set_allocator
 from tubelet.clips.decode import ClipDecoder, FrameBlock
@@ -73,6 +74,9 @@ class Extractor:
         For a network that reads motion: what ``tubelet flow`` wrote for these videos.
     any_flow
         Accept flow of another kind than the network was trained with; ``flow_notes`` then says what differs.
+    sampling
+        Which clips, in place of ``clip_length``, ``stride_frames``, ``step_frames`` and ``short``: a policy other than
+        dense, such as P3D's 20 clips at random places. It counts what is read, as the attribute does.
 
     Attributes
     ----------
@@ -109,6 +113,7 @@ class Extractor:
         step_frames: int | None = None,
         flow: str | os.PathLike[str] | None = None,
         any_flow: bool = False,
+        sampling: Sampling | None = None,
     ) -> None:
         set_allocator()
         if batch_size is not None and batch_size < 1:
@@ -116,9 +121,21 @@ class Extractor:
         require_source(model.name, model.input, flow)
         self.model = model
         self.modality = model.input.content
-        length = model.input.clip_length if clip_length is None else clip_length
-        step = model.input.step_frames if step_frames is None else step_frames
-        self.sampling = Sampling("dense", self.modality.source_length(length), stride_frames, step, short)
+        if sampling is None:
+            length = model.input.clip_length if clip_length is None else clip_length
+            step = model.input.step_frames if step_frames is None else step_frames
+            sampling = Sampling("dense", self.modality.source_length(length), stride_frames, step, short)
+        elif (clip_length, stride_frames, step_frames, short) != (None, 8, None, "loop"):
+            raise UsageError(
+                "sampling says by itself how clips are cut", remedy="leave clip_length, strides, steps and short away"
+            )
+        elif sampling.one_input:
+            raise UsageError(
+                f"{sampling.policy} makes one input of all snippets",
+                why="a table has a row for each clip",
+                remedy="use uniform, tsn_torch_test or tsn_caffe_test",
+            )
+        self.sampling = sampling
         self.recipe = _recipe_for(model) if recipe is None else recipe
         self.modality.check(self.recipe)
         height, width = model.input.height_width
@@ -140,7 +157,7 @@ class Extractor:
         self._network = ClipNetwork(
             model,
             layers,
-            clip_length=length,
+            clip_length=self.modality.clip_length(sampling.clip_length),
             mirror=partial(mirror_inputs, recipe=self.recipe) if self.recipe.average_flip else None,
             precision=precision,
             device=device,
@@ -255,9 +272,16 @@ class Extractor:
         if self.model.weights_id != self.weights_id:
             raise UsageError("the model changed after this extractor was made", remedy="make a new Extractor for it")
         self.sources(requests)
-        batcher = ClipBatcher(self._network, self.recipe, self.sampling, self.batch_size, self.modality)
+        batcher = ClipBatcher(
+            self._network, self.recipe, self.sampling, self.batch_size, self.modality, fetch=self._fetch
+        )
         with closing(self._parts(requests)) as parts:
             yield from batcher.run(parts)
+
+    def _fetch(self, request: VideoRequest, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Frames of a video that was too long to be kept."""
+        where = self._decoder.locate(request.path, request.video)
+        return self._decoder.clip(where, indices, self.recipe.size, fps=request.fps)
 
     def _parts(self, requests: Sequence[VideoRequest]) -> Generator[tuple[VideoRequest, Part], None, None]:
         rates = {request.fps for request in requests}

@@ -158,4 +158,4 @@ def _complete(request: VideoRequest, state: Mapping[str, Any], rows: int) -> boo
     if request.is_span:
         return rows > 0  # the number of frames within the span is not recorded
     sampling = Sampling.from_dict(json.loads(state["sampling"]))
-    return rows == len(sampling.indices(state["frames_decoded"]))
+    return rows == len(sampling.of_video(request.video_id, state["frames_decoded"]))

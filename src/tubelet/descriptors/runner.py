@@ -299,6 +299,12 @@ def model_source_of(table: str | os.PathLike[str]) -> str | None:
     return str(inside) if (inside / "config.json").is_file() else str(found)
 
 
+def root_of(table: str | os.PathLike[str]) -> str | None:
+    """Folder that the ``video_id`` of the last extraction into a table are relative to, or nothing."""
+    found = _recorded(table).get("root")
+    return None if found is None else str(found)
+
+
 def recipe_name_of(table: str | os.PathLike[str]) -> str | None:
     """Name of the recipe of the last extraction into a table, or nothing."""
     found = _recorded(table).get("recipe")

@@ -68,6 +68,7 @@ from tubelet.models.contract import VideoModel, Weighted
 from tubelet.models.initialization import gaussian, xavier
 from tubelet.models.layers import CaffePool, Conv3d, relu
 from tubelet.models.options import fraction, positive_float, positive_int, scaled
+from tubelet.models.per_frame import at_least_one, convolved, pooled
 from tubelet.models.spec import InputSpec, Paper, Source
 
 PAPER = Paper(
@@ -181,6 +182,13 @@ class SqueezeNetTrunk:
         """The convolution that sees the pixels."""
         return "conv1"
 
+    def require_rows(self, side: int) -> None:
+        """Raise a UsageError unless frames of ``side`` pixels leave something behind every layer."""
+        sizes = [convolved(side, self.version.kernel, 2)]
+        for _ in self.version.pooled:
+            sizes.append(pooled(sizes[-1], 3, 2))
+        at_least_one(sizes, side)
+
     def add_to(self, network: nn.Module, channels: int) -> int:
         """Register all layers in ``network`` for inputs with ``channels`` channels; returns the channels that leave."""
         stem, kernel = scaled(self.version.channels, self.width), self.version.kernel
@@ -239,6 +247,7 @@ class SqueezeNet(VideoModel):
         version = _VERSIONS[name]
         width, length = positive_float("width", width), positive_int("clip_length", clip_length)
         trunk = SqueezeNetTrunk(width, version)
+        trunk.require_rows(positive_int("side", side))
         super().__init__(
             name,
             num_classes=num_classes,

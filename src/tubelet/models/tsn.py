@@ -342,10 +342,12 @@ def tsn_squeezenet(
     name, num_classes, modality, segments, consensus, top_k, dropout, width, side
         As for `tsn_bn_inception`; any ``side`` that leaves a row fits.
     """
+    trunk = SqueezeNetTrunk(positive_float("width", width))
+    trunk.require_rows(positive_int("side", side))
     return _tsn(
         name,
         num_classes,
-        SqueezeNetTrunk(positive_float("width", width)),
+        trunk,
         modality=modality,
         segments=segments,
         consensus=consensus,

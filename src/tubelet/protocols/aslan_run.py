@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 
 from tubelet.datasets.aslan import sample_id
 from tubelet.datasets.aslan_pairs import PairView
+from tubelet.datasets.manifest import Item, Manifest
 from tubelet.descriptors.pooling import FloatArray
+from tubelet.descriptors.runner import model_source_of, root_of
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError
 from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.aslan import LAYERS, SimilarityResult
+from tubelet.protocols.descriptor_done import UNTRAINED, model_of_table
+from tubelet.protocols.leak import refuse_seen_groups, unknown_training
 from tubelet.protocols.pair_svm import PairSVM
 from tubelet.protocols.similarity import pair_features
 from tubelet.reporting.text import first_few
@@ -118,6 +122,29 @@ def final_svm(outcome: SimilarityResult, pairs: PairTable, svm_c: float) -> Pair
     svm.fit(pairs.features, pairs.view.same)
     tested = np.isfinite(outcome.cross.margins)
     return svm.calibrate(outcome.cross.margins[tested], pairs.view.same[tested])
+
+
+def samples_of_table(table: DescriptorTable) -> Manifest:
+    """The samples that a table describes, under ASLAN's name and where they lay when they were described."""
+    ids = sorted(video for video in table.clip_counts() if sample_id(video) is not None)
+    return Manifest("aslan", Path(root_of(table.folder) or table.folder), tuple(Item(video, None) for video in ids), ())
+
+
+def leak_notes_of_table(table: DescriptorTable, samples: Manifest, *, allow: bool) -> list[str]:
+    """What is to be noted where a table's network was trained on samples that are tested on, or may have been.
+
+    Raises
+    ------
+    UsageError
+        It was, and ``allow`` is False.
+    """
+    weights = table.only("weights_sha256")
+    if str(weights).startswith(UNTRAINED):
+        return []
+    source = model_of_table(table.folder, model_source_of(table.folder), weights)
+    if source is None:
+        return ["what the table's network was trained on is not known, so a leak would not be seen"]
+    return [*refuse_seen_groups(source, samples, allow=allow), *unknown_training(source)]
 
 
 def curve_files(annotations: Path) -> dict[str, Path]:

@@ -35,8 +35,12 @@ _TEST_VIDEOS = {
     ("hmdb51", "1"): 1530, ("hmdb51", "2"): 1530, ("hmdb51", "3"): 1530, ("hmdb51", ALL_SPLITS): 4590,
     ("yupenn", ONE_VIDEO_OUT): 420, ("maryland", ONE_VIDEO_OUT): 130,
 }  # fmt: skip
-CLASSES = {"ucf101": 101, "hmdb51": 51, "yupenn": 14, "maryland": 13, "egocentric": 42}
-"""How many classes a test must show: with fewer it is another, easier, question."""
+CLASSES = {"ucf101": 101, "hmdb51": 51, "sports1m": 487, "yupenn": 14, "maryland": 13, "egocentric": 42}
+"""How many classes a test must show (or tell apart, where videos can only be had in part): with fewer it is another,
+easier, question."""
+_ACCURACY = ("accuracy", "mean class accuracy")
+_OFFICIAL_FOLD = ["test"]
+_BY_HITS = ("sports1m",)
 _UNSAID = 0.5  # how much what a paper does not say counts beside a known difference
 
 
@@ -71,7 +75,7 @@ class Done:
     videos: int | None = None
     classes: int | None = None
     fps: float | None = None
-    metrics: tuple[str, ...] = ("accuracy", "mean class accuracy")
+    metrics: tuple[str, ...] = _ACCURACY
 
 
 def closest(done: Done) -> tuple[PublishedFigure, tuple[str, ...]] | None:
@@ -195,6 +199,15 @@ def official(name: str) -> tuple[str, str] | None:
     return None if match is None else (match["dataset"], match["split"])
 
 
+def figures_are_hits(name: str) -> bool:
+    """Whether figures on a data set of this name are published as hit@k of clips and videos (Sports-1M's)."""
+    return (official(name) or ("",))[0] in _BY_HITS
+
+
+def _metrics(dataset: str) -> tuple[str, ...]:
+    return ("video hit@1",) if dataset in _BY_HITS else _ACCURACY
+
+
 def seen_by(provenance: Mapping[str, Any] | None) -> str:
     """What weights with this provenance were trained on, oldest first; empty where it does not say."""
     if provenance is None:
@@ -252,8 +265,9 @@ def done_in_round(settings: RoundSettings, test: Manifest, head: Head, videos: i
         views="dense",
         recipe=settings.recipe.name,
         videos=videos,
-        classes=len({item.label for item in test.items}),
+        classes=len(test.classes) if where[0] in _BY_HITS else len({item.label for item in test.items}),
         fps=test.fps,
+        metrics=_metrics(where[0]),
     )
 
 
@@ -264,6 +278,8 @@ def done_by_streams(files: Sequence[ScoreFile], by: str) -> Done | None:
     settings = [file.settings for file in files]
     if where is None or any(one.get("part") != "test" or one.get("head") for one in settings):
         return None  # an SVM's decision values are no stream of the papers'
+    if any(list(one.get("folds", _OFFICIAL_FOLD)) != _OFFICIAL_FOLD for one in settings):
+        return None  # folds of one's own on the videos of an official split
 
     def same(key: str) -> Any:
         values = [one.get(key) for one in settings]
@@ -285,6 +301,7 @@ def done_by_streams(files: Sequence[ScoreFile], by: str) -> Done | None:
         views="" if views is None else str(views.get("name", "")),
         recipe="" if recipe is None else str(recipe.get("name", "")),
         videos=len(files[0]),
-        classes=len(set(files[0].labels.tolist())) if where[0] in CLASSES else None,
+        classes=len(files[0].classes) if where[0] in _BY_HITS else len(set(files[0].labels.tolist())),
         fps=dataset.get("fps"),
+        metrics=_metrics(where[0]),
     )

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tubelet.clips.sampling import Sampling
 from tubelet.datasets.splits import Fold
 from tubelet.descriptors.video_vectors import VideoVectors
-from tubelet.models.folder import read_provenance
+from tubelet.models.folder import read_config, read_provenance
 from tubelet.protocols.comparable import ONE_VIDEO_OUT, Done, official, seen_by
+from tubelet.protocols.views import name_of
+
+_log = logging.getLogger(__name__)
 
 UNTRAINED = "untrained:"
 """What ``weights_sha256`` begins with where nobody trained the network."""
 
-_DENSE = {"policy": "dense", "stride_frames": 8}
 _SCENES = ("yupenn", "maryland")
 _OBJECTS = "objects"
 
@@ -65,6 +69,26 @@ def leaves_one_out(folds: Sequence[Fold]) -> bool:
     return len(folds) > 1 and all(len({item.path for item in fold.test.items}) == 1 for fold in folds)
 
 
+def model_of_table(table: Path, named: str | None, weights_sha256: str | None) -> Path | None:
+    """The model folder that made a table, if it is still there and still holds those weights.
+
+    Parameters
+    ----------
+    table
+        Where the table lies, for a warning.
+    named, weights_sha256
+        What the table says of the network: `tubelet.descriptors.runner.model_source_of`, and its column.
+    """
+    places = [] if named is None else [Path(named), Path(named) / "model"]  # a run holds its model
+    folder = next((place for place in places if (place / "config.json").is_file()), None)
+    if folder is None:
+        return None
+    if read_config(folder).weights_sha256 != weights_sha256:
+        _log.warning("%s was made by other weights than those that lie in %s now", table, folder)
+        return None
+    return folder
+
+
 def _where(folds: Sequence[Fold], clips: bool) -> tuple[str, str] | None:
     name = folds[0].test.name
     if clips:
@@ -86,14 +110,10 @@ def _network(table: VideoVectors) -> str:
 def _seen(table: VideoVectors) -> str:
     if str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
         return "nothing: random weights"
-    named = table.facts.get("model_source")
-    return "" if named is None or not Path(named).is_dir() else seen_by(read_provenance(named))
+    source = model_of_table(table.path, table.facts.get("model_source"), table.facts.get("weights_sha256"))
+    return "" if source is None else seen_by(read_provenance(source))
 
 
 def _views(table: VideoVectors) -> str:
-    try:
-        sampling = json.loads(str(table.facts.get("sampling")))
-    except ValueError:
-        return ""
-    same = isinstance(sampling, dict) and all(sampling.get(key) == value for key, value in _DENSE.items())
-    return "dense" if same else ""
+    sampling = table.facts.get("sampling")
+    return "" if sampling is None else name_of(Sampling.from_dict(json.loads(str(sampling))))

@@ -28,13 +28,14 @@ from tubelet.descriptors.request import item_id
 from tubelet.descriptors.video_vectors import VideoVectors
 from tubelet.errors import InputDataError, UsageError
 from tubelet.failures import FailedVideo
-from tubelet.models.folder import read_config, read_provenance
+from tubelet.models.folder import read_provenance
 from tubelet.protocols.comparable import beside, seen_by
 from tubelet.protocols.coordinates import coordinates
-from tubelet.protocols.descriptor_done import UNTRAINED, done_by_descriptors, leaves_one_out
+from tubelet.protocols.descriptor_done import UNTRAINED, done_by_descriptors, leaves_one_out, model_of_table
 from tubelet.protocols.leak import refuse_seen_groups
+from tubelet.protocols.metrics import IntArray, stacked_targets
 from tubelet.protocols.result import Result
-from tubelet.protocols.svm import DescriptorSVM
+from tubelet.protocols.svm import DescriptorSVM, untaught
 from tubelet.protocols.video_level import classification_result
 from tubelet.protocols.windows import Clips, result_of_clips, units_of_clips
 from tubelet.provenance import environment, hash_json
@@ -134,6 +135,11 @@ def evaluate_descriptors(
     parts = [_scores(fold, tables, of, hashes, settings, folder) for fold in judged]
     failed = _missing([item for fold in folds for item in (fold.train, fold.test)], tables)
     known = {item_id(item): item for fold in folds for item in fold.test.items}
+    targets: dict[str, IntArray] = {
+        item_id(item): row[None]
+        for fold in folds
+        for item, row in zip(fold.test.items, fold.test.every_target, strict=True)
+    }
     ids = [video_id for part in parts for video_id in part["video_ids"]]
     unit = "video" if clips is None else "clip"
     n_test = sum(len(fold.test) for fold in folds)
@@ -160,6 +166,7 @@ def evaluate_descriptors(
         },
         provenance=environment(dataset=folds[0].test.to_dict()),
         notes=list(dict.fromkeys(notes)),
+        targets=stacked_targets([targets[video_id] for video_id in ids]),
     )
     compared = {"pca": settings.pca, "zscore": settings.zscore, **({} if clips is None else clips.compared)}
     done = done_by_descriptors(folds, tables, len(ids), compared, clips=clips is not None)
@@ -211,7 +218,7 @@ def leak_notes(folds: Sequence[Fold], tables: Sequence[VideoVectors], *, allow: 
     for table in tables:
         if str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
             continue
-        source = _model_of(table)
+        source = model_of_table(table.path, table.facts.get("model_source"), table.facts.get("weights_sha256"))
         provenance = {} if source is None else read_provenance(source) or {}
         if source is None or not provenance.get("trained_on"):
             why = "what its network was trained on is not known" if table.facts else "what made them is not known"
@@ -228,18 +235,6 @@ def tested_videos(folds: Sequence[Fold]) -> Manifest:
     """What any of the folds tests on, each item once."""
     items = {item.span: item for fold in folds for item in fold.test.items}
     return replace(folds[0].test, items=tuple(items.values()))
-
-
-def _model_of(table: VideoVectors) -> Path | None:
-    """The model folder that made a table, if it is still there and still holds those weights."""
-    named = table.facts.get("model_source")
-    if named is None or not (Path(named) / "config.json").is_file():
-        return None
-    folder = Path(named)
-    if read_config(folder).weights_sha256 != table.facts.get("weights_sha256"):
-        _log.warning("%s was made by other weights than those that lie in %s now", table.path, folder)
-        return None
-    return folder
 
 
 def _vectors(
@@ -291,8 +286,8 @@ def fold_decisions(
         fold.test.classes,
         settings,
     )
-    unseen = {str(item.label) for item in test} - {str(item.label) for item in train}
-    said = [*notes, *(f"no training video shows {name}: its test videos cannot be right" for name in sorted(unseen))]
+    unseen = untaught(test, {str(item.label) for item in train})
+    said = [*notes, *(f"no training video shows {name}: its test videos cannot be right" for name in unseen)]
     return {
         "video_ids": [item_id(item) for item in test],
         "decisions": decisions.tolist(),

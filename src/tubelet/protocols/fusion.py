@@ -27,8 +27,9 @@ from tubelet.errors import UsageError
 from tubelet.protocols.bootstrap import DRAWS, Interval, class_mean, paired_interval
 from tubelet.protocols.comparable import beside, done_by_streams
 from tubelet.protocols.fusion_svm import check_training, svm_scores
+from tubelet.protocols.metrics import IntArray
 from tubelet.protocols.result import Result
-from tubelet.protocols.score_file import FloatArray, IntArray, ScoreFile
+from tubelet.protocols.score_file import FloatArray, ScoreFile
 from tubelet.protocols.video_level import classification_result
 
 By = Literal["scores", "softmax", "svm"]
@@ -106,10 +107,7 @@ class Fusion:
         ]  # fmt: skip
         lines = [f"{first.n} videos{unit}"]
         lines += columns([("", "weight", "accuracy", "mean over classes"), *rows])
-        for result in (*self.streams, *self.fused):
-            if result.published is not None:
-                lines.append(f"published beside {result.protocol}: {result.published}")
-                lines += [f"  unlike it: {difference}" for difference in result.published.differences]
+        lines += published_lines((*self.streams, *self.fused))
         if self.differences:
             lines.append("differences on the same videos, in points")
             lines += columns(
@@ -188,12 +186,13 @@ def fuse(
             said += check_training(files, names, training, allow_leak)
             values["linear SVM on softmax"], remarks = svm_scores(files, training, C=svm_c, seed=seed)
             said += remarks
+    own = [[*notes, *file.notes] for file in files] + [said] * (len(values) - len(files))
     results = [
         classification_result(
             scores, first.label_names, first.classes, protocol=title, video_ids=first.video_ids, groups=first.groups,
-            seed=seed, draws=draws, settings=common, provenance=provenance,
+            seed=seed, draws=draws, settings=common, provenance=provenance, targets=first.every_target, notes=remarks,
         )
-        for title, scores in values.items()
+        for (title, scores), remarks in zip(values.items(), own, strict=True)
     ]  # fmt: skip
     alone = "scores" if plain else "softmax"
     streams = [beside(result, done_by_streams([file], alone)) for result, file in zip(results, files, strict=False)]
@@ -244,6 +243,16 @@ def _checked_weights(
             f"the streams' names are not distinct: {', '.join(names)}", remedy="name each stream otherwise"
         )
     return factors
+
+
+def published_lines(results: Sequence[Result]) -> list[str]:
+    """The line in print beside each result that has one, and below it what differs."""
+    lines = []
+    for result in results:
+        if result.published is not None:
+            lines.append(f"published beside {result.protocol}: {result.published}")
+            lines += [f"  unlike it: {difference}" for difference in result.published.differences]
+    return lines
 
 
 def share_text(value: float, interval: Interval | None) -> str:

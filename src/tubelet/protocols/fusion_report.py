@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ def write_fusion(folder: Path, fusion: Fusion, provenance: Mapping[str, Any]) ->
     results = (*fusion.streams, *fusion.fused)
     page = Page("Fusion of streams", f"{results[0].n} videos, {len(results[0].classes)} classes")
     page.add_numbers(*[(percent(one.value), one.protocol, interval_text(one.interval)) for one in results])
+    for note in fusion.notes:  # right below what they mark
+        page.add_text(f"Note: {note}.")
     page.add_section("Accuracy")
     unit = "videos" if results[0].interval is None else f"{results[0].interval.unit}s"
     bars = [
@@ -57,9 +60,7 @@ def write_fusion(folder: Path, fusion: Fusion, provenance: Mapping[str, Any]) ->
         for gain in fusion.differences:
             class_figure(page, by_name[gain.first], by_name[gain.second], folder / "plots")
     for result in fusion.fused:
-        result_section(page, result, folder / "plots")
-    for note in fusion.notes:
-        page.add_text(f"Note: {note}.")
+        result_section(page, replace(result, notes=()), folder / "plots")
     page.add_section("Settings").add_facts({name: value for name, value in fusion.settings.items() if value})
     page.set_provenance(provenance)
     return page.save(folder / "report.html")

@@ -12,7 +12,7 @@ from typing import Any
 
 from tubelet.datasets.content import content_keys, key_sizes
 from tubelet.datasets.groups import ucf_source
-from tubelet.datasets.manifest import Manifest
+from tubelet.datasets.manifest import Item, Manifest
 from tubelet.errors import UsageError
 from tubelet.models.folder import read_provenance
 from tubelet.protocols.lookalikes import refuse_copies
@@ -102,6 +102,13 @@ def refuse_seen_groups(
     return [found, *refuse_copies(weights, others, allow=True, workers=workers)]
 
 
+def unknown_training(weights: str | os.PathLike[str]) -> list[str]:
+    """What is to be noted beside figures of weights that do not say what they were trained on; empty where they do."""
+    if (read_provenance(weights) or {}).get("trained_on") is not None:
+        return []
+    return ["what the weights were trained on is not known, so a leak would not be seen"]
+
+
 def refuse_shared_groups(further: Sequence[Manifest], test: Manifest, *, allow: bool = False) -> list[str]:
     """Refuse to test on groups that a further training set holds; ``allow`` and the notes as `refuse_seen_groups`.
 
@@ -143,6 +150,11 @@ def seen_items(provenance: Mapping[str, Any] | None, manifest: Manifest) -> list
     ]
     groups = set(compress(manifest.item_groups, found))
     return [group in groups for group in manifest.item_groups]
+
+
+def seen_files(provenance: Mapping[str, Any] | None, paths: Sequence[Path]) -> list[bool]:
+    """For each video, whichever data set it is of, whether what has this provenance was trained on it or its source."""
+    return [seen_items(provenance, Manifest(".", path.parent, (Item(path.name, None),), ()))[0] for path in paths]
 
 
 def _seen_groups(provenance: Mapping[str, Any], test: Manifest) -> int:

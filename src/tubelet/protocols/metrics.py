@@ -44,6 +44,12 @@ def ranked_classes(scores: NDArray[np.floating]) -> IntArray:
     return np.argsort(-np.asarray(scores), axis=1, kind="stable").astype(np.int64)
 
 
+def stacked_targets(parts: Sequence[IntArray]) -> IntArray:
+    """Tables ``(n, L)`` of classes behind one another, ``(sum n, most L)``, rows of fewer classes filled with −1."""
+    width = max(part.shape[1] for part in parts)
+    return np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=-1) for part in parts])
+
+
 def hits_at(scores: NDArray[np.floating], targets: IntArray, k: int) -> NDArray[np.bool_]:
     """Whether the right class, or any of several, is among the best ``k``, ``(n,)`` bool.
 

@@ -62,6 +62,7 @@ class PairSVM:
     ) -> None:
         self.layers = tuple(layers)
         self.sampling = sampling
+        self.trained_on: Mapping[str, Any] | None = None
         self.svm_ = DescriptorSVM(C, layer="+".join(self.layers), weights_id=weights_id, recipe_hash=recipe_hash)
         self.mean_: Values = np.empty(0)
         self.scale_: Values = np.empty(0)
@@ -160,9 +161,9 @@ class PairSVM:
         chances: Values = (1.0 + np.tanh(odds / 2.0)) / 2.0  # the logistic function, without overflow
         return chances
 
-    def save(self, folder: str | os.PathLike[str], provenance: Mapping[str, Any] | None = None) -> Path:
+    def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``svm.safetensors``, ``svm.json`` and ``pairs.json`` into a folder; nothing is pickled."""
-        target = self.svm_.save(folder, provenance)
+        target = self.svm_.save(folder, {"trained_on": self.trained_on})
         config = json.loads((target / CONFIG_FILE).read_text(encoding="utf-8"))
         write_json(
             target / PAIRS_FILE,
@@ -211,11 +212,12 @@ class PairSVM:
             raise _damaged(source, str(error)) from error
         svm = DescriptorSVM.load(source, weights_id=weights_id, recipe_hash=recipe_hash)
         try:
-            belongs = json.loads((source / CONFIG_FILE).read_text(encoding="utf-8"))["weights_file_sha256"]
-            if config["svm_sha256"] != belongs:
+            of_svm = json.loads((source / CONFIG_FILE).read_text(encoding="utf-8"))
+            if config["svm_sha256"] != of_svm["weights_file_sha256"]:
                 raise ValueError(f"{PAIRS_FILE} belongs to another SVM")
             pairs = cls(layers=config["layers"], sampling=config["sampling"])
             pairs.svm_ = svm
+            pairs.trained_on = of_svm["provenance"].get("trained_on")
             pairs.mean_, pairs.scale_ = (np.array(config[name], dtype=np.float64) for name in ("mean", "scale"))
             pairs.platt_ = None if config["platt"] is None else (float(config["platt"][0]), float(config["platt"][1]))
             sizes = {len(pairs.columns), *pairs.mean_.shape, *pairs.scale_.shape, svm.coef_.shape[1]}

@@ -16,6 +16,7 @@ from tubelet.errors import InputDataError
 from tubelet.models.folder import read_provenance
 from tubelet.protocols.bootstrap import Interval, bootstrap_interval
 from tubelet.protocols.comparable import SCRATCH, Head, beside, done_in_round, seen_by
+from tubelet.protocols.metrics import IntArray, stacked_targets
 from tubelet.protocols.result import Result
 from tubelet.protocols.rounds import RoundScores, RoundSettings, run_round
 from tubelet.protocols.video_level import classification_result
@@ -127,6 +128,7 @@ def _recognition(
         "settings": {"protocol": how, **settings.to_dict()},
         "provenance": environment(dataset=manifest.to_dict()),
         "notes": sorted({note for scores in rounds for note in scores.notes}),
+        "targets": stacked_targets([_targets(scores, classes) for scores in rounds]),
     }
     net = classification_result(
         np.concatenate([scores.net for scores in rounds]),
@@ -140,6 +142,12 @@ def _recognition(
             np.concatenate(decisions), protocol=f"linear SVM on {settings.descriptor_layer}", **common
         )
     return Recognition(net, svm, tuple(failed))
+
+
+def _targets(scores: RoundScores, classes: Sequence[str]) -> IntArray:
+    if scores.targets is not None:
+        return scores.targets
+    return np.array([[classes.index(label)] for label in scores.labels], dtype=np.int64)
 
 
 @dataclass(frozen=True)

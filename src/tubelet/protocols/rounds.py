@@ -31,11 +31,12 @@ from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.leak import refuse_seen_groups, refuse_shared_groups
 from tubelet.protocols.lookalikes import refuse_copies_between
+from tubelet.protocols.metrics import IntArray
 from tubelet.protocols.round_descriptors import DESCRIPTORS, describe_round, joined
 from tubelet.protocols.round_flow import stored_flow
 from tubelet.protocols.round_model import MODEL, trained_model
 from tubelet.protocols.svm import CONFIG_FILE as SVM_CONFIG
-from tubelet.protocols.svm import DescriptorSVM
+from tubelet.protocols.svm import DescriptorSVM, untaught
 from tubelet.protocols.video_level import video_probabilities
 from tubelet.training.config import StartFrom, TrainConfig
 from tubelet.training.run_folder import RunFolder
@@ -139,6 +140,8 @@ class RoundScores:
         Videos, of training and test, that could not be read.
     notes
         What a reader of the figures should know.
+    targets
+        (n, L) int64 where videos have several classes: all of each, −1 where it has fewer; else None.
     """
 
     video_ids: tuple[str, ...]
@@ -148,6 +151,7 @@ class RoundScores:
     svm: FloatArray | None
     failed: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    targets: IntArray | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -159,6 +163,7 @@ class RoundScores:
             "svm": None if self.svm is None else self.svm.tolist(),
             "failed": [list(pair) for pair in self.failed],
             "notes": list(self.notes),
+            **({} if self.targets is None else {"targets": self.targets.tolist()}),
         }
 
     @classmethod
@@ -173,6 +178,7 @@ class RoundScores:
             None if values["svm"] is None else np.array(values["svm"], dtype=np.float64),
             tuple((path, why) for path, why in values["failed"]),
             tuple(values["notes"]),
+            np.array(values["targets"], dtype=np.int64) if "targets" in values else None,
         )
 
 
@@ -339,7 +345,7 @@ def _scores(
     if svm is not None:
         decisions = np.full((len(ids), len(test.classes)), -1e9)
         columns = [test.classes.index(name) for name in svm.classes_]
-        unseen = sorted({str(test.items[index].label) for index in kept} - set(svm.classes_))
+        unseen = untaught([test.items[index] for index in kept], svm.classes_)
         if unseen:
             notes.append(f"no training video shows {', '.join(unseen)}: their test videos cannot be right")
         decisions[:, columns] = svm.decision_function(table.videos(layer, ids).take(ids))
@@ -351,4 +357,5 @@ def _scores(
         decisions,
         tuple(failed),
         tuple(notes),
+        test.every_target[kept] if any(test.items[index].more_labels for index in kept) else None,
     )

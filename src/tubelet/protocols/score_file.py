@@ -8,6 +8,8 @@ array               shape, type     what it is
 ``video_ids``       (n,) str        videos, as in every table of this package
 ``classes``         (K,) str        class names, in the order of the columns
 ``labels``          (n,) int64      true class, a position in ``classes``
+``targets``         (n, L) int64    optional: all true classes where a video has several, the first as in
+                                    ``labels``; behind the last of a video −1
 ``groups``          (n,) str        what was filmed together
 ``scores``          (n, K) float64  mean over views of the scores before softmax (TSN, section 3.3)
 ``probabilities``   (n, K) float64  mean over views of their softmax (Two-Stream, section 5)
@@ -33,11 +35,13 @@ from numpy.typing import NDArray
 
 from tubelet.artifacts import write_atomically
 from tubelet.errors import InputDataError
+from tubelet.protocols.metrics import IntArray, stacked_targets
 from tubelet.provenance import hash_json
 from tubelet.reporting.text import first_few
 
 _FORMAT, _VERSION = "tubelet-scores", 1
 _TEXTS, _REALS = ("video_ids", "classes", "groups"), ("scores", "probabilities")
+_OPTIONAL = ("view_scores", "targets")
 _SUM_TOLERANCE = 1e-3  # of a softmax that went through float32
 _MEAN_TOLERANCE = 1e-4  # relative, of the mean of float32 views
 
@@ -45,7 +49,6 @@ SVM_HEAD = "linear SVM"
 """``settings["head"]`` of a file whose scores are decision values; its probabilities are their softmax."""
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +59,8 @@ class ScoreFile:
     ----------
     video_ids, classes, groups
         As tuples of str.
-    labels, scores, probabilities, view_counts, view_scores
-        As in the file; ``view_scores`` may be None.
+    labels, scores, probabilities, view_counts, view_scores, targets
+        As in the file; ``view_scores`` and ``targets`` may be None.
     settings
         What made the scores, JSON-ready: ``stream`` (its name in tables), ``part`` (``test``, ``train`` or ``all``),
         ``weights_sha256``, ``recipe_hash``, ``views``; ``head`` where it is not the network's own (`SVM_HEAD`).
@@ -83,9 +86,11 @@ class ScoreFile:
     settings: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    targets: IntArray | None = None
 
     def __post_init__(self) -> None:
         _check_names(self)
+        _check_targets(self)
         _check_scores(self)
 
     def __len__(self) -> int:
@@ -95,6 +100,16 @@ class ScoreFile:
     def label_names(self) -> list[str]:
         """``(n,)`` true class names."""
         return [self.classes[index] for index in self.labels]
+
+    @property
+    def every_target(self) -> IntArray:
+        """``(n, L)`` int64: all true classes, −1 where a video has fewer; an answer is right if it is any of them."""
+        return self.labels[:, None] if self.targets is None else self.targets
+
+    @property
+    def every_label(self) -> list[tuple[str, ...]]:
+        """``(n,)`` names of all true classes of each video, sorted."""
+        return [tuple(sorted(self.classes[index] for index in row if index >= 0)) for row in self.every_target]
 
     @property
     def hash(self) -> str:
@@ -126,6 +141,7 @@ class ScoreFile:
             probabilities=self.probabilities[index][:, order],
             view_counts=self.view_counts[index],
             view_scores=views,
+            targets=None if self.targets is None else np.append(place, -1)[self.targets[index]].astype(np.int64),
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -146,8 +162,7 @@ class ScoreFile:
             "view_counts": self.view_counts,
             "record": np.frombuffer(text.encode(), dtype=np.uint8),
         }
-        if self.view_scores is not None:
-            arrays["view_scores"] = self.view_scores
+        arrays |= {name: array for name in _OPTIONAL if (array := getattr(self, name)) is not None}
 
         def write(temporary: Path) -> None:
             with temporary.open("wb") as file:  # given a name, NumPy would append its suffix
@@ -216,6 +231,7 @@ def aligned(files: Sequence[ScoreFile], names: Sequence[str], *, common: bool = 
         reference = found[0] if found else taken
         for what, ours, theirs in (
             ("labels", taken.label_names, reference.label_names),
+            ("further labels", taken.every_label, reference.every_label),
             ("groups", taken.groups, reference.groups),
         ):
             unlike = [video_id for video_id, a, b in zip(kept, ours, theirs, strict=True) if a != b]
@@ -281,6 +297,9 @@ def concatenated(files: Mapping[str, ScoreFile]) -> ScoreFile:
         {**shared, "weights_sha256": weights, "folds": own},
         {"folds": {name: dict(file.provenance) for name, file in files.items()}},
         (*common, *(f"{name}: {note}" for name, file in files.items() for note in file.notes if note not in common)),
+        stacked_targets([file.every_target for file in parts])
+        if any(file.targets is not None for file in parts)
+        else None,
     )
 
 
@@ -302,6 +321,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"it has no {first_few(missing)}")
     for name, kind, axes in (
         ("record", "u1", 1), ("labels", "i8", 1), ("view_counts", "i8", 1), ("view_scores", "f4", 2),
+        ("targets", "i8", 2),
         *((text, "U", 1) for text in _TEXTS), *((real, "f8", 2) for real in _REALS),
     ):  # fmt: skip
         array = arrays.get(name)
@@ -311,7 +331,7 @@ def _read(path: Path) -> dict[str, Any]:
     if record["format"] != _FORMAT or record["version"] != _VERSION:
         raise ValueError(f"its format is {record['format']!r}, version {record['version']!r}")
     parts: dict[str, Any] = {name: tuple(map(str, arrays[name])) for name in _TEXTS}
-    parts |= {name: arrays.get(name) for name in ("labels", *_REALS, "view_counts", "view_scores")}
+    parts |= {name: arrays.get(name) for name in ("labels", *_REALS, "view_counts", *_OPTIONAL)}
     settings, provenance = dict(record["settings"]), dict(record["provenance"])
     return {**parts, "settings": settings, "provenance": provenance, "notes": tuple(record["notes"])}
 
@@ -327,6 +347,18 @@ def _check_names(file: ScoreFile) -> None:
         raise ValueError(f"{n} videos, but labels of shape {file.labels.shape} and {len(file.groups)} groups")
     if file.labels.min() < 0 or file.labels.max() >= k:
         raise ValueError(f"a label lies outside the {k} classes")
+
+
+def _check_targets(file: ScoreFile) -> None:
+    targets = file.targets
+    if targets is None:
+        return
+    if targets.ndim != 2 or not targets.shape[1] or len(targets) != len(file.labels):
+        raise ValueError(f"{len(file.labels)} videos, but targets of shape {targets.shape}")
+    if not np.array_equal(targets[:, 0], file.labels):
+        raise ValueError("the first of the targets are not the labels")
+    if targets.min() < -1 or targets.max() >= len(file.classes) or (np.diff((targets < 0).astype(int)) < 0).any():
+        raise ValueError(f"a target lies outside the {len(file.classes)} classes, or behind the last of its video")
 
 
 def _check_scores(file: ScoreFile) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -197,7 +197,9 @@ def check_stream(model: VideoModel, videos: Manifest, flow: str | os.PathLike[st
         raise InputDataError(
             "the model has no class names", remedy="save it with labels, or train it with tubelet train"
         )
-    unknown = sorted({str(item.label) for item in videos.items} - set(model.labels))
+    unknown = sorted(
+        {name for item in videos.items for name in (str(item.label), *item.more_labels)} - set(model.labels)
+    )
     if unknown:
         raise InputDataError(
             f"labels unknown to the model: {first_few(unknown)}",
@@ -302,6 +304,7 @@ def _file(
     notes: Sequence[str],
 ) -> ScoreFile:
     ids = [item_id(videos.items[index]) for index in kept]
+    targets = replace(videos, classes=classes).every_target[list(kept)]
     rows = [done[video_id] for video_id in ids]
     views = [row.view_scores for row in rows if row.view_scores is not None]
     partial = {video_id: row.problem for video_id, row in zip(ids, rows, strict=True) if row.problem}
@@ -313,7 +316,7 @@ def _file(
     return ScoreFile(
         tuple(ids),
         classes,
-        np.array([classes.index(str(videos.items[index].label)) for index in kept], dtype=np.int64),
+        targets[:, 0].copy(),
         tuple(videos.item_groups[index] for index in kept),
         np.stack([row.scores for row in rows]),
         np.stack([row.probabilities for row in rows]),
@@ -322,4 +325,5 @@ def _file(
         settings,
         environment(dataset=videos.to_dict(), partial=partial),
         tuple(said),
+        targets if (targets[:, 1:] >= 0).any() else None,
     )

@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from tubelet.artifacts import write_json
-from tubelet.protocols.comparable import beside, done_by_streams, line_beside
+from tubelet.protocols.comparable import beside, done_by_streams, figures_are_hits, line_beside
 from tubelet.protocols.diagnosis import DIAGNOSIS, Diagnosis
 from tubelet.protocols.diagnosis_report import diagnosis_section
 from tubelet.protocols.hits import Hit, hit_table
-from tubelet.protocols.metrics import IntArray
 from tubelet.protocols.result import Result
 from tubelet.protocols.run_report import interval_text, published_section, result_section
 from tubelet.protocols.score_file import ScoreFile
@@ -36,25 +35,22 @@ def stream_result(file: ScoreFile, views: TestViews, average: Average = "scores"
         settings={**file.settings, "average": average},
         provenance=file.provenance,
         notes=file.notes,
+        targets=file.every_target,
     )
     return beside(result, done_by_streams([file], average))
 
 
-def stream_hits(
-    file: ScoreFile, views: TestViews, average: Average = "scores", targets: IntArray | None = None
-) -> tuple[Hit, ...]:
+def stream_hits(file: ScoreFile, views: TestViews, average: Average = "scores") -> tuple[Hit, ...]:
     """hit@1 and hit@5 of videos and clips, with the papers' where there are comparable ones.
 
     Parameters
     ----------
     file, views, average
         As of `stream_result`; clips have figures where the file holds every view's scores.
-    targets
-        ``(n, L)`` class indices, -1 for none, where videos have several classes; None: the file's one each.
     """
     found = hit_table(
         file.scores if average == "scores" else file.probabilities,
-        file.labels if targets is None else targets,
+        file.every_target,
         views=file.view_scores,
         view_counts=file.view_counts,
         crops=views.crops_per_clip,
@@ -84,10 +80,15 @@ def write_stream(
         f"{file.settings.get('model')} on {file.provenance['dataset']['name']}",
         f"{result.n} videos ({file.settings.get('part')}), {int(file.view_counts.sum())} views",
     )
-    page.add_numbers(
-        (percent(result.value), "accuracy", interval_text(result.interval)),
-        (percent(result.class_mean or 0.0), "mean over classes", interval_text(result.class_mean_interval)),
-    )
+    if figures_are_hits(str(file.provenance["dataset"]["name"])):
+        page.add_numbers(*[(percent(hit.value), hit.name, interval_text(hit.interval)) for hit in hits])
+    else:
+        page.add_numbers(
+            (percent(result.value), "accuracy", interval_text(result.interval)),
+            (percent(result.class_mean or 0.0), "mean over classes", interval_text(result.class_mean_interval)),
+        )
+    for note in result.notes:  # right below what they mark
+        page.add_text(f"Note: {note}.")
     published_section(page, [("", result)])
     if diagnosis is not None:
         diagnosis_section(page, diagnosis, folder / "plots")
@@ -102,7 +103,7 @@ def write_stream(
                 for hit in hits
             ],
         )  # fmt: skip
-    result_section(page, result, folder / "plots")
+    result_section(page, replace(result, notes=()), folder / "plots")
     page.add_section("Settings").add_facts(
         {
             "network": file.settings.get("model"),

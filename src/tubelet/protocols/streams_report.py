@@ -16,6 +16,7 @@ from tubelet.protocols.run_report import (
     kept,
     mean_rows,
     plain_name,
+    published_section,
     result_bar,
     result_section,
     training_facts,
@@ -59,6 +60,7 @@ def write_streams(
     )
     _headline(page, result)
     _accuracy(page, result, plots)
+    published_section(page, [("", one) for one in result.rows])
     _classes(page, result, plots)
     _networks(page, streams, features, result)
     _differences(page, result, plots)

@@ -7,7 +7,15 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
-from tubelet.protocols.fusion import Difference, columns, difference_of, fuse, points_text, share_text
+from tubelet.protocols.fusion import (
+    Difference,
+    columns,
+    difference_of,
+    fuse,
+    points_text,
+    published_lines,
+    share_text,
+)
 from tubelet.protocols.result import Result
 from tubelet.protocols.score_file import ScoreFile, aligned
 from tubelet.protocols.stream_experiment import FusionPlan, StreamExperiment, SvmRow
@@ -161,6 +169,7 @@ class StreamsResult:
             )
         lines = [f"{self.name}: {first.n} videos{unit}", *columns(table)]
         lines += [f"  {one.protocol} = {self.made_of(one.protocol)}" for one in (*self.svms, *self.fusions)]
+        lines += published_lines(self.rows)
         if self.differences:
             lines.append("differences on the same videos, in points")
             lines += columns(

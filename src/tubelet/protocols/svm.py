@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
 from tubelet.artifacts import write_bytes, write_json
+from tubelet.datasets.manifest import Item
 from tubelet.errors import InputDataError, UsageError
 from tubelet.provenance import environment
 
@@ -263,6 +264,12 @@ class DescriptorSVM:
         _refuse_other(source, "other weights", svm.weights_id, weights_id)
         _refuse_other(source, "another recipe", svm.recipe_hash, recipe_hash)
         return svm
+
+
+def untaught(tested: Iterable[Item], taught: Collection[str]) -> list[str]:
+    """Labels, sorted, of videos none of whose classes any training video shows: they cannot be right."""
+    known = set(taught)
+    return sorted({str(item.label) for item in tested if known.isdisjoint(item.every_label)})
 
 
 def _refuse_other(source: Path, what: str, trained_on: str | None, given: str | None) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tubelet.errors import InputDataError
 from tubelet.protocols.bootstrap import DRAWS, bootstrap_interval, class_mean
-from tubelet.protocols.metrics import confusion_matrix, hits_at, per_class_table, ranked_classes
+from tubelet.protocols.metrics import IntArray, confusion_matrix, hits_at, per_class_table, ranked_classes
 from tubelet.protocols.result import Prediction, Published, Result
 
 
@@ -59,6 +59,7 @@ def classification_result(
     provenance: Mapping[str, Any] | None = None,
     published: Published | None = None,
     notes: Sequence[str] = (),
+    targets: IntArray | None = None,
 ) -> Result:
     """Accuracy, overall and mean over classes, with intervals, top-k, table per class, confusion matrix.
 
@@ -82,6 +83,10 @@ def classification_result(
         Of the bootstrap.
     settings, provenance, published, notes
         Carried into the Result.
+    targets
+        ``(n, L)`` class indices, −1 for none, where videos have several classes; the first of each is that of
+        ``labels``. Any of them is right. Everything by class (table, confusion, mean over classes) counts a video in
+        its first class, and a right answer as that; a prediction's ``label`` is the class that was hit, where one was.
 
     Raises
     ------
@@ -100,32 +105,38 @@ def classification_result(
             f"labels unknown to the classifier: {', '.join(unknown)}",
             remedy="evaluate on the classes that it was trained on",
         )
-    targets = np.array([column[label] for label in labels], dtype=np.int64)
+    first = np.array([column[label] for label in labels], dtype=np.int64)
+    every = first[:, None] if targets is None else targets
+    if not np.array_equal(every[:, 0], first):
+        raise ValueError("the first of the targets are not the labels")
     predicted = ranked_classes(scores)[:, 0]
-    right = predicted == targets
-    confusion = confusion_matrix(targets, predicted, len(classes))
+    right = hits_at(scores, every, 1)
+    confusion = confusion_matrix(first, np.where(right, first, predicted), len(classes))
+    said = [*notes]
+    if several := int((every[:, 1:] >= 0).any(axis=1).sum()):
+        said.append(f"{several} of {len(labels)} videos have several labels, any of which is right")
     return Result(
         protocol=protocol,
         metric="accuracy",
         value=float(right.mean()),
         n=len(labels),
         interval=bootstrap_interval(right, groups, draws=draws, seed=seed),
-        class_mean=class_mean(right, targets),
-        class_mean_interval=bootstrap_interval(right, groups, classes=targets, draws=draws, seed=seed),
-        top_k={k: float(hits_at(scores, targets, k).mean()) for k in top_k if 1 < k < len(classes)},
+        class_mean=class_mean(right, first),
+        class_mean_interval=bootstrap_interval(right, groups, classes=first, draws=draws, seed=seed),
+        top_k={k: float(hits_at(scores, every, k).mean()) for k in top_k if 1 < k < len(classes)},
         classes=tuple(classes),
         per_class=per_class_table(confusion, classes),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         predictions=()
         if video_ids is None
         else tuple(
-            Prediction(video_id, label, classes[best], float(row[best]), group)
-            for video_id, label, best, row, group in zip(
-                video_ids, labels, predicted, scores, groups or repeat(None, len(labels)), strict=True
+            Prediction(video_id, classes[best] if hit else label, classes[best], float(row[best]), group)
+            for video_id, label, best, hit, row, group in zip(
+                video_ids, labels, predicted, right, scores, groups or repeat(None, len(labels)), strict=True
             )
         ),
         settings={**(settings or {}), "bootstrap_seed": seed, "bootstrap_draws": draws},
         provenance=dict(provenance or {}),
         published=published,
-        notes=tuple(notes),
+        notes=tuple(said),
     )

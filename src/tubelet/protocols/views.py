@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
-
-import numpy as np
 
 from tubelet.clips.indices import one_of
 from tubelet.clips.sampling import ClipIndices, Policy, Sampling, ShortVideo
-from tubelet.clips.views import Views
+from tubelet.clips.views import Views, mirrors
 from tubelet.errors import UsageError
 from tubelet.models.contract import VideoModel
-from tubelet.provenance import derive_seed, hash_json
+from tubelet.provenance import hash_json
 
-_CROPS: Mapping[int, Views] = {1: "center", 2: "center_flip", 3: "three", 5: "five", 10: "ten"}
-_MIRRORED: tuple[Views, ...] = ("center_flip", "ten")
+_CROPS: Mapping[int, Views] = {1: "center", 2: "center_flip", 3: "three", 4: "four", 5: "five", 10: "ten"}
+_GENERAL = re.compile(r"(?P<random>random:)?(?P<clips>[1-9][0-9]{0,3})(?:x(?P<crops>[0-9]{1,2}))?")
 
 Average = Literal["scores", "softmax"]
 """What is averaged over a video's views: the scores before softmax, or their softmax."""
@@ -68,22 +66,22 @@ class TestViews:
 
     @property
     def crops_per_clip(self) -> int:
-        """1, 2, 3, 5 or 10."""
+        """1, 2, 3, 4, 5 or 10."""
         return next(count for count, crops in _CROPS.items() if crops == self.crops)
 
     @property
     def mirrored(self) -> bool:
         """Whether the crops hold mirror images."""
-        return self.crops in _MIRRORED
+        return mirrors(self.crops)
 
     def sampling(self, clip_length: int, step_frames: int) -> Sampling:
         """The sampling policy for a network's clips."""
-        return Sampling(self.policy, clip_length, None, step_frames, self.short, self.n_clips)
+        seed = self.seed if self.policy == "random" else None
+        return Sampling(self.policy, clip_length, None, step_frames, self.short, self.n_clips, seed)
 
     def indices(self, video_id: str, n_frames: int, clip_length: int, step_frames: int) -> ClipIndices:
         """The clips of a video with ``n_frames`` frames."""
-        rng = np.random.default_rng(derive_seed(self.seed, "views", video_id))
-        return self.sampling(clip_length, step_frames).indices(n_frames, rng)
+        return self.sampling(clip_length, step_frames).of_video(video_id, n_frames)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -108,15 +106,22 @@ PRESETS: Mapping[str, tuple[TestViews, str]] = {
         (TestViews("tsn_torch", "tsn_torch_test", 25, "ten", "repeat-last"), "TSN's PyTorch release (dataset.py)"),
         (TestViews("c3d", "random", 10), "C3D, section 3.2, and Res3D: 10 random clips, one center crop each"),
         (TestViews("p3d", "random", 20), "P3D: 20 random clips, one center crop each"),
+        (
+            TestViews("deepvideo", "random", 20, "four"),
+            "DeepVideo, section 4.1: 20 random clips, four crops and flips each",
+        ),
         (TestViews("t3d", "non_overlapping", None), "T3D: clips one behind the other, center crop"),
         (TestViews("dense", "dense", None), "a clip every 8 frames, center crop: the clips of the C3D descriptor"),
     )
 }
-"""The named views, each with where they come from; besides them ``NxM``: N positions at equal spacing, M crops."""
+"""The named views, each with where they come from; besides them ``NxM`` and ``random:NxM``, see `views_by_name`."""
 
 
 def views_by_name(name: str, seed: int = 0) -> TestViews:
-    """A preset, or ``NxM`` such as ``10x3``: N clips at equal spacing, M = 1, 2, 3, 5 or 10 crops.
+    """A preset, or the general form.
+
+    That is ``NxM`` such as ``10x3``: N clips at equal spacing, M = 1, 2, 3, 4, 5 or 10 crops; or ``random:NxM``: N
+    clips at random places (``random:N``: one center crop each).
 
     Parameters
     ----------
@@ -133,21 +138,36 @@ def views_by_name(name: str, seed: int = 0) -> TestViews:
     if name in PRESETS:
         views = PRESETS[name][0]
         return TestViews(**{**asdict(views), "seed": seed}) if views.policy == "random" else views
-    match = re.fullmatch(r"([1-9][0-9]{0,3})x([0-9]{1,2})", name)
-    if match is None or int(match[2]) not in _CROPS:
-        crops = ", ".join(map(str, _CROPS))
+    match = _GENERAL.fullmatch(name)
+    crops = None if match is None else match["crops"] or ("1" if match["random"] else None)
+    if match is None or crops is None or int(crops) not in _CROPS:
         raise UsageError(
             f"there are no test views {name!r}",
-            remedy=f"use {', '.join(PRESETS)}, or NxM: N clips at equal spacing, M = {crops} crops",
+            remedy=f"use {', '.join(PRESETS)}, or NxM (random:NxM): N clips at equal spacing (at random places), "
+            f"M = {', '.join(map(str, _CROPS))} crops",
         )
-    return TestViews(name, "uniform", int(match[1]), _CROPS[int(match[2])])
+    if match["random"]:
+        return TestViews(name, "random", int(match["clips"]), _CROPS[int(crops)], seed=seed)
+    return TestViews(name, "uniform", int(match["clips"]), _CROPS[int(crops)])
 
 
-_OF_FAMILY = {"p3d": "p3d", "t3d": "t3d", "densenet3d": "t3d", "res3d": "c3d"}  # DenseNet3D is T3D's own baseline
+def name_of(sampling: Sampling) -> str:
+    """What the views of these clips with one center crop each are called; empty where `views_by_name` knows no name."""
+    for name, (views, _) in PRESETS.items():
+        alike = views.sampling(sampling.clip_length, sampling.step_frames)
+        if views.crops == "center" and replace(sampling, seed=None, short=views.short) == replace(alike, seed=None):
+            return name
+    if sampling.policy in ("uniform", "random"):
+        return f"{sampling.n_clips}x1" if sampling.policy == "uniform" else f"random:{sampling.n_clips}"
+    return ""
+
+
+_OF_FAMILY = {"p3d": "p3d", "t3d": "t3d", "densenet3d": "t3d", "res3d": "c3d", "deepvideo": "deepvideo"}
+# DenseNet3D is T3D's own baseline.
 
 
 def default_views(model: VideoModel) -> TestViews:
-    """The views of a network's paper: C3D's, P3D's and T3D's clips, of frames and snippets 25x10, else dense clips.
+    """The views of a network's paper (C3D, DeepVideo, P3D, T3D; frames and snippets: 25x10), else dense clips.
 
     The nets of C3D's architecture search and the small ones have no such test in print.
     """
