@@ -200,7 +200,8 @@ def judge(
     else:
         typer.echo(f"{text}\nreport: {report}")
     if missing:
-        say(f"{len(missing)} videos have no descriptor in every table, see {root / FAILED_FILE}")
+        what = "videos" if windows is None else "videos or windows"
+        say(f"{len(missing)} {what} have no descriptor in every table, see {root / FAILED_FILE}")
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 
