@@ -46,6 +46,15 @@ def test_nothing_found_is_said(tubelet: Any, copies_folder: Path) -> None:
     assert "2 pairs of copies" in few.out, "the trimmed one shares less than two seconds"
 
 
+def test_a_file_is_no_copy_of_itself(tubelet: Any, copies_folder: Path, tmp_path: Path) -> None:
+    again = tubelet("duplicates", copies_folder / "train", copies_folder / "train" / "walk", "--workers", 1)
+    assert again.out == "3 of train against 2 of walk videos: 0 pairs of copies\n"
+    shutil.copy(copies_folder / "train/walk/one.avi", tmp_path)
+    rows = ["file_name,start_s,end_s", "one.avi,0,2", "one.avi,1,3"]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    assert "0 pairs of copies" in tubelet("duplicates", tmp_path, "--workers", 1).out
+
+
 def test_splits_that_share_a_video_end_with_4_and_the_report_shows_it(
     tubelet: Any, listed: Path, tmp_path: Path
 ) -> None:

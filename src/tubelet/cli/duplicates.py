@@ -41,7 +41,7 @@ def duplicates(
     Videos are decoded once and remembered. Exit code 4 if a pair lies in two splits of a table, else 3 if videos cannot
     be read, else 0. Pieces shorter than about a second, crops and other speeds are not found.
     """
-    from tubelet.cli.duplicates_report import crosses_splits, print_pairs, write_pairs
+    from tubelet.cli.duplicates_report import Places, print_pairs, write_pairs
     from tubelet.datasets.duplicates import clusters, find_duplicates
     from tubelet.reporting.terminal import progress
 
@@ -51,17 +51,19 @@ def duplicates(
     second = looks[1] if other is not None else None
     with progress("comparing", unit="hashes") as bar:
         pairs = find_duplicates(looks[0], second, mirror=mirror, progress=bar.reach)
-    pairs = tuple(pair for pair in pairs if pair.seconds >= least_s)
-    leaks = [pair for pair in pairs if crosses_splits(pair, manifests)]
+    places = Places(manifests)
+    # Spans of one file may overlap, and one folder may hold the other: a file is no copy of itself.
+    pairs = tuple(pair for pair in pairs if pair.seconds >= least_s and not places.same_file(pair))
+    leaks = [pair for pair in pairs if places.crosses_splits(pair)]
     if out is not None:
-        report = write_pairs(out, pairs, manifests, looks, failures, workers=workers)
+        report = write_pairs(out, pairs, places, looks, failures, workers=workers)
         say(f"written: {report}")
     if as_json:
         print_json(
             {
                 "videos": [len(part) for part in looks],
                 "seconds": round(sum(part.seconds for part in looks), 3),
-                "pairs": [{**pair.to_dict(), "crosses_splits": pair in leaks} for pair in pairs],
+                "pairs": [{**pair.to_dict(), "crosses_splits": places.crosses_splits(pair)} for pair in pairs],
                 "sets": [list(names) for names in clusters(pairs)] if other is None else None,
                 "failed": [{"path": failure.path, "error": failure.error} for failure in failures],
             }

@@ -28,12 +28,27 @@ _FRAMES, _HEIGHT = 6, 96
 _SHOWN = 40  # pairs with film strips on the page
 
 
-def crosses_splits(pair: Duplicate, manifests: Sequence[Manifest]) -> bool:
-    """Whether the two videos are in different splits of one table."""
-    if len(manifests) > 1:
-        return False
-    splits = {_item(pair.a, manifests[0]).split, _item(pair.b, manifests[0]).split}
-    return None not in splits and len(splits) == 2
+class Places:
+    """Which item and file a name among the fingerprints of one or two manifests belongs to."""
+
+    def __init__(self, manifests: Sequence[Manifest]) -> None:
+        self.manifests = tuple(manifests)
+        items = [{name_of(item): item for item in manifest.items} for manifest in manifests]
+        self._first, self._second = items[0], items[-1]
+
+    def of(self, pair: Duplicate) -> tuple[tuple[Manifest, Item], tuple[Manifest, Item]]:
+        """Manifest and item of each of the two."""
+        return (self.manifests[0], self._first[pair.a]), (self.manifests[-1], self._second[pair.b])
+
+    def same_file(self, pair: Duplicate) -> bool:
+        """Whether both are the same file, or spans of it."""
+        first, second = (os.path.realpath(manifest.root / item.path) for manifest, item in self.of(pair))
+        return first == second
+
+    def crosses_splits(self, pair: Duplicate) -> bool:
+        """Whether the two videos are in different splits of one table."""
+        (_, first), (_, second) = self.of(pair)
+        return len(self.manifests) == 1 and None not in (first.split, second.split) and first.split != second.split
 
 
 def print_pairs(
@@ -79,7 +94,7 @@ def print_pairs(
 def write_pairs(
     out: Path,
     pairs: Sequence[Duplicate],
-    manifests: Sequence[Manifest],
+    places: Places,
     looks: Sequence[Fingerprints],
     failures: Sequence[FailedVideo],
     *,
@@ -88,7 +103,7 @@ def write_pairs(
     """Write ``duplicates.json``, ``failed.jsonl`` and ``report.html`` and return the path of the last."""
     write_json(out / "duplicates.json", [pair.to_dict() for pair in pairs])
     list_failures(out / FAILED_FILE, failures)
-    first, second = manifests[0], manifests[-1]
+    manifests = places.manifests
     videos = sum(map(len, looks))
     names = " and ".join(printable(manifest.name) for manifest in manifests)
     page = Page(f"Copies among {names}", "Videos that show the same, however they were encoded.")
@@ -111,7 +126,7 @@ def write_pairs(
         strips: list[Strip] = []
         with ClipDecoder(workers=workers) as decoder:
             for number, pair in enumerate(pairs[:_SHOWN], 1):
-                strips += _strips(number, pair, first, second, decoder)
+                strips += _strips(number, pair, places, decoder)
         if strips:
             left = f" The first {_SHOWN} of {len(pairs)}." if len(pairs) > _SHOWN else ""
             page.add_section("Side by side", "The same moments of both, as far as they are shared." + left)
@@ -123,15 +138,13 @@ def write_pairs(
     return page.save(out / "report.html")
 
 
-def _strips(number: int, pair: Duplicate, first: Manifest, second: Manifest, decoder: ClipDecoder) -> list[Strip]:
+def _strips(number: int, pair: Duplicate, places: Places, decoder: ClipDecoder) -> list[Strip]:
     """The shared stretch of both videos; none where one cannot be read any more."""
     found = []
-    for name, start_s, manifest, score in (
-        (pair.a, pair.start_a_s, first, None),
-        (pair.b, pair.start_b_s, second, pair.similarity),
-    ):
+    begins = ((pair.a, pair.start_a_s, None), (pair.b, pair.start_b_s, pair.similarity))
+    for (manifest, item), (name, start_s, score) in zip(places.of(pair), begins, strict=True):
         try:
-            frames = _frames(manifest, _item(name, manifest), start_s, pair.seconds, decoder)
+            frames = _frames(manifest, item, start_s, pair.seconds, decoder)
         except TubeletError:
             return []
         label = f"{number}{'' if score is None else _remark(pair)}"
@@ -148,10 +161,6 @@ def _frames(manifest: Manifest, item: Item, start_s: float, length_s: float, dec
     height = min(_HEIGHT, report.height)
     size = (height, max(1, round(height * report.width / report.height)))
     return decoder.clip(os.fspath(path), indices, size, fps=manifest.fps)
-
-
-def _item(name: str, manifest: Manifest) -> Item:
-    return next(item for item in manifest.items if name_of(item) == name)
 
 
 def _where(start_s: float, length_s: float, share: float) -> str:

@@ -135,8 +135,7 @@ def find_duplicates(
     Returns
     -------
     tuple of Duplicate
-        Each pair once, with the longest agreement found; the most alike first. Spans of one file, and a file and
-        itself, are no pair.
+        Each pair once, at the shift with most evidence; the most alike first. Spans of one file may be among them.
 
     Raises
     ------
