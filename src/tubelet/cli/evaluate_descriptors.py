@@ -28,7 +28,7 @@ from tubelet.cli.options import (
     say,
 )
 from tubelet.cli.splits import WITH_SPLITS, parse_numbers
-from tubelet.errors import ExitCode, UsageError
+from tubelet.errors import ExitCode, InputDataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -155,6 +155,8 @@ def descriptors(
                 done = DescriptorTest(opened[0], folds, settings, found.result, other_folds(folds, official))
                 diagnosis = diagnosing.descriptors(done, folder)
                 report = write_descriptors(folder, title, found, opened, settings, diagnosis)
+            elif len(opened) == 1:
+                diagnosing.hint(found.result)
             results.append(found.result)
             missing.update({video.video_id: video for video in found.failed})
             if len(parts) > 1:
@@ -253,10 +255,13 @@ def _other_splits(
     title: str, parts: Callable[[str], list[tuple[str, list[Fold]]]]
 ) -> list[tuple[str, list[Fold]]]:  # fmt: skip
     """The other official splits than the one called ``title``; none where it is not one."""
-    if not title.startswith("split"):
-        return []
-    others = ",".join(number for number in "123" if number != title.removeprefix("split"))
-    return [(f"split {name.removeprefix('split')}", folds) for name, folds in parts(others)]
+    found = []
+    for number in (each for each in "123" if title.startswith("split") and title != f"split{each}"):
+        try:
+            found += [(f"split {number}", folds) for _, folds in parts(number)]
+        except InputDataError as error:
+            say(f"diagnosis: split {number} is not tried: {error}")
+    return found
 
 
 def _fold(name: str, training: Manifest, test: Manifest | None) -> Fold:
