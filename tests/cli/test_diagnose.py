@@ -60,7 +60,7 @@ def test_a_networks_figure_is_diagnosed(
     assert "Diagnosis" in page
     assert "None of the five explains it" in page
     monkeypatch.setattr(ClipNetwork, "__call__", lambda *arguments: pytest.fail("it is in the folder"))
-    monkeypatch.setattr(ClipNetwork, "_measure", lambda *arguments: {})
+    monkeypatch.setattr(ClipNetwork, "_measure", lambda *arguments: {"fc8": 10})
     again = tubelet(*asked)
     assert again.code == 0, again.err
     assert said["sentence"] in again.out

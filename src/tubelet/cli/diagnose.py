@@ -9,7 +9,7 @@ import typer
 
 from tubelet.cli.options import say
 from tubelet.cli.splits import WITH_SPLITS
-from tubelet.errors import UsageError
+from tubelet.errors import InputDataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +91,15 @@ class DiagnoseOptions:
                 remedy="say with --expected what it should be",
             )
 
+    @staticmethod
+    def hint(result: Result) -> None:
+        """Say that a diagnosis could be made where the published figure lies outside the interval."""
+        from tubelet.protocols.diagnosis import expected_of, off
+
+        expected = expected_of(result, None)
+        if expected is not None and off(result, expected):
+            say("the published figure lies outside the interval: --diagnose tries the five usual suspects")
+
     def network(self, test: NetworkTest, folder: Path) -> Diagnosis | None:
         """The diagnosis of a network's test, or None where none is wanted."""
         from tubelet.protocols.diagnosis_network import MOST_VIDEOS, diagnose_network
@@ -112,13 +121,12 @@ class DiagnoseOptions:
         return self._diagnosed(test.result, run)
 
     def _diagnosed(self, result: Result, run: Callable[[Expected], Diagnosis]) -> Diagnosis | None:
-        from tubelet.protocols.diagnosis import expected_of, off
+        from tubelet.protocols.diagnosis import expected_of
 
-        expected = expected_of(result, self.expected)
         if not self.wanted:
-            if expected is not None and off(result, expected):
-                say("the published figure lies outside the interval: --diagnose tries the five usual suspects")
+            self.hint(result)
             return None
+        expected = expected_of(result, self.expected)
         if expected is None:
             raise UsageError("no published figure is comparable", remedy="say with --expected what it should be")
         return run(expected)
@@ -133,7 +141,13 @@ def other_splits(kind: str, split: int, reopen: Callable[..., Manifest]) -> list
 
     found = []
     for number in (1, 2, 3) if kind in WITH_SPLITS else ():
-        fold = None if number == split else official_fold(reopen(split=number))
+        if number == split:
+            continue
+        try:
+            fold = official_fold(reopen(split=number))
+        except InputDataError as error:
+            say(f"diagnosis: split {number} is not tried: {error}")
+            continue
         if fold is not None:
             found.append((f"split {number}'s test part", fold.test))
     return found

@@ -128,7 +128,7 @@ def descriptors(
         vectors,
         SvmSettings(svm_c, zscore, pca, seed),
         out or Path("runs/evaluate") / f"{name}_descriptors",
-        diagnosing=Diagnosing(options, lambda numbers: opened(splits=numbers)) if diagnose else None,
+        diagnosing=Diagnosing(options, lambda numbers: opened(splits=numbers)),
         allow_leak=allow_leak,
         overwrite=overwrite,
         dry_run=dry_run,

@@ -11,7 +11,7 @@ import typer
 
 from tubelet.cli.describe import DESCRIPTORS, Described
 from tubelet.cli.options import print_json, say
-from tubelet.errors import ExitCode, UsageError
+from tubelet.errors import ExitCode, InputDataError, UsageError
 
 if TYPE_CHECKING:
     from tubelet.cli.diagnose import DiagnoseOptions
@@ -49,7 +49,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Diagnosing:
-    """That the figure is diagnosed: how, and what opens other official splits of the data set (``"2,3"``)."""
+    """That the figure is diagnosed: how, and what opens other official splits of the data set, by number."""
 
     options: DiagnoseOptions
     other_parts: Callable[[str], Sequence[tuple[str, Sequence[Fold]]]]
@@ -77,9 +77,11 @@ class Diagnosing:
         from tubelet.protocols.diagnosis_splits import other_folds
 
         official = []
-        if title.startswith("split"):
-            others = ",".join(number for number in "123" if number != title.removeprefix("split"))
-            official = [(f"split {name.removeprefix('split')}", part) for name, part in self.other_parts(others)]
+        for number in (each for each in "123" if title.startswith("split") and title != f"split{each}"):
+            try:
+                official += [(f"split {number}", part) for _, part in self.other_parts(number)]
+            except InputDataError as error:
+                say(f"diagnosis: split {number} is not tried: {error}")
         test = DescriptorTest(table, folds, settings, result, other_folds(folds, official))
         return self.options.descriptors(test, folder)
 
@@ -110,7 +112,7 @@ def judge(
     windows
         Given where windows of the videos are judged.
     diagnosing
-        Given where a figure that is off is to be explained.
+        Given where a figure that is off can be explained.
     allow_leak, overwrite, dry_run, as_json
         As on the command line.
     """
@@ -122,7 +124,7 @@ def judge(
     from tubelet.protocols.split_mean import write_means
     from tubelet.training.run_folder import RunFolder
 
-    if diagnosing is not None:
+    if diagnosing is not None and diagnosing.options.wanted:
         diagnosing.refuse_unfit(parts, vectors)
     first = parts[0][1][0].test
     name = first.name.partition("-split")[0]
@@ -176,9 +178,11 @@ def judge(
                 found = replace(found, result=replace(found.result, notes=(*found.result.notes, *vectors.notes)))
             found = replace(found, failed=(*lost, *found.failed))
             report = write_descriptors(folder, _TITLES.get(title, title), found, opened.tables, settings)
-            if diagnosing is not None:
+            if diagnosing is not None and diagnosing.options.wanted:
                 diagnosis = diagnosing.diagnose(title, judged, opened.tables[0], settings, found.result, folder)
                 report = write_descriptors(folder, _TITLES.get(title, title), found, opened.tables, settings, diagnosis)
+            elif diagnosing is not None and len(opened.tables) == 1:
+                diagnosing.options.hint(found.result)
             results.append(found.result)
             missing.update({video.video_id: video for video in found.failed})
             if len(parts) > 1:

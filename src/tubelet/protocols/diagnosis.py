@@ -274,20 +274,24 @@ def diagnose(
     ours, _ = figure_interval(base, over)
     level = 1 - (1 - LEVEL) / max(1, len(variants))
     gap = expected.value - value
+    # Folds may come in another order.
+    every = [
+        found.take(base.video_ids) if set(found.video_ids) == set(base.video_ids) else found for _, _, found in variants
+    ]
+    figures = [figure_interval(answers, over) for answers in every]  # first all, so that resamples are kept
+    apart_from_ours = [difference_interval(base, answers, over, level=level) for answers in every]
     tried = []
-    for suspect, name, found in variants:
-        # Folds may come in another order.
-        answers = found.take(base.video_ids) if set(found.video_ids) == set(base.video_ids) else found
+    for (suspect, name, _), answers, (figure, interval), apart in zip(
+        variants, every, figures, apart_from_ours, strict=True
+    ):
         same = answers.video_ids == base.video_ids
-        figure, interval = figure_interval(answers, over)
-        apart = difference_interval(base, answers, over, level=level)
         difference = figure - ours
         if same and value != ours:
             by = _slope(base, answers) * (value - ours)
             figure, interval = min(1.0, max(0.0, figure + by)), _moved(interval, by, 0.0)
             difference, apart = figure - value, _moved(apart, by - (value - ours), -1.0)
         elif not same:
-            difference = figure - value
+            difference, apart = figure - value, _moved(apart, ours - value, -1.0)
         beyond_chance = apart.low > 0 or apart.high < 0
         closer = abs(figure - expected.value) < abs(gap)
         tried.append(

@@ -189,25 +189,27 @@ def diagnose_network(
             remark = _pilot(test, base_videos, frames, runs, tell)
             notes += [remark] if remark else []
         for number, run in enumerate(runs, 1):
-            if not run.finished:
+            if run.finished:
+                file = ScoreFile.load(run.folder / SCORES)
+            else:
                 tell(f"{number}/{len(runs)} {run.suspect}: {run.name}")
-            scorer = run.scorer()
-            try:
-                scored = score_stream(
-                    scorer,
-                    run.videos,
-                    run.folder,
-                    workers=test.workers,
-                    flow=test.flow,
-                    any_flow=test.any_flow,
-                    decoded=partial(frames.by, scorer.recipe) if run.videos is base_videos else None,
-                )
-            except TubeletError as error:
-                untried.append((run.suspect, f"{run.name}: {error}"))
-                continue
-            if scored.failures:
-                notes.append(f"{run.name}: {len(scored.failures)} videos could not be scored")
-            variants.append((run.suspect, run.name, answers_in_file(scored.file, test.average)))
+                scorer = run.scorer()
+                try:
+                    file = score_stream(
+                        scorer,
+                        run.videos,
+                        run.folder,
+                        workers=test.workers,
+                        flow=test.flow,
+                        any_flow=test.any_flow,
+                        decoded=partial(frames.by, scorer.recipe) if run.videos is base_videos else None,
+                    ).file
+                except TubeletError as error:
+                    untried.append((run.suspect, f"{run.name}: {error}"))
+                    continue
+            if len(file) < len(run.videos):
+                notes.append(f"{run.name}: {len(run.videos) - len(file)} videos could not be scored")
+            variants.append((run.suspect, run.name, answers_in_file(file, test.average)))
     other: Average = "softmax" if test.average == "scores" else "scores"
     variants.append(("normalization", _AVERAGES[other], answers_in_file(test.file, other).take(base_ids)))
     return diagnose(test.result, base, variants, expected, untried=untried, notes=notes)
@@ -225,7 +227,7 @@ def _runs(
     def add(
         suspect: Suspect, name: str, videos: Manifest, recipe: Recipe, views: TestViews = views, step: int = step
     ) -> None:
-        key = hash_json([model.weights_id, recipe.hash, views.hash, step, videos.hash, test.precision])[:12]
+        parts = [model.weights_id, recipe.hash, views.hash, step, videos.hash, test.precision, str(test.flow)]
         runs.append(
             _Run(
                 suspect,
@@ -234,7 +236,7 @@ def _runs(
                 lambda: test.scorer(recipe, views, step),
                 views,
                 step,
-                folder / f"{safe_name(suspect)}_{key}",
+                folder / f"{safe_name(suspect)}_{hash_json(parts)[:12]}",
             )
         )
 
