@@ -29,6 +29,7 @@ class MadeExtractor:
     asked: list[str] = field(default_factory=list)
     device: str = "cpu"
     batch_size: int = 8
+    flow: Path | None = None
     model: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(name="made"))
 
     @property

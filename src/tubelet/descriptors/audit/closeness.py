@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-SAME_PLACE, ANOTHER_PLACE, BFLOAT16 = 1e-4, 1e-2, 5e-2
+SAME_PLACE, ANOTHER_PLACE, BFLOAT16 = 1e-4, 3e-2, 3e-2
 """What a row may be off by, as a share of its length; docs/trust.md has the measurements.
 
 Float32 with the same versions on the same kind of machine; with others, whose decoder may give other pixels by a gray

@@ -134,7 +134,7 @@ def write_explanation(folder: Path, found: Explanation) -> Path:
     else:
         page.add_text("None that the tables record.")
     page.add_section("Vectors side by side", "Over the videos and rows that both tables have.")
-    page.add_facts(dict(measurements(found)))
+    page.add_table(["", "measured"], measurements(found), align="ll")
     if found.cosines:
         row = DotRow("common clips", [max(0.0, 1.0 - cosine) for cosine in found.cosines], note=f"{len(found.cosines)}")
         figure = log_dots([row], axis="1 - cosine of A's and B's vector", title="How far apart A and B are",

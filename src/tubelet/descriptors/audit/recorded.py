@@ -75,7 +75,7 @@ class RecordedTable:
     places
         Its rows.
     videos
-        By ``video_id``, sorted: what the first row of the video says in the columns of
+        By ``video_id``, sorted: what a row of the video says in the columns of
         `tubelet.descriptors.schema.VideoRecord`, and the provenance where a file lacks a column of the making.
     record
         ``provenance.json``; empty where there is none.
@@ -101,8 +101,7 @@ class RecordedTable:
                 "the table has no layer", path=self.path, remedy=f"its vectors need columns named {VECTOR_PREFIX}fc6 …"
             )
         self.record = provenance_of(self.path if self.path.is_dir() else self.path.parent)
-        present = [name for name in (*SPAN_COLUMNS, *RECORD_COLUMNS) if name in self._source.names]
-        columns = self._source.columns(present)
+        columns = self._source.columns([n for n in ("video_id", *SPAN_COLUMNS) if n in self._source.names])
         ids = np.array(columns["video_id"], dtype=str)
         self.whole_videos = "clip_index" not in columns
         index = np.full(len(ids), -1) if self.whole_videos else np.array(columns["clip_index"], dtype=np.int64)
@@ -124,13 +123,17 @@ class RecordedTable:
             taken("end_frame", -1, np.int64),
         )
         self._place = {key: place for place, key in enumerate(sorted(last))}
-        self.videos: dict[str, dict[str, Any]] = {}
-        facts = {name: columns[name] for name in RECORD_COLUMNS if name in columns}
-        for row in order.tolist():
-            video_id = str(ids[row])
-            if video_id not in self.videos:
-                said = {name: values[row] for name, values in facts.items()}
-                self.videos[video_id] = {**{name: self.record.get(name) for name in MAKING_COLUMNS}, **said}
+        self.videos = self._facts()
+
+    def _facts(self) -> dict[str, dict[str, Any]]:
+        """What one row of each video says of it: a table of a million clips has only thousands of videos."""
+        made = {name: self.record.get(name) for name in MAKING_COLUMNS}
+        found: dict[str, dict[str, Any]] = {}
+        for block in self._source.blocks([name for name in RECORD_COLUMNS if name in self._source.names]):
+            for row, video_id in enumerate(map(str, _listed(block["video_id"]))):
+                if video_id not in found:
+                    found[video_id] = {**made, **{name: _value(values[row]) for name, values in block.items()}}
+        return dict(sorted(found.items()))
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -155,9 +158,12 @@ class RecordedTable:
         values = self.values(column)
         return values[0] if len(values) == 1 else None
 
-    def rows_of(self, video_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Places of the rows of these videos."""
-        return np.flatnonzero(np.isin(self.places.video_id, list(video_ids)))
+    def rows_by_video(self) -> dict[str, list[int]]:
+        """Places of every video's rows."""
+        found: dict[str, list[int]] = {video_id: [] for video_id in self.videos}
+        for place, video_id in enumerate(self.places.video_id.tolist()):
+            found[video_id].append(place)
+        return found
 
     def vectors(self, layer: str, video_ids: Sequence[str]) -> tuple[NDArray[np.int64], FloatArray]:
         """Vectors of some videos, as stored.
@@ -192,8 +198,16 @@ class _Source(ABC):
     dimensions: dict[str, int]
 
     @abstractmethod
-    def columns(self, names: Sequence[str]) -> Mapping[str, Sequence[Any]]:
+    def blocks(self, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        """These columns as Arrow or NumPy arrays, some rows at a time."""
+
+    def columns(self, names: Sequence[str]) -> dict[str, list[Any]]:
         """All values of these columns."""
+        found: dict[str, list[Any]] = {name: [] for name in names}
+        for block in self.blocks(names):
+            for name in names:
+                found[name] += _listed(block[name])
+        return found
 
     @abstractmethod
     def vectors(self, layer: str, video_ids: Sequence[str]) -> Iterator[tuple[list[str], list[int], FloatArray]]:
@@ -206,8 +220,9 @@ class _Lance(_Source):
         self.names = frozenset(self._table.schema.names)
         self.dimensions = self._table.dimensions
 
-    def columns(self, names: Sequence[str]) -> Mapping[str, Sequence[Any]]:
-        return self._table.rows(names)
+    def blocks(self, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        for batch in self._table.batches(names):
+            yield {name: batch.column(name) for name in names}
 
     def vectors(self, layer: str, video_ids: Sequence[str]) -> Iterator[tuple[list[str], list[int], FloatArray]]:
         column = vector_column(layer)
@@ -237,9 +252,9 @@ class _Parquet(_Source):
                 if first is not None:
                     self.dimensions[name.removeprefix(VECTOR_PREFIX)] = len(first)
 
-    def columns(self, names: Sequence[str]) -> Mapping[str, Sequence[Any]]:
-        table = self._file.read(columns=list(names))
-        return {name: table.column(name).to_pylist() for name in names}
+    def blocks(self, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        for batch in self._file.iter_batches(_BLOCK_ROWS, columns=list(names)):
+            yield {name: batch.column(name) for name in names}
 
     def vectors(self, layer: str, video_ids: Sequence[str]) -> Iterator[tuple[list[str], list[int], FloatArray]]:
         import pyarrow as pa
@@ -276,8 +291,8 @@ class _Npz(_Source):
             if name.startswith(VECTOR_PREFIX)
         }
 
-    def columns(self, names: Sequence[str]) -> Mapping[str, Sequence[Any]]:
-        return {name: self._arrays[name].tolist() for name in names}
+    def blocks(self, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        yield {name: self._arrays[name] for name in names}
 
     def vectors(self, layer: str, video_ids: Sequence[str]) -> Iterator[tuple[list[str], list[int], FloatArray]]:
         ids = self._arrays["video_id"].astype(str)
@@ -317,6 +332,16 @@ def _in_batch(batch: Any, column: str) -> tuple[list[str], list[int], FloatArray
     index = batch.column("clip_index").to_pylist() if "clip_index" in batch.schema.names else [-1] * len(ids)
     flat = batch.column(column).flatten().to_numpy(zero_copy_only=False)
     return ids, index, np.asarray(flat, dtype=np.float32).reshape(len(ids), -1)
+
+
+def _listed(values: Any) -> list[Any]:
+    """An Arrow or NumPy array as Python values."""
+    return list(values.tolist() if isinstance(values, np.ndarray) else values.to_pylist())
+
+
+def _value(scalar: Any) -> Any:
+    """One value of an Arrow or NumPy array."""
+    return scalar.item() if isinstance(scalar, np.generic) else scalar.as_py()
 
 
 def sampling_values(text: str | None) -> dict[str, Any]:

@@ -92,8 +92,7 @@ def verify(
     require_making(table)
     if not len(table):
         raise InputDataError("the table has no row", path=table.path, remedy="extract again")
-    by_video = {video_id: table.rows_of([video_id]).tolist() for video_id in table.videos}
-    chosen = spread_over_videos(by_video, sample_size(len(table), share, clips), seed)
+    chosen = spread_over_videos(table.rows_by_video(), sample_size(len(table), share, clips), seed)
     found = _Findings()
     requests: dict[str, VideoRequest] = {}
     for video_id, places in chosen.items():
@@ -110,7 +109,7 @@ def verify(
             why=f"none of the {len(chosen)} videos chosen is there",
             remedy=missing.remedy,
         )
-    here = ""
+    here, allowances = "", []
     for columns, ids in _made_alike(table, requests).items():
         way = _way(table, dict(columns), model, mean, flow, any_flow, precision, device, found)
         layers = [layer for layer in table.layers if len(table.vectors(layer, ids)[0])]
@@ -118,9 +117,11 @@ def verify(
             here = extractor.precision
             place = environment(device=extractor.device)
             allowed = allowance(table.record, place, (str(dict(columns)["precision"]), here))
+            allowances.append(allowed)
             _compute(table, extractor, [requests[video_id] for video_id in ids], chosen, allowed, found)
             found.notes += extractor.flow_notes
     found.videos += incomplete_videos(table)
+    allowed = max(allowances, key=lambda each: each.relative)
     found.notes += allowed.elsewhere
     found.notes += [f"{check.video_id} {check.detail}" for check in found.videos if check.state == "touched"]
     return Verification(

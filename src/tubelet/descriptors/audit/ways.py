@@ -84,7 +84,7 @@ def ways_of(
             unavailable[name] = "B's recipe is not at hand"
         other = replace(other, recipe=own.recipe)
     whole = any(each.setting in SAMPLING for each in differences) or first.table.whole_videos
-    rows = {video_id: first.table.rows_of([video_id]).tolist() for video_id in common}
+    rows = first.table.rows_by_video()
     rng = np.random.default_rng(derive_seed(seed, "videos to switch settings on"))
     own_videos, other_videos = {}, {}
     problem: TubeletError | None = None
