@@ -218,6 +218,7 @@ def test_views_have_names() -> None:
         ("two_stream_spatial", {"width": 0.0625}, "25x10"), ("tsn_bn_inception", {}, "25x10"),
         ("p3d_63", {}, "p3d"), ("t3d_121", {}, "t3d"), ("densenet3d_121", {}, "t3d"), ("c3d_small", {}, "dense"),
         ("c3d", {}, "c3d"), ("res3d_18", {}, "c3d"), ("c3d_depth3", {}, "dense"), ("lrcn", {}, "dense"),
+        ("deepvideo_slow", {"width": 0.0625}, "deepvideo"), ("deepvideo_single", {"width": 0.0625}, "deepvideo"),
     ],
 )  # fmt: skip
 def test_a_network_has_the_views_of_its_paper(network: str, options: dict[str, Any], views: str) -> None:
