@@ -20,8 +20,7 @@ def story(
     folder: Path,
     *,
     steps: int,
-    train_videos: int,
-    test_videos: int,
+    sizes: dict[str, int],
     seed: int,
     weights: Path | None,
     workers: int,
@@ -33,18 +32,17 @@ def story(
     from tubelet.artifacts import write_json
     from tubelet.cli.demo_story_report import story_report
     from tubelet.cli.sources import model_folder
-    from tubelet.protocols.story import DIFFICULTY, NETS, run_story
+    from tubelet.protocols.story import DIFFICULTY, NETS, OTHER_ORDERS, run_story
     from tubelet.protocols.story_learning import learning_curve
     from tubelet.reporting.terminal import duration, progress
     from tubelet.training.run_folder import RunFolder
     from tubelet.video.synthetic import make_dataset
 
     started = time.monotonic()
-    if train_videos < 200 or test_videos < 50:
+    if sizes["train"] < 200 or sizes["test"] < 50:
         say("few videos: of 50 pairs of color and motion, some will be missing in training or test")
-    sizes = {"train": train_videos, "test": test_videos}
     images = None if weights is None else model_folder(weights)
-    say(f"{train_videos} + {test_videos} videos: {DIFFICULTY.describe()}")
+    say(f"{sizes['train']} + {sizes['test']} videos: {DIFFICULTY.describe()}")
     say(f"{len(NETS)} nets of {steps} steps -> {folder}")
     if dry_run:
         if as_json:
@@ -52,9 +50,9 @@ def story(
             print_json({"folder": str(folder), "steps": steps, "videos": sizes, "nets": nets})
         return
     videos: dict[Order, Path] = {}
-    orders: tuple[Order, ...] = ("forward", "still", "shuffled", "backward")
+    orders: tuple[Order, ...] = ("forward", *OTHER_ORDERS)
     for order in orders:
-        wanted = sizes if order in ("forward", "still") else {"test": test_videos}
+        wanted = sizes if order in ("forward", "still") else {"test": sizes["test"]}
         with progress(f"making videos, {order}", total=sum(wanted.values()), unit="video") as bar:
             videos[order] = make_dataset(
                 out / "story-videos" / order,

@@ -36,7 +36,7 @@ Pixels = NDArray[np.uint8]
 _HEADINGS = {"together": "Descriptors side by side", "tests": "The same C3D, tested on changed videos"}
 _SHOWN_MOTIONS = ("right", "clockwise", "grow")
 # Scenes that show it well: an arrow that stays inside the frame, small enough to grow, and a large one to turn.
-_SEED, _FLOW_SEED = 2174, 171
+_SEED, _FLOW_SEED = 2174, 622
 _LEARNED = 0.9
 
 
@@ -181,7 +181,7 @@ def _accuracy(page: Page, found: Story, plots: Path) -> None:
         page.add_text(
             "Frames, one by one, tell the color and leave the motion to guessing. Flow tells the motion and leaves the "
             "color to guessing. C3D, which sees 16 frames at once, tells both; and it owes the motion to what changes "
-            "from frame to frame, for the same network on one frame repeated is blind to it."
+            "from frame to frame: of one frame, shown 16 times, the same network tells the color alone."
         )
     turned = reversed_share(found.results["backward"]["motion"], REVERSED)
     page.add_text(
