@@ -101,7 +101,7 @@ def test_the_story_from_nothing_to_a_report(tubelet: Tubelet, tmp_path: Path, gr
         assert {factor: row[factor]["n"] for factor in FACTORS} == {"color": 10, "motion": 10, "both": 10}
         assert row["both"]["value"] <= 1
     assert [point["step"] for point in kept["learning"]] == [1]
-    page = (tmp_path / "story.html").read_text(encoding="utf-8")
+    page = (tmp_path / "story-steps1.html").read_text(encoding="utf-8")
     for title in ("The videos", "What each knows", "What is learned first", "How it was made"):
         assert f">{title}<" in page
     assert "http://" not in page.replace("http://www.w3.org", "")

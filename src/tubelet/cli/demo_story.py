@@ -72,7 +72,8 @@ def story(
     say("what C3D knew after how many steps")
     curve = learning_curve(folder / "c3d", found.videos.select(split="test"), workers)
     write_json(folder / "story.json", {"rows": found.to_dict(), "learning": curve, "settings": settings})
-    report = story_report(out / "story.html", videos, folder, found, curve, steps)
+    page = out / ("story.html" if folder.name == "story-short" else f"{folder.name}.html")
+    report = story_report(page, videos, folder, found, curve, steps)
     took = time.monotonic() - started
     if as_json:
         print_json({"report": str(report), "seconds": took, "rows": found.to_dict(), "learning": curve})
