@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tubelet.protocols.motion import NETS, STEPS, STEPS_LONG
+from tubelet.protocols.story import FACTORS
+from tubelet.protocols.story_rows import ROWS
 
 Tubelet = Callable[..., Any]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -84,3 +86,49 @@ def test_other_peoples_folders_are_left_alone(tubelet: Tubelet, tmp_path: Path) 
     assert (found.code, found.out) == (4, "")
     assert str(tmp_path / "videos") in found.complaint
     assert tubelet("demo", "-o", tmp_path, "--device", "tpu", "--dry-run").code == 2
+
+
+@pytest.mark.slow
+def test_the_story_from_nothing_to_a_report(tubelet: Tubelet, tmp_path: Path, gradients_taken_for_right: None) -> None:
+    settings = "--steps 1 --train-videos 20 --test-videos 10 --workers 1 --device cpu --json"
+    found = tubelet("demo", "--story", "-o", tmp_path, *settings.split())
+    assert found.code == 0, found.err
+    folder = tmp_path / "story-steps1"
+    kept = json.loads((folder / "story.json").read_text())
+    assert kept["rows"] == found.json["rows"]
+    assert list(kept["rows"]) == [row.key for row in ROWS if row.key != "images"]  # no --weights
+    for row in kept["rows"].values():
+        assert {factor: row[factor]["n"] for factor in FACTORS} == {"color": 10, "motion": 10, "both": 10}
+        assert row["both"]["value"] <= 1
+    assert [point["step"] for point in kept["learning"]] == [1]
+    page = (tmp_path / "story-steps1.html").read_text(encoding="utf-8")
+    for title in ("The videos", "What each knows", "What is learned first", "How it was made"):
+        assert f">{title}<" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert {"videos.png", "orders.png", "story.png", "learning.png", "flow_red.png"} <= {
+        path.name for path in (folder / "plots").iterdir()
+    }
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    again = tubelet("demo", "--story", "-o", tmp_path, *settings.split())
+    assert again.json["rows"] == kept["rows"]  # nothing is trained twice, nothing else comes out
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")} == before
+    other = tubelet(
+        "demo", "--story", "-o", tmp_path, *settings.replace("--test-videos 10", "--test-videos 20").split()
+    )
+    assert other.code == 2
+    assert "other settings" in other.complaint
+
+
+def test_a_story_is_planned_without_being_told(tubelet: Tubelet, tmp_path: Path) -> None:
+    found = tubelet("demo", "--story", "-o", tmp_path / "demo", "--dry-run", "--json")
+    assert found.code == 0
+    assert found.json == {
+        "folder": str(tmp_path / "demo" / "story-short"),
+        "steps": 900,
+        "videos": {"train": 1500, "test": 300},
+        "nets": ["c3d", "frame", "flow"],
+    }
+    assert not (tmp_path / "demo").exists()
+    wrong = tubelet("demo", "-o", tmp_path / "demo", "--weights", tmp_path, "--dry-run")
+    assert wrong.code == 2
+    assert "--story" in wrong.complaint

@@ -61,6 +61,16 @@ def latest_checkpoint(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def checkpoint_weights(path: Path) -> dict[str, Tensor]:
+    """Weights and buffers at this checkpoint, for the network's ``load_state_dict``; raises as `load_checkpoint`."""
+    return _weights(_read(path)[1])
+
+
+def checkpoint_step(path: Path) -> int:
+    """Optimizer steps taken at this checkpoint."""
+    return int(path.stem.removeprefix("step_"))
+
+
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Restore ``model`` and ``optimizer`` in place and return the state that was saved with them.
 
@@ -69,18 +79,8 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     InputDataError
         If the file is damaged or belongs to another network.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            state: dict[str, Any] = json.loads((file.metadata() or {})["state"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise InputDataError(
-            "the checkpoint cannot be read",
-            path=path,
-            why=str(error),
-            remedy="delete it to resume from the one before",
-        ) from error
-    weights = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
+    state, tensors = _read(path)
+    weights = _weights(tensors)
     expected = {name: value.shape for name, value in model.state_dict().items()}
     if {name: value.shape for name, value in weights.items()} != expected:
         raise InputDataError(
@@ -102,6 +102,24 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     optimizer.load_state_dict(whole)
     _match_layout(model, optimizer)
     return state
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            state: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+            return state, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise InputDataError(
+            "the checkpoint cannot be read",
+            path=path,
+            why=str(error),
+            remedy="delete it to resume from the one before",
+        ) from error
+
+
+def _weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
 
 
 def _match_layout(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

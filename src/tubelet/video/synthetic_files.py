@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from tubelet.provenance import derive_seed
 from tubelet.video.encode import encode
 from tubelet.video.guard import GuardedPool
 from tubelet.video.synthetic_motion import DEFAULT_DIFFICULTY, MOTION_CLASSES, Difficulty, draw_motion
-from tubelet.video.synthetic_render import TEXTURES, draw_scene, draw_texture, render
+from tubelet.video.synthetic_render import draw_scene, draw_texture, looks_of, render
 
 FORMAT_VERSION = 1
 """Raised whenever the same seed would give other pictures or other names."""
@@ -37,6 +37,9 @@ CODEC = "mjpeg"
 CODEC_OPTIONS = {"flags": "+qscale", "global_quality": str(3 * 118)}
 
 DEFAULT_SPLIT_SIZES: Mapping[str, int] = {"train": 2000, "test": 400}
+
+Order = Literal["forward", "backward", "shuffled", "still"]
+"""How a video shows its frames: as they are; last first; in an order drawn from its seed; one drawn frame all along."""
 
 _CARD = "dataset.json"
 _METADATA = "metadata.csv"
@@ -55,7 +58,12 @@ class _Entry:
 
 
 def make_video(
-    path: str | os.PathLike[str], label: str, seed: int, *, difficulty: Difficulty = DEFAULT_DIFFICULTY
+    path: str | os.PathLike[str],
+    label: str,
+    seed: int,
+    *,
+    difficulty: Difficulty = DEFAULT_DIFFICULTY,
+    order: Order = "forward",
 ) -> Path:
     """Make one synthetic video file.
 
@@ -70,6 +78,8 @@ def make_video(
         and its reverse share scene, first frame and speed.
     difficulty
         Size, length, speeds and clutter.
+    order
+        How it shows its frames: every frame is coded by itself, so those of all orders are equal, bit for bit.
 
     Returns
     -------
@@ -82,7 +92,17 @@ def make_video(
         For an unknown class or a suffix that holds no Motion JPEG.
     """
     trajectory = draw_motion(label, seed, difficulty).trajectory(difficulty)
-    return write_video(path, render(draw_scene(seed, difficulty), trajectory), fps=difficulty.fps)
+    frames = render(draw_scene(seed, difficulty), trajectory)
+    return write_video(path, frames[frame_order(order, seed, len(frames))], fps=difficulty.fps)
+
+
+def frame_order(order: Order, seed: int, n_frames: int) -> NDArray[np.int64]:
+    """(T,) int64: which frame is shown when, in the video with this seed."""
+    rng = np.random.default_rng(derive_seed(seed, "order"))
+    forward = np.arange(n_frames, dtype=np.int64)
+    if order == "still":
+        return np.full(n_frames, rng.integers(n_frames), dtype=np.int64)
+    return {"forward": forward, "backward": forward[::-1]}.get(order, rng.permutation(forward))
 
 
 def write_video(path: str | os.PathLike[str], frames: NDArray[np.uint8], *, fps: float = 25) -> Path:
@@ -98,11 +118,13 @@ def make_dataset(
     progress: Callable[[int, int], None] | None = None,
     *,
     difficulty: Difficulty = DEFAULT_DIFFICULTY,
+    order: Order = "forward",
 ) -> Path:
     """Make a data set of synthetic videos, or finish one that was begun.
 
     Writes ``root/<split>/<class>/<class>_00000.avi`` …, then ``metadata.csv`` (file_name, label, texture,
-    split, seed) and ``dataset.json`` (what it is, seed, difficulty, counts). A video depends on seed, split,
+    split, seed; with the looks ``colors`` color and both in place of texture) and ``dataset.json`` (what it is,
+    seed, difficulty, counts). A video depends on seed, split,
     class and number alone, so workers and interruptions leave no trace; whole files are kept.
 
     Parameters
@@ -119,6 +141,8 @@ def make_dataset(
         Called with (videos there, videos in all) as they come.
     difficulty
         Size, length, speeds and clutter.
+    order
+        How the videos show their frames; sets that differ in it alone show the same frames under the same names.
 
     Returns
     -------
@@ -141,7 +165,9 @@ def make_dataset(
             path=folder,
             why=f"got {dict(split_sizes)} and {workers} workers",
         )
-    card = _card(split_sizes, seed, difficulty)
+    if order not in get_args(Order):
+        raise UsageError(f"frames cannot be shown {order!r}", remedy=f"use one of {', '.join(get_args(Order))}")
+    card = _card(split_sizes, seed, difficulty, order)
     _check_folder(folder, card)
     entries = list(_entries(split_sizes, seed))
     missing = [entry for entry in entries if not _is_whole(folder / entry.file_name)]
@@ -151,12 +177,12 @@ def make_dataset(
     if not missing and _is_finished(folder, card):
         return folder
     write_json(folder / _CARD, card)  # first, so that an interrupted folder knows what it is
-    with closing(_make(folder, missing, difficulty, workers)) as batches:
+    with closing(_make(folder, missing, difficulty, order, workers)) as batches:
         for made in batches:
             there += made
             if progress is not None:
                 progress(there, len(entries))
-    write_text(folder / _METADATA, _metadata(entries))
+    write_text(folder / _METADATA, _metadata(entries, difficulty))
     write_json(folder / _CARD, {**card, "complete": True})
     return folder
 
@@ -173,7 +199,7 @@ def _entries(split_sizes: Mapping[str, int], seed: int) -> Iterator[_Entry]:
             )
 
 
-def _card(split_sizes: Mapping[str, int], seed: int, difficulty: Difficulty) -> dict[str, Any]:
+def _card(split_sizes: Mapping[str, int], seed: int, difficulty: Difficulty, order: Order) -> dict[str, Any]:
     counts = {
         split: {label: len(range(first, size, len(MOTION_CLASSES))) for first, label in enumerate(MOTION_CLASSES)}
         for split, size in split_sizes.items()
@@ -186,7 +212,8 @@ def _card(split_sizes: Mapping[str, int], seed: int, difficulty: Difficulty) -> 
         "description": difficulty.describe(),
         "codec": {"name": CODEC, "options": CODEC_OPTIONS},
         "classes": list(MOTION_CLASSES),
-        "textures": list(TEXTURES),
+        difficulty.looks: list(looks_of(difficulty)),
+        **({} if order == "forward" else {"order": order}),
         "counts": counts,
         "complete": False,
     }
@@ -206,12 +233,12 @@ def _check_folder(folder: Path, card: dict[str, Any]) -> None:
                 remedy="choose a new folder",
             )
         return
-    for setting in ("version", "seed", "difficulty"):
-        if found.get(setting) != card[setting]:
+    for setting in ("version", "seed", "difficulty", "order"):
+        if found.get(setting) != card.get(setting):
             raise UsageError(
                 f"The folder holds a synthetic data set made with another {setting}",
                 path=folder,
-                why=f"{found.get(setting)} there, {card[setting]} asked for",
+                why=f"{found.get(setting)} there, {card.get(setting)} asked for",
                 remedy="choose another folder, delete this one, or ask for the same",
             )
     for split, counts in dict(found["counts"]).items():
@@ -247,22 +274,38 @@ def _is_whole(path: Path) -> bool:
     return head[:4] == b"RIFF" and int.from_bytes(head[4:], "little") + 8 == length
 
 
-def _metadata(entries: list[_Entry]) -> str:
+def _metadata(entries: list[_Entry], difficulty: Difficulty) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file_name", "label", "texture", "split", "seed"])
+    two_factors = difficulty.looks == "colors"
+    writer.writerow(["file_name", "label", *(["color", "both"] if two_factors else ["texture"]), "split", "seed"])
     for entry in entries:
-        texture = TEXTURES[draw_texture(entry.seed)]
-        writer.writerow([entry.file_name, entry.label, texture, entry.split, entry.seed])
+        look = looks_of(difficulty)[draw_texture(entry.seed, difficulty)]
+        looks = [look, joint_label(look, entry.label)] if two_factors else [look]
+        writer.writerow([entry.file_name, entry.label, *looks, entry.split, entry.seed])
     return text.getvalue()
 
 
-def _make(folder: Path, missing: list[_Entry], difficulty: Difficulty, workers: int) -> Generator[int, None, None]:
+def joint_label(color: str, motion: str) -> str:
+    """The label of a video by color and motion together; `parted_label` is the inverse."""
+    return f"{color} {motion}"
+
+
+def parted_label(label: str) -> tuple[str, str]:
+    """Color and motion of a label by both."""
+    color, _, motion = label.partition(" ")
+    return color, motion
+
+
+def _make(
+    folder: Path, missing: list[_Entry], difficulty: Difficulty, order: Order, workers: int
+) -> Generator[int, None, None]:
     """Make the missing videos; yields how many came since the last time."""
     requests: list[dict[str, Any]] = [
         {
             "folder": str(folder),
             "difficulty": difficulty.to_dict(),
+            "order": order,
             "videos": [[entry.file_name, entry.label, entry.seed] for entry in missing[at : at + _CHUNK]],
         }
         for at in range(0, len(missing), _CHUNK)
@@ -289,5 +332,5 @@ def make_chunk(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], NDArra
     """Make the videos of one request, in a child process of `make_dataset`; one message for each."""
     difficulty = Difficulty.from_dict(request["difficulty"])
     for file_name, label, seed in request["videos"]:
-        make_video(Path(request["folder"], file_name), label, seed, difficulty=difficulty)
+        make_video(Path(request["folder"], file_name), label, seed, difficulty=difficulty, order=request["order"])
         yield {"made": file_name}, None

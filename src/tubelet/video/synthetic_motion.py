@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,10 @@ REVERSED: dict[str, str] = {
 """The class that a class becomes when its video runs backward."""
 
 
+Looks = Literal["textures", "colors"]
+"""What tells moving objects apart: pattern and palette, or a color that brightness does not show."""
+
+
 @dataclass(frozen=True)
 class Difficulty:
     """What makes the task easy or hard; the defaults are the data set of the demo and of the tests.
@@ -76,6 +80,8 @@ class Difficulty:
     distractor_radius_px: tuple[float, float] = (5.0, 8.0)
     background_contrast: float = 0.08
     """Amplitude of each of the three waves of the background, of full scale 1."""
+    looks: Looks = "textures"
+    """``textures``: ten, a palette with a pattern each. ``colors``: five, see `tubelet.video.synthetic_colors`."""
 
     def __post_init__(self) -> None:
         """Refuse what the drawing cannot keep: wrapped objects that overlap themselves, speeds that alias."""
@@ -91,6 +97,8 @@ class Difficulty:
         speeds = (self.travel, self.turn_deg, (self.scale_factor[0] - 1, self.scale_factor[1] - 1))
         if self.frames < 1 or not all(0 < low <= high for low, high in speeds):
             raise UsageError("frames and speeds must be positive, each speed as (lowest, highest)")
+        if self.looks not in get_args(Looks):
+            raise UsageError(f"objects cannot differ in {self.looks!r}", remedy=f"use {' or '.join(get_args(Looks))}")
 
     def describe(self) -> str:
         """Every setting in words, for the logs and reports of what was trained on it."""
@@ -100,12 +108,15 @@ class Difficulty:
             f"in 16 frames: travel {_span(self.travel)} widths, turn {_span(self.turn_deg)}°, "
             f"growth ×{_span(self.scale_factor)}; {self.distractors} distractors of "
             f"{_span(self.distractor_radius_px)} px; background waves ±{self.background_contrast:g}"
+            + ("; objects in colors of equal brightness" if self.looks == "colors" else "")
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON values."""
+        """The settings as JSON values; without ``looks`` where it is the default, as in sets made before it existed."""
         return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+            if (name, value) != ("looks", "textures")
         }
 
     @classmethod

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tubelet.provenance import derive_seed
+from tubelet.video.synthetic_colors import COLORS, draw_tones
 from tubelet.video.synthetic_motion import DEFAULT_DIFFICULTY, Difficulty, Trajectory
 
 PATTERNS: tuple[str, ...] = ("solid", "stripes", "checker", "dots", "rings")
@@ -75,25 +76,26 @@ class Scene:
 
     thing: Thing
     texture: int
-    """Index into `TEXTURES`."""
+    """Index into `looks_of` its difficulty: `TEXTURES` or `COLORS`."""
     background: NDArray[np.float32]
     """(side, side, 3) float32 RGB in [0, 1], the distractors drawn in."""
 
 
-def draw_texture(seed: int) -> int:
-    """Index into `TEXTURES` of the moving object's texture in the video with this seed."""
-    return int(np.random.default_rng(derive_seed(seed, "texture")).integers(len(TEXTURES)))
+def looks_of(difficulty: Difficulty) -> tuple[str, ...]:
+    """The appearances that moving objects have: `TEXTURES`, or `COLORS`."""
+    return COLORS if difficulty.looks == "colors" else TEXTURES
 
 
-def draw_scene(seed: int, difficulty: Difficulty = DEFAULT_DIFFICULTY) -> Scene:
-    """Draw the looks of a video from its seed."""
+def draw_texture(seed: int, difficulty: Difficulty = DEFAULT_DIFFICULTY) -> int:
+    """Index into `looks_of` of the moving object's appearance in the video with this seed."""
+    return int(np.random.default_rng(derive_seed(seed, "texture")).integers(len(looks_of(difficulty))))
+
+
+def draw_scene(seed: int, difficulty: Difficulty = DEFAULT_DIFFICULTY, texture: int | None = None) -> Scene:
+    """Draw the looks of a video from its seed; ``texture`` replaces the drawn one, and nothing else changes."""
     rng = np.random.default_rng(derive_seed(seed, "scene"))
-    texture = draw_texture(seed)
-    palette, pattern = TEXTURES[texture].split("_")
-    hue = float(rng.uniform(*PALETTES[palette])) % 1
-    bright = colorsys.hsv_to_rgb(hue, float(rng.uniform(0.75, 1.0)), float(rng.uniform(0.85, 1.0)))
-    figure = colorsys.hsv_to_rgb(*_FIGURES[palette].get(pattern, (0, 0, 0)))
-    thing = Thing(_pick(rng, SHAPES), pattern, (bright, figure), float(rng.random()))
+    texture = draw_texture(seed, difficulty) if texture is None else texture
+    thing = (_colored if difficulty.looks == "colors" else _textured)(rng, looks_of(difficulty)[texture])
     background = _waves(rng, difficulty)
     for _ in range(difficulty.distractors):
         # Gray and of any pattern: what moves is what is colored.
@@ -111,6 +113,19 @@ def draw_scene(seed: int, difficulty: Difficulty = DEFAULT_DIFFICULTY) -> Scene:
         )
         background = _draw(background, distractor, state)[0]
     return Scene(thing, texture, background)
+
+
+def _textured(rng: np.random.Generator, name: str) -> Thing:
+    palette, pattern = name.split("_")
+    hue = float(rng.uniform(*PALETTES[palette])) % 1
+    bright = colorsys.hsv_to_rgb(hue, float(rng.uniform(0.75, 1.0)), float(rng.uniform(0.85, 1.0)))
+    figure = colorsys.hsv_to_rgb(*_FIGURES[palette].get(pattern, (0, 0, 0)))
+    return Thing(_pick(rng, SHAPES), pattern, (bright, figure), float(rng.random()))
+
+
+def _colored(rng: np.random.Generator, name: str) -> Thing:
+    # Two tones, so that what turns or grows can be seen: a plain object shows its motion at the outline alone.
+    return Thing(_pick(rng, SHAPES), _pick(rng, PATTERNS[1:]), draw_tones(name, rng), float(rng.random()))
 
 
 def render(scene: Scene, trajectory: Trajectory) -> NDArray[np.uint8]:
