@@ -14,7 +14,7 @@ from tubelet.protocols.stream_experiment import FusionPlan, StreamExperiment
 from tubelet.protocols.streams import StreamRound
 from tubelet.protocols.streams_open import Stream
 from tubelet.reporting.terminal import duration
-from tubelet.reporting.text import times
+from tubelet.reporting.text import engineering, times
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class StreamCost:
     def texts(self) -> tuple[str, str, str, str, str]:
         """Parameters, multiply-adds, input, training and scoring, for tables."""
         return (
-            _engineering(self.parameters),
-            _engineering(self.macs),
+            engineering(self.parameters),
+            engineering(self.macs),
             times(self.input),
             duration(self.training_s),
             duration(self.scoring_s),
@@ -237,12 +237,3 @@ def _cost(stream: Stream, rounds: Sequence[StreamRound]) -> StreamCost:
         sum(one.training_s for one in own),
         sum(one.scoring_s for one in own),
     )
-
-
-def _engineering(value: int) -> str:
-    """``1234567`` → ``1.23 M``: three significant digits."""
-    for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= scale:
-            share = value / scale
-            return f"{share:.0f} {letter}" if share >= 100 else f"{share:.3g} {letter}"
-    return str(value)
