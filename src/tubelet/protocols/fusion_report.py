@@ -61,12 +61,13 @@ def gain_table(
 ) -> None:
     """A table of paired differences, in points."""
     page.add_table(
-        ["what", "minus what", "accuracy", "95 % interval", "mean over classes", "95 % interval"],
+        ["what", "minus what", "accuracy", "95 % interval", "over classes", "95 % interval"],
         [
             [one.second, one.first, points(one.accuracy), points(one.interval.low, one.interval.high),
              points(one.class_mean), points(one.class_mean_interval.low, one.class_mean_interval.high)]
             for one in differences
         ],
+        align="llrrrr",
         highlight=highlight,
         caption=caption,
     )  # fmt: skip

@@ -5,35 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tubelet.protocols.results_table import listed
+from tubelet.errors import TubeletError
+from tubelet.models.registry import model_info
+from tubelet.protocols.results_table import Sources, listed
 from tubelet.protocols.results_words import plain
 from tubelet.protocols.runs import Run
 from tubelet.protocols.systems import System
 from tubelet.reporting.text import times
 
 
-def methods(run: Run) -> str:
-    """How a run was made, as a paper's paragraph; from its settings."""
+def methods(run: Run, sources: Sources | None = None) -> str:
+    """How a run was made, in paragraphs, from its settings; papers of its networks join ``sources``."""
     told = []
     by_settings: dict[str, list[System]] = {}
     for system in run.systems:
-        by_settings.setdefault(_training_words(system), []).append(system)
+        by_settings.setdefault(_training_words(system, sources), []).append(system)
     for words, systems in by_settings.items():
         if not words:
             continue
         names = listed([system.name for system in systems])
-        told.append(f"**{plain(names)}**: {plain(words)}.")
+        told.append(f"**{plain(names)}.** {words[:1].upper()}{words[1:]}.")
     split = next(filter(None, (_split_words(system) for system in run.systems)), "")
     if split:
         told.append(plain(split))
-    return " ".join(told)
+    return "\n\n".join(told)
 
 
-def _training_words(system: System) -> str:
+def _training_words(system: System, sources: Sources | None) -> str:
     """One system's network, training and test."""
     result, settings = system.result, system.result.settings
     if system.made_of:
-        return f"the weighted sum {system.fused_as}" if system.fused_as else f"made of {listed(system.made_of)}"
+        return plain(f"the sum {system.fused_as}")
     plan: Mapping[str, Any] = settings
     for each in result.provenance.get("experiment", {}).get("streams", []):
         if each.get("name") == result.protocol:
@@ -45,35 +47,48 @@ def _training_words(system: System) -> str:
         fitted = [f"C = {settings.get('svm_c', 1):g}"]
         fitted += ["z-scored"] if settings.get("zscore") else []
         fitted += [f"{settings['pca']} principal components"] if settings.get("pca") else []
-        return f"a linear SVM ({', '.join(fitted)}) on {listed(tables)}, each scaled to length one"
-    parts = [_network_words(system, plan)]
+        return f"a linear SVM ({', '.join(fitted)}) on {plain(listed(tables))}, each scaled to length one"
+    parts = [_network_words(system, plan, sources)]
     train = plan.get("train")
     if isinstance(train, Mapping):
         parts.append(_schedule_words(plan, train))
     views = plan.get("views")
     if isinstance(views, Mapping):
-        parts.append(f"tested over the views {views.get('name')}")
+        parts.append(f"tested over {plain(str(views.get('name')))} views")
     elif isinstance(views, str):
-        parts.append(f"tested over {views} views")
+        parts.append(f"tested over {plain(views)} views")
     if result.protocol.startswith("linear SVM on") and "stride_frames" in plan:
         layer = result.protocol.removeprefix("linear SVM on ").partition(",")[0]
         parts.append(
-            f"described by {layer} every {plan['stride_frames']} frames, clips averaged and scaled to length one, "
-            f"then a linear SVM with C = {plan.get('svm_c', 1):g}"
+            f"described by {plain(layer)} every {plan['stride_frames']} frames, clips averaged, length one, then a "
+            f"linear SVM with C = {plan.get('svm_c', 1):g}"
         )
     return "; ".join(filter(None, parts))
 
 
-def _network_words(system: System, plan: Mapping[str, Any]) -> str:
+def _network_words(system: System, plan: Mapping[str, Any], sources: Sources | None) -> str:
     if not system.networks:
         return ""
     network = system.networks[0]
     options = {key: value for key, value in dict(plan.get("options") or network.options).items() if value is not None}
-    said = f" ({', '.join(f'{key} {value}' for key, value in sorted(options.items()))})" if options else ""
+    said = plain(f" ({', '.join(f'{key} {value}' for key, value in sorted(options.items()))})") if options else ""
     shape = f" on {times(network.input)} inputs" if network.input else ""
     recipe = plan.get("recipe")
     name = recipe.get("name") if isinstance(recipe, Mapping) else recipe
-    return f"{network.model}{said}{shape}" + (f", preprocessed as {name}" if name else "")
+    cited = _cited(network.model, sources)
+    return f"network {plain(network.model)}{cited}{said}{shape}" + (plain(f", preprocessed as {name}") if name else "")
+
+
+def _cited(model: str, sources: Sources | None) -> str:
+    """The number of a network's paper; empty where this version does not know the network."""
+    if sources is None:
+        return ""
+    try:
+        paper = model_info(model).paper
+    except TubeletError:
+        return ""
+    number = sources.number(f"{paper.authors} ({paper.year}). {paper.title}. [{paper.url}]({paper.url})")
+    return f" [[{number}](#ref-{number})]"
 
 
 def _schedule_words(plan: Mapping[str, Any], train: Mapping[str, Any]) -> str:
@@ -81,7 +96,7 @@ def _schedule_words(plan: Mapping[str, Any], train: Mapping[str, Any]) -> str:
     if start in (None, "none"):
         begun = "trained from scratch"
     else:
-        begun = "fine-tuned" if start == "required" else f"fine-tuned from {start}"
+        begun = "fine-tuned" if start == "required" else f"fine-tuned from {plain(str(start))}"
     schedule = f" ({train['schedule']})" if "schedule" in train else ""
     return (
         f"{begun} for {train.get('iterations')} steps of {train.get('batch_size')} clips with "
@@ -94,7 +109,7 @@ def _split_words(system: System) -> str:
     result = system.result
     dataset = result.provenance.get("dataset") or {}
     rule = dataset.get("group_rule")
-    groups = f", groups by {rule}" if rule and "groups" in dataset else ""
+    groups = f"; groups are {rule}" if rule and "groups" in dataset else ""
     folds = result.settings.get("folds")
     protocol = result.settings.get("protocol")
     if isinstance(protocol, str):

@@ -16,6 +16,7 @@ from tubelet.reporting.confusion import Confusion, most_confused
 from tubelet.reporting.figure import Figure
 from tubelet.reporting.filmstrip import example_strips
 from tubelet.reporting.strips import Strip
+from tubelet.reporting.text import printable
 
 PAIRS, _VIDEOS = 6, 2
 _SHOWN_PAIRS = 4
@@ -43,17 +44,10 @@ def mistakes_of(system: System) -> Mistakes:
     if not result.confusion:
         return Mistakes((), ())
     pairs = most_confused(result.confusion, result.classes, PAIRS)
-    # Names are made printable there; the videos are found by the names as they are.
-    names = {str(each.true): name for name in result.classes for each in pairs if _same(each.true, name)}
-    names |= {str(each.predicted): name for name in result.classes for each in pairs if _same(each.predicted, name)}
+    # The pairs have printable names; the videos are found by the names as they are.
+    names = {printable(name): name for name in result.classes}
     videos = tuple(tuple(system.wrong(names[each.true], names[each.predicted])) for each in pairs)
     return Mistakes(tuple(pairs), videos)
-
-
-def _same(shown: str, name: str) -> bool:
-    from tubelet.reporting.text import printable
-
-    return shown == printable(name)
 
 
 def film_of(mistakes: Mistakes, roots: Sequence[Path], fps: float | None, title: str) -> tuple[Figure | None, str]:
@@ -94,15 +88,12 @@ def film_of(mistakes: Mistakes, roots: Sequence[Path], fps: float | None, title:
             if frames is None:
                 missing += 1
                 continue
-            detail = f"{PurePosixPath(video.video_id).name}"
-            rows.setdefault(head, []).append(Strip(frames, "", detail, correct=False))
+            rows.setdefault(head, []).append(Strip(frames, detail=PurePosixPath(video.video_id).name))
     missing += len(wanted) - len(found)
     left_out = f"{missing} of {len(wanted)} videos could not be read and have no strip." if missing else ""
     if not rows:
         return None, f"Film strips are left out: not one of {len(wanted)} videos could be read."
-    caption = (
-        "Videos that were taken for another class, the surest mistakes first; eight moments of each in their order."
-    )
+    caption = "Videos that were taken for another class, the surest mistakes first: moments of each in order."
     return example_strips(rows, frames_shown=4, title=title, caption=caption), left_out
 
 

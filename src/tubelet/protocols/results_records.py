@@ -35,7 +35,7 @@ def records(tables: Sequence[ResultsTable]) -> list[dict[str, object]]:
     return found
 
 
-def as_csv(tables: Sequence[ResultsTable]) -> str:
+def csv_text(tables: Sequence[ResultsTable]) -> str:
     """`records` as comma-separated values with a line of names."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _CSV, lineterminator="\n")

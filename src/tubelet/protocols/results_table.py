@@ -13,12 +13,16 @@ from tubelet.protocols.result import Published
 from tubelet.protocols.runs import Run
 from tubelet.protocols.systems import System
 from tubelet.reporting.tables import latex_table, markdown_table
-from tubelet.reporting.text import engineering, first_few, times
+from tubelet.reporting.text import aligned, engineering, first_few, times
 
 Sort = Literal["given", "accuracy", "name", "parameters", "macs"]
 SORTS: tuple[Sort, ...] = ("given", "accuracy", "name", "parameters", "macs")
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_PROPER = {
+    "aslan": "ASLAN", "hmdb51": "HMDB51", "kinetics400": "Kinetics-400", "kth": "KTH", "sports1m": "Sports-1M",
+    "ucf101": "UCF101", "weizmann": "Weizmann", "yupenn": "YUPENN", "maryland": "Maryland",
+}  # fmt: skip
 _LEFT = {"run", "system", "network", "input", "source"}
 
 
@@ -154,16 +158,25 @@ class ResultsTable:
             parts.append("Bold: the highest." if len(self.strong) == 1 else "Bold: the highest ones.")
         return " ".join(parts)
 
+    def __str__(self) -> str:
+        columns, shown = self._flat()
+        right = [index for index, name in enumerate(columns) if name not in _LEFT]
+        return "\n".join([self.caption(), *(f"  {line}" for line in aligned([columns, *shown], right)), *self._notes()])
+
     def markdown(self) -> str:
         """For GitHub."""
-        rows = [[_marked(row[0], self.marks.get(i)), *row[1:]] for i, row in enumerate(self.rows)]
-        columns, align = self.columns, self.align
-        if self.runs:
-            rows = [[system.run, *row] for system, row in zip(self.systems, rows, strict=True)]
-            columns, align = ["run", *columns], "l" + align
+        columns, rows = self._flat()
+        align = "".join("l" if name in _LEFT else "r" for name in columns)
         return markdown_table(
             columns, rows, align=align, strong=self.strong, caption=self.caption(), notes=self._notes()
         )
+
+    def _flat(self) -> tuple[list[str], list[list[str]]]:
+        """Columns and rows for plain text: letters in the name, and a column for the run where there are several."""
+        rows = [[_marked(row[0], self.marks.get(i)), *row[1:]] for i, row in enumerate(self.rows)]
+        if not self.runs:
+            return self.columns, rows
+        return ["run", *self.columns], [[system.run, *row] for system, row in zip(self.systems, rows, strict=True)]
 
     def latex(self) -> str:
         """A ``table`` environment with booktabs' rules."""
@@ -195,8 +208,9 @@ def results_tables(runs: Sequence[Run], sort: Sort = "given") -> list[ResultsTab
     names = [name for name, _ in grouped]
     sources = Sources()
     tables = []
-    for (name, classes), systems in grouped.items():
-        title = name if names.count(name) == 1 else f"{name} ({len(classes)} classes)"
+    for (given, classes), systems in grouped.items():
+        name = _PROPER.get(given, given)
+        title = name if names.count(given) == 1 else f"{name} ({len(classes)} classes)"
         several = len({system.run for system in systems}) > 1
         tables.append(ResultsTable(title, tuple(_sorted(systems, sort)), several, sources))
     return tables
@@ -245,8 +259,8 @@ def work_of(line: Published) -> str:
 def _remarks(system: System, sources: Sources) -> list[str]:
     result = system.result
     said = list(result.notes)
-    if system.fused_as and system.fused_as != system.name:
-        said.append(f"{system.name} is {system.fused_as}")
+    if system.fused_as and system.fused_as.partition(",")[0] != system.name:
+        said.append(f"the sum {system.fused_as}")
     if system.seeds > 1 and len(system.splits) == 1:
         each = ", ".join(_points(one.value) for one in system.splits[0])
         said.append(f"mean of {system.seeds} seeds, which have {each} %")

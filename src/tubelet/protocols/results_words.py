@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,7 +68,7 @@ def summary(table: ResultsTable, found: Comparisons) -> str:
     interval = ""
     if result.interval is not None:
         low, high = percent(result.interval.low), percent(result.interval.high)
-        interval = f" ({result.interval.level:.0%} interval {low} to {high}, {interval_words(result.interval)})"
+        interval = f" ({percent(result.interval.level, 0)} interval {low} to {high}, {interval_words(result.interval)})"
     tied = [table.called(table.systems[index]) for index in table.strong if table.systems[index] is not best]
     if not others:
         most = ""
@@ -81,11 +82,11 @@ def summary(table: ResultsTable, found: Comparisons) -> str:
     name = table.called(best)
     right = f"**{plain(name)}** gets {percent(result.value)} {shares} right{interval}"
     sentences = [f"On {table.dataset} ({what}), {right}{plain(most)}{chance}."]
-    sentences += [f"Named beforehand: {plain(difference_sentence(pair.difference))}." for pair in found.planned]
     sentences += _told_apart(table, found, {*table.strong})
+    named = [plain(_spaced(difference_sentence(pair.difference))) for pair in found.planned]
+    sentences += [f"Named beforehand: {sentence}." for sentence in named]
     sentences += _beside_print(table)
-    if result.notes:
-        sentences.append("What its figures rest on has a remark below the table.")
+    sentences += [f"To be noted of {plain(name)}: {plain(note)}." for note in result.notes]
     return " ".join(sentences)
 
 
@@ -135,13 +136,11 @@ def _beside_print(table: ResultsTable) -> list[str]:
 def comparison_text(table: ResultsTable, found: Comparisons) -> str:
     """What the figure of differences shows and what it cannot."""
     text = (
-        "Every resample draws the same videos for both systems, so a difference may be shown where the intervals of the "
-        "two overlap. What another seed of the training would change is not in them"
+        "Every resample draws the same videos for both systems, so a difference may show where two intervals overlap. "
+        "What another seed of the training would change is not in these intervals"
     )
-    averaged = any(system.seeds > 1 for system in table.systems)
-    parts = [
-        f"{text}{', but where seeds are averaged' if averaged else ''}, and they are not widened for their number."
-    ]
+    averaged = ", except where seeds are averaged" if any(system.seeds > 1 for system in table.systems) else ""
+    parts = [f"{text}{averaged}; they are not widened for their number."]
     if found.alone:
         names = listed([table.called(system) for system in found.alone])
         parts.append(f"Not compared, because their videos differ or were not kept one by one: {plain(names)}.")
@@ -156,6 +155,10 @@ def gap_note(pair: Pair) -> str:
     """Small print of one comparison: over what, and the difference of the means over classes."""
     difference = pair.difference
     return f"by class {points_text(difference.class_mean, difference.class_mean_interval)}"
+
+
+def _spaced(text: str) -> str:
+    return re.sub(r"(?<=\d)%", "\u00a0%", text)
 
 
 def plain(text: str) -> str:

@@ -203,22 +203,29 @@ def result_section(
 
     Classes that no video shows and none was taken for are left out.
     """
+    title = f"{prefix}{result.protocol}"
+    page.add_section(title, result.headline() + ".")
+    page.add_figure(*confusion_figures(result, plots, title=title, order=order))
+    for note in result.notes:
+        page.add_text(f"Note: {note}.")
+
+
+def confusion_figures(
+    result: Result, plots: Path, *, title: str, order: Sequence[str] | None = None
+) -> tuple[Figure, Figure]:
+    """The confusion matrix and the accuracy per class, also as files; see `result_section`."""
     seen = {row.name for row in result.per_class if row.n or row.precision is not None}
     classes = [name for name in order or result.classes if name in seen]
     rows = [result.classes.index(name) for name in classes]
     counts = np.array(result.confusion)[np.ix_(rows, rows)]
-    title = f"{prefix}{result.protocol}"
-    page.add_section(title, result.headline() + ".")
     name = plain_name(title)
-    page.add_figure(
+    return (
         kept(confusion_matrix(counts, classes, caption=f"{title}: rows are the true classes."),
-              plots / f"confusion_{name}.png"),
+             plots / f"confusion_{name}.png"),
         kept(class_accuracy(counts, classes, chance=1 / len(result.classes),
-                             caption=f"{title}: accuracy of each class with its 95 % interval."),
-              plots / f"classes_{name}.png"),
+                            caption=f"{title}: accuracy of each class with its 95 % interval."),
+             plots / f"classes_{name}.png"),
     )  # fmt: skip
-    for note in result.notes:
-        page.add_text(f"Note: {note}.")
 
 
 def published_section(page: Page, results: Sequence[tuple[str, Result]]) -> None:

@@ -79,7 +79,7 @@ def _fused(fields: Mapping[str, Any], head: Sequence[str], result: Result) -> di
     names = tuple(map(str, given.get("streams", ())))
     weights = [float(weight) for weight in given.get("weights") or [1.0] * len(names)]
     terms = [name if weight == 1 else f"{weight:g} {name}" for name, weight in zip(names, weights, strict=True)]
-    before = {"scores": " before softmax", "softmax": " of softmax"}.get(str(fields.get("by")), "")
+    before = {"scores": ", scores before softmax", "softmax": ", softmax"}.get(str(fields.get("by")), "")
     return {"made_of": names, "fused_as": " + ".join(terms) + before}
 
 

@@ -114,7 +114,8 @@ def _draw(sheet: Drawing, width: float, gaps: Sequence[Gap], reach: float) -> No
         weight = "bold" if gap.shown else "normal"
         axes.annotate(figures[row], (1, y), xytext=(12, 0), fontsize=13, fontweight=weight, **at)
         if above:
-            axes.annotate(names[row], (0, row - 0.24), xytext=(0, 0), fontsize=13, **at)
+            halo = {"facecolor": SURFACE.light, "edgecolor": "none", "boxstyle": "square,pad=0.1"}
+            axes.annotate(names[row], (0, row - 0.24), xytext=(2, 0), fontsize=13, bbox=halo, **at)
             continue
         lift = 0.16 if notes[row] else 0.0
         axes.annotate(names[row], (0, row - lift), xytext=(-12, 0), ha="right", fontsize=13, **at)
