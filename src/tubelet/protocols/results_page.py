@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -119,10 +119,10 @@ def _results(
     _comparisons(page, table, found, own)
     best = table.best
     if best.result.confusion and best.result.classes:
-        name = table.called(best)
+        name = plain(table.called(best))
         page.add_section("Classes", level=3)
         summed = f" Counts are summed over {best.seeds} seeds." if best.seeds > 1 else ""
-        page.add_text(f"Confusions and accuracy of each class by **{plain(name)}**.{summed}")
+        page.add_text(f"Confusions and accuracy of each class by **{name}**.{summed}")
         page.add_figure(*confusion_figures(best.result, own, title=name))
         _mistakes(page, table, runs, facts, own)
 
@@ -179,7 +179,7 @@ def _comparisons(page: Page, table: ResultsTable, found: Comparisons, plots: Pat
     before = ", below the comparison that was named beforehand" if extra else ""
     caption = (
         "In points of accuracy, with 95 % intervals over the same videos. Filled: the interval lies on one side of 0. "
-        f"What {table.called(found.best)} gains over each other system{before}."
+        f"What {plain(table.called(found.best))} gains over each other system{before}."
     )
     figure = paired_differences(gaps, title=f"Paired differences on {table.dataset}", caption=caption)
     page.add_figure(kept(figure, plots / "differences.png"))
@@ -189,7 +189,8 @@ def _comparisons(page: Page, table: ResultsTable, found: Comparisons, plots: Pat
         caption="The differences of the figure above, of accuracy and of the mean over classes, in points.",
     )
     for first, second in _for_classes(table, found):
-        class_figure(page, first.result, second.result, plots)
+        results = [replace(each.result, protocol=plain(table.called(each))) for each in (first, second)]
+        class_figure(page, results[0], results[1], plots)
 
 
 def _for_classes(table: ResultsTable, found: Comparisons) -> list[tuple[System, System]]:
@@ -226,11 +227,11 @@ def _mistakes(page: Page, table: ResultsTable, runs: Sequence[Run], facts: PageF
             for pair, videos in zip(mistakes.pairs, mistakes.videos, strict=True)
         ],
         align="llrrl",
-        caption=f"The classes that {table.called(best)} confuses most.",
+        caption=f"The classes that {plain(table.called(best))} confuses most.",
     )
     own = next((run for run in runs if run.name == best.run), None)
     record = best.result.provenance.get("dataset") or {}
-    title = f"Mistakes of {table.called(best)}"
+    title = f"Mistakes of {plain(table.called(best))}"
     figure, left_out = film_of(mistakes, data_roots(own, facts.data), frame_rate(record), title)
     if figure is not None:
         page.add_figure(kept(figure, plots / "mistakes.png"))

@@ -212,7 +212,9 @@ def results_tables(runs: Sequence[Run], sort: Sort = "given") -> list[ResultsTab
         name = _PROPER.get(given, given)
         title = name if names.count(given) == 1 else f"{name} ({len(classes)} classes)"
         several = len({system.run for system in systems}) > 1
-        tables.append(ResultsTable(title, tuple(_sorted(systems, sort)), several, sources))
+        table = ResultsTable(title, tuple(_sorted(systems, sort)), several, sources)
+        assert table.cells  # made here, so that sources are numbered in the order of the rows
+        tables.append(table)
     return tables
 
 
