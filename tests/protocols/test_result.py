@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tubelet.protocols.bootstrap import Interval
-from tubelet.protocols.result import Published, Result
+from tubelet.protocols.result import Published, Result, results_in
 from tubelet.protocols.video_level import classification_result
 
 
@@ -67,3 +67,22 @@ def test_a_published_figure_needs_source_and_tag() -> None:
         Published(0.8, "")
     with pytest.raises(ValueError, match="tag must be"):
         Published(0.8, "somewhere", "memory")
+
+
+def test_results_are_found_wherever_they_stand() -> None:
+    one = {"protocol": "p", "metric": "accuracy", "value": 0.5, "n": 2, "settings": {"protocol": "x", "n": 1}}
+    held = {"svm": one, "net": None, "more": [{"a": one}, 3, "text"], "summary": [{"protocol": "p", "mean": 0.5}]}
+    assert [(keys, fields is one) for keys, fields in results_in(held)] == [
+        (("svm",), True),
+        (("more", "0", "a"), True),
+    ]
+    assert list(results_in(one)) == [((), one)]
+    assert list(results_in([1, None, "x"])) == []
+
+
+def test_what_stands_beside_a_mean_over_classes_is_the_mean_over_classes() -> None:
+    line = Published(0.9, "somewhere")
+    result = Result("p", "accuracy", 0.5, 4, class_mean=0.6, published=line)
+    assert result.beside_published == (0.5, None)
+    over = dataclasses.replace(line, metric="mean class accuracy")
+    assert dataclasses.replace(result, published=over).beside_published == (0.6, None)

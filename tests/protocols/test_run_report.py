@@ -13,10 +13,13 @@ import pytest
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.descriptors.described import Described
 from tubelet.protocols import run_report
+from tubelet.protocols.bootstrap import Interval
 from tubelet.protocols.classifier import Classified
 from tubelet.protocols.presets import SMALL, round_settings
 from tubelet.protocols.recognition import Recognition, SeedSummary, over_seeds
-from tubelet.protocols.run_report import classify_report, evaluation_report, train_report
+from tubelet.protocols.result import Result
+from tubelet.protocols.run_report import classify_report, evaluation_report, train_report, transfer_report
+from tubelet.protocols.supervision import TransferResult
 from tubelet.protocols.video_level import classification_result
 from tubelet.video.report import DecodeReport
 
@@ -87,6 +90,9 @@ def test_training_without_a_test_says_so(tmp_path: Path, manifest: Manifest) -> 
     assert "fine-tuned" in text
     assert "from scratch" not in text
     assert not (tmp_path / "plots").exists(), "there are no metrics to draw"
+    assert json.loads((tmp_path / "result.json").read_text()) == {
+        "note": "no video was held out, so there are no test figures"
+    }
 
 
 def test_one_seed_shows_its_figures_and_notes(tmp_path: Path, manifest: Manifest) -> None:
@@ -107,6 +113,9 @@ def test_several_seeds_show_their_mean_first(tmp_path: Path, manifest: Manifest)
         over_seeds((0, 1), [run.net for run in runs.values()]),
     ]
     text = text_of(evaluation_report(tmp_path, manifest, round_settings(), runs, summaries))
+    kept = json.loads((tmp_path / "result.json").read_text())
+    assert [kept["seeds"][seed]["net"]["value"] for seed in ("0", "1")] == [0.75, 0.5]
+    assert kept["summary"][1]["mean"] == 0.625
     assert text.count("mean of 2 seeds") == 2
     assert "62.5" in text  # (9 + 6) / 24
     assert "Seed 1: network, mean of clip probabilities" in text
@@ -139,3 +148,13 @@ def test_a_long_page_says_where_the_other_timelines_are(tmp_path: Path, monkeypa
     page = classify_report(tmp_path, [classified(f"{index}.avi", None, 0) for index in range(3)], [], "net", top=2)
     assert "The first 1 of 3 videos; all are in" in text_of(page)
     assert len(pictures(tmp_path)) == 3
+
+
+def test_a_transfer_leaves_a_result_that_is_read_as_one(tmp_path: Path, manifest: Manifest) -> None:
+    interval = Interval(0.7, 0.8, 0.95, "percentile bootstrap", "group", 12, 2000)
+    settings = round_settings(train=SMALL, with_svm=False)
+    transfer_report(tmp_path, manifest, settings, TransferResult(5, 24, 0.75, interval, 0.6))
+    kept = Result.from_dict(json.loads((tmp_path / "result.json").read_text()))
+    assert (kept.value, kept.n, kept.unit, kept.interval) == (0.75, 24, "pair", interval)
+    transfer_report(tmp_path, manifest, settings, TransferResult(5, 0, None, None, None))
+    assert "note" in json.loads((tmp_path / "result.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,15 @@ def test_the_interval_draws_groups_over_all_splits() -> None:
     assert mean.interval.high - mean.interval.low > 0.45
 
 
+def test_the_mean_is_of_the_data_set_without_its_split() -> None:
+    def named(split: int) -> Result:
+        dataset = {"name": f"ucf101-split{split}", "classes": ["run", "walk"], "hash": f"h{split}", "fps": 25.0}
+        return replace(result(split, [True, False]), provenance={"dataset": dataset})
+
+    mean = mean_over_splits({1: [named(1)], 2: [named(2)]})
+    assert mean.provenance["dataset"] == {"name": "ucf101", "classes": ["run", "walk"], "fps": 25.0}
+
+
 def test_it_reads_runs_and_writes_a_page(tmp_path: Path) -> None:
     for split in (1, 2):
         for seed in (0, 1):
@@ -92,3 +102,6 @@ def test_it_reads_runs_and_writes_a_page(tmp_path: Path) -> None:
     assert [one["value"] for one in json.loads((tmp_path / "result.json").read_text())["means"]] == [0.75, 0.5]
     write_json(tmp_path / "alone" / "result.json", result(1, [True, False]).to_dict())
     assert [[one.value for one in head] for head in read_results(tmp_path / "alone")] == [[0.5]]
+    seeds = {"seeds": {str(seed): {"svm": None, "net": result(1, [True, seed == 0]).to_dict()} for seed in (0, 1)}}
+    write_json(tmp_path / "root" / "result.json", seeds)
+    assert [[one.value for one in head] for head in read_results(tmp_path / "root")] == [[1.0, 0.5]]

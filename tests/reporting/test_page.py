@@ -13,6 +13,7 @@ import pytest
 
 from tubelet.errors import UsageError
 from tubelet.reporting import Figure, Page
+from tubelet.reporting.text import Marked
 
 _VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -220,3 +221,33 @@ def test_page_of_a_hundred_strips_stays_small() -> None:
     clip = np.stack([np.roll(frame, 3 * t, axis=1) for t in range(16)])
     figure = neighbor_strips([Strip(clip)] * 10, [[Strip(clip)] * 5] * 10)
     assert len(Page("t").add_figure(figure).html().encode()) < 2_000_000
+
+
+def test_a_paper_has_an_abstract_numbers_notes_and_references() -> None:
+    evil = "<b>`x`</b> [y](#z)"
+    page = Page("Results", form="paper").add_abstract("We **see**.\n\nMore.")
+    page.add_section("First").add_section("Inside", level=3)
+    page.add_table(
+        ["system", "source"],
+        [[evil, Marked("[[1](#ref-1)]")], ["b", None]],
+        caption="Figures.",
+        groups={0: evil},
+        marks={1: "a"},
+        notes=[("a", "a remark"), ("", "for all")],
+        wide=True,
+    )
+    page.add_section("References", numbered=False).add_references(["C3D, table 3", "[P3D](https://arxiv.org/abs/1)"])
+    html = page.add_details("run", code="tubelet evaluate").html()
+    read = Reader(html)
+    assert '<body class="paper">' in html
+    assert '<body class="paper">' not in Page("t").html()
+    assert [a["href"] for a in read.named("a")] == ["#ref-1", "https://arxiv.org/abs/1"], "names make no links"
+    assert [a["id"] for a in read.named("li") if a.get("id")] == ["ref-1", "ref-2"]
+    assert evil in read.text, "a name is shown as it is"
+    assert read.text.count(evil) == 2
+    assert [a.get("class") for a in read.named("h2")] == [None, "unnumbered"]
+    assert len(read.named("h3")) == 1
+    assert "a a remark" in read.text
+    assert "for all" in read.text
+    assert "tubelet evaluate" in read.text
+    assert [a["id"] for a in read.named("div") if "table-frame" in (a.get("class") or "")] == ["table-1"]

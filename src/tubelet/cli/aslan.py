@@ -187,7 +187,7 @@ def aslan(
         parts=parts,
         network=compared.made_by["model"],
         settings=settings_of(compared),
-        provenance=environment(table=str(existing.folder), view=str(pairs.path)),
+        provenance=environment(table=str(existing.folder), view=str(pairs.path), dataset={"name": "aslan"}),
         notes=notes,
     )
     classifier = final_svm(outcome, compared, svm_c)

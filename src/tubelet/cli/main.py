@@ -28,6 +28,7 @@ from tubelet.cli import (
     extract,
     flow,
     models,
+    report,
     search,
     train,
     verify,
@@ -59,6 +60,9 @@ app.command("flow", short_help="Optical flow of videos, stored for two-stream ne
 app.command("classify", short_help="The top classes of videos, and along their time.")(classify.classify)
 app.command("search", short_help="The nearest clips or videos of a table.")(search.search)
 app.command("compare", short_help="Two videos: the same action or not, and why.")(compare.compare)
+app.command("report", short_help="Runs as a page like a paper's results section, and as rows for papers.")(
+    report.report
+)
 app.command("convert-weights", short_help="Weights of Caffe or PyTorch into a model folder.")(
     convert_weights.convert_weights
 )

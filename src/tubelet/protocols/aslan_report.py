@@ -14,6 +14,7 @@ from tubelet.datasets.aslan_pairs import PairView
 from tubelet.errors import TubeletError
 from tubelet.protocols.aslan import IMAGENET, PEOPLE, Alone, SimilarityResult, in_print
 from tubelet.protocols.film import middle_frames
+from tubelet.protocols.result import RESULT
 from tubelet.protocols.roc import Roc, write_curve
 from tubelet.protocols.run_report import interval_text, kept
 from tubelet.protocols.similarity import MEASURES
@@ -23,7 +24,6 @@ from tubelet.reporting.roc import RocLine, roc_figure
 from tubelet.reporting.strips import Strip
 from tubelet.reporting.text import percent
 
-RESULT = "result.json"
 MARGINS, CURVE = "margins.csv", "roc.txt"
 _WORST = 3
 _LINES = (PEOPLE, IMAGENET)

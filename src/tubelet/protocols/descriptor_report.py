@@ -10,11 +10,10 @@ from tubelet.descriptors.video_vectors import VideoVectors
 from tubelet.protocols.descriptor_svm import Evaluated, SvmSettings
 from tubelet.protocols.diagnosis import DIAGNOSIS, Diagnosis
 from tubelet.protocols.diagnosis_report import diagnosis_section
+from tubelet.protocols.result import RESULT
 from tubelet.protocols.run_report import interval_text, published_section, result_section
 from tubelet.reporting.page import Page
 from tubelet.reporting.text import percent
-
-RESULT = "result.json"
 
 _MISSING_SHOWN = 50
 _WINDOWS = {

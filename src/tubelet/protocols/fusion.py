@@ -22,6 +22,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tubelet.errors import UsageError
 from tubelet.protocols.bootstrap import DRAWS, Interval, class_mean, paired_interval
@@ -33,6 +34,8 @@ from tubelet.protocols.score_file import FloatArray, ScoreFile
 from tubelet.protocols.video_level import classification_result
 
 By = Literal["scores", "softmax", "svm"]
+
+_NETWORK = ("model", "options", "weights_sha256", "views")  # what the results say of each stream
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,12 @@ def fuse(
     """
     factors = _checked_weights(weights, files, names)
     first, plain = files[0], "scores" in by
-    common = {**(settings or {}), "streams": list(names), "weights": list(factors), "by": list(by), "svm_c": svm_c}
+    common = {
+        **(settings or {}), "streams": list(names), "weights": list(factors), "by": list(by), "svm_c": svm_c,
+        "networks": [{key: file.settings[key] for key in _NETWORK if key in file.settings} for file in files],
+    }  # fmt: skip
+    if "dataset" in first.provenance:
+        provenance = {"dataset": first.provenance["dataset"], **(provenance or {})}
     said = [*notes, *dict.fromkeys(note for file in files for note in file.notes)]
     if len(files) > 1 and (svms := [name for name, one in zip(names, files, strict=True) if one.settings.get("head")]):
         said.append(f"{', '.join(svms)}: decision values of an SVM, whose scale is not that of a network's scores")
@@ -222,10 +230,43 @@ def difference_of(
 ) -> Difference:
     """What ``second`` gains over ``first``, both with predictions for the same videos in the same order."""
     a, b = (np.array([one.predicted == one.label for one in result.predictions]) for result in (first, second))
-    overall = paired_interval(a, b, groups, draws=draws, seed=seed)
-    by_class = paired_interval(a, b, groups, classes=targets, draws=draws, seed=seed)
-    gain = class_mean(b, targets) - class_mean(a, targets)
-    return Difference(first.protocol, second.protocol, second.value - first.value, overall, gain, by_class)
+    return difference_between((first.protocol, second.protocol), a, b, targets, groups, draws=draws, seed=seed)
+
+
+def difference_between(
+    names: tuple[str, str],
+    first: ArrayLike,
+    second: ArrayLike,
+    targets: IntArray,
+    groups: Sequence[str] | None,
+    *,
+    parts: IntArray | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Difference:
+    """What the second system gains over the first on the same videos.
+
+    Parameters
+    ----------
+    names
+        Of the two.
+    first, second
+        ``(n,)`` between 0 and 1: whether each video was recognized, or in how many of several seeds.
+    targets
+        ``(n,)`` class indices.
+    groups
+        Of the videos, or None.
+    parts
+        ``(n,)``: the split of each video, where the figures are means over splits.
+    draws, seed
+        Of the bootstrap.
+    """
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    cells = targets if parts is None else parts * (int(targets.max()) + 1) + targets
+    overall = paired_interval(a, b, groups, classes=parts, draws=draws, seed=seed)
+    by_class = paired_interval(a, b, groups, classes=cells, draws=draws, seed=seed)
+    gain = float(b.mean() - a.mean()) if parts is None else class_mean(b, parts) - class_mean(a, parts)
+    return Difference(*names, gain, overall, class_mean(b, cells) - class_mean(a, cells), by_class)
 
 
 def _checked_weights(

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tubelet.artifacts import write_json
-from tubelet.protocols.fusion import Fusion
-from tubelet.protocols.result import Result
+from tubelet.protocols.fusion import Difference, Fusion
+from tubelet.protocols.result import RESULT, Result
 from tubelet.protocols.run_report import interval_text, kept, plain_name, published_section, result_bar, result_section
 from tubelet.reporting.bars import interval_bars
 from tubelet.reporting.class_differences import class_differences
 from tubelet.reporting.page import Page
 from tubelet.reporting.text import percent
-
-RESULT = "result.json"
 
 
 def write_fusion(folder: Path, fusion: Fusion, provenance: Mapping[str, Any]) -> Path:
@@ -48,14 +46,7 @@ def write_fusion(folder: Path, fusion: Fusion, provenance: Mapping[str, Any]) ->
     published_section(page, [("", one) for one in results])
     if fusion.differences:
         page.add_section("Differences", "On the same videos: every resample draws the same ones for both. In points.")
-        page.add_table(
-            ["what", "minus what", "accuracy", "95 % interval", "mean over classes", "95 % interval"],
-            [
-                [one.second, one.first, points(one.accuracy), points(one.interval.low, one.interval.high),
-                 points(one.class_mean), points(one.class_mean_interval.low, one.class_mean_interval.high)]
-                for one in fusion.differences
-            ],
-        )  # fmt: skip
+        gain_table(page, fusion.differences)
         by_name = {one.protocol: one for one in results}
         for gain in fusion.differences:
             class_figure(page, by_name[gain.first], by_name[gain.second], folder / "plots")
@@ -64,6 +55,29 @@ def write_fusion(folder: Path, fusion: Fusion, provenance: Mapping[str, Any]) ->
     page.add_section("Settings").add_facts({name: value for name, value in fusion.settings.items() if value})
     page.set_provenance(provenance)
     return page.save(folder / "report.html")
+
+
+def gain_table(
+    page: Page,
+    differences: Sequence[Difference],
+    *,
+    both: bool = True,
+    highlight: int | Sequence[int] = (),
+    caption: str = "",
+) -> None:
+    """A table of paired differences, in points; with ``both`` False only those of accuracy."""
+    page.add_table(
+        ["what", "minus what", "accuracy", "95 % interval", *(["mean over classes", "95 % interval"] if both else [])],
+        [
+            [one.second, one.first, points(one.accuracy), points(one.interval.low, one.interval.high),
+             *([points(one.class_mean), points(one.class_mean_interval.low, one.class_mean_interval.high)]
+               if both else [])]
+            for one in differences
+        ],
+        align="llrrrr" if both else "llrr",
+        highlight=highlight,
+        caption=caption,
+    )  # fmt: skip
 
 
 def class_figure(page: Page, first: Result, second: Result, plots: Path) -> None:

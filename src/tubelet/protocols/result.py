@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from tubelet.artifacts import write_json
 from tubelet.protocols.bootstrap import Interval
 from tubelet.protocols.metrics import ClassRow
 from tubelet.protocols.published import CONFIRMED
+
+RESULT = "result.json"
+"""What a finished run leaves its figures in, whatever else the file holds: see `results_in`."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,14 @@ class Result:
         """Write the result as JSON, whole or not at all."""
         return write_json(path, self.to_dict())
 
+    @property
+    def beside_published(self) -> tuple[float, Interval | None]:
+        """The figure that belongs beside the published one, by what that counts, with its interval."""
+        over_classes = self.published is not None and self.published.metric == "mean class accuracy"
+        if over_classes and self.class_mean is not None:
+            return self.class_mean, self.class_mean_interval
+        return self.value, self.interval
+
     def headline(self) -> str:
         """One line: the figure, its interval and the published figure."""
         parts = [f"{self.protocol}: {self.metric} {self.value:.1%}"]
@@ -235,6 +246,21 @@ class Result:
                 lines.append(f"  and {len(self.per_class) - len(shown)} classes without {count}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
+
+
+def results_in(value: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every Result in what a ``result.json`` holds, in order: the keys that lead to it, and its fields.
+
+    Protocols put their Results under names of their own (``svm`` and ``net``, ``streams`` and ``fusions``, ``means``,
+    seeds); wherever an object has a protocol, a metric, a value and n, `Result.from_dict` reads it. Further fields
+    beside those of a Result are the protocol's.
+    """
+    if isinstance(value, dict) and value.keys() >= {"protocol", "metric", "value", "n"}:
+        yield (), value
+        return
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from (((str(key), *keys), found) for keys, found in results_in(each))
 
 
 def _share(value: float | None) -> str:

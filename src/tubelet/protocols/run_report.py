@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from tubelet.artifacts import write_json
 from tubelet.clips.decode import ClipDecoder
 from tubelet.datasets.manifest import Manifest
 from tubelet.protocols.bootstrap import Interval
 from tubelet.protocols.classifier import Classified
 from tubelet.protocols.film import middle_frames
 from tubelet.protocols.recognition import Recognition, SeedSummary
-from tubelet.protocols.result import Result
+from tubelet.protocols.result import RESULT, Result
 from tubelet.protocols.rounds import RoundSettings
 from tubelet.protocols.supervision import TransferResult
 from tubelet.provenance import environment
@@ -34,7 +35,9 @@ _TIMELINES_IN_REPORT = 40
 
 
 def train_report(folder: Path, training: Manifest, settings: RoundSettings, recognition: Recognition | None) -> Path:
-    """``report.html`` and ``plots/`` of a training run."""
+    """``report.html`` and ``plots/`` of a training run; ``result.json`` without figures where nothing was held out."""
+    if recognition is None:
+        write_json(folder / RESULT, {"note": "no video was held out, so there are no test figures"})
     page = Page(f"Training on {training.name}", f"{settings.model}, {settings.train.iterations} steps, from scratch"
                 if settings.weights is None else f"{settings.model}, fine-tuned")  # fmt: skip
     if recognition is not None:
@@ -53,7 +56,8 @@ def train_report(folder: Path, training: Manifest, settings: RoundSettings, reco
 
 
 def transfer_report(folder: Path, training: Manifest, settings: RoundSettings, result: TransferResult) -> Path:
-    """``report.html`` and ``plots/`` of a supervision transfer."""
+    """``result.json``, ``report.html`` and ``plots/`` of a supervision transfer."""
+    write_json(folder / RESULT, _transferred(training, settings, result))
     page = Page(f"Supervision transfer on {training.name}", f"{settings.model}, taught by an image network, no labels")
     if result.accuracy is not None and result.interval is not None:
         ends = f"{percent(result.interval.low)} to {percent(result.interval.high)}, chance 50 %"
@@ -72,7 +76,9 @@ def evaluation_report(
     runs: Mapping[int, Recognition],
     summaries: Sequence[SeedSummary],
 ) -> Path:
-    """``report.html`` of a protocol over one or several seeds."""
+    """``result.json``, ``report.html`` and ``plots/`` of a protocol over one or several seeds."""
+    seeds = {str(seed): run.to_dict() for seed, run in runs.items()}
+    write_json(folder / RESULT, {"seeds": seeds, "summary": [summary.to_dict() for summary in summaries]})
     first = next(iter(runs.values()))
     how = str(first.net.settings.get("protocol", ""))
     page = Page(
@@ -113,6 +119,21 @@ def evaluation_report(
     settings_section(page, manifest, settings)
     page.set_provenance(environment(settings=settings.to_dict(), dataset=manifest.to_dict()))
     return page.save(folder / "report.html")
+
+
+def _transferred(training: Manifest, settings: RoundSettings, result: TransferResult) -> dict[str, Any]:
+    if result.accuracy is None:
+        return {"note": "no video was held out, so there are no test figures"}
+    return Result(
+        protocol="frames told to belong to a clip or not",
+        metric="accuracy",
+        value=result.accuracy,
+        n=result.pairs,
+        unit="pair",
+        interval=result.interval,
+        settings=settings.to_dict(),
+        provenance=environment(dataset=training.to_dict()),
+    ).to_dict()
 
 
 def classify_report(
@@ -182,23 +203,30 @@ def result_section(
 
     Classes that no video shows and none was taken for are left out.
     """
+    title = f"{prefix}{result.protocol}"
+    page.add_section(title, result.headline() + ".")
+    page.add_figure(*confusion_figures(result, plots, title=title, order=order))
+    for note in result.notes:
+        page.add_text(f"Note: {note}.")
+
+
+def confusion_figures(
+    result: Result, plots: Path, *, title: str, order: Sequence[str] | None = None
+) -> tuple[Figure, Figure]:
+    """The confusion matrix and the accuracy per class, also as files; see `result_section`."""
     seen = {row.name for row in result.per_class if row.n or row.precision is not None}
     classes = [name for name in order or result.classes if name in seen]
     rows = [result.classes.index(name) for name in classes]
     counts = np.array(result.confusion)[np.ix_(rows, rows)]
-    title = f"{prefix}{result.protocol}"
-    page.add_section(title, result.headline() + ".")
     name = plain_name(title)
     alone = result.unit == "video"  # clips of one video come out alike, so that their number says too much
-    page.add_figure(
+    return (
         kept(confusion_matrix(counts, classes, caption=f"{title}: rows are the true classes."),
               plots / f"confusion_{name}.png"),
         kept(class_accuracy(counts, classes, chance=1 / len(result.classes), intervals=alone,
                              caption=f"{title}: accuracy of each class{' with its 95 % interval' if alone else ''}."),
               plots / f"classes_{name}.png"),
     )  # fmt: skip
-    for note in result.notes:
-        page.add_text(f"Note: {note}.")
 
 
 def published_section(page: Page, results: Sequence[tuple[str, Result]]) -> None:
@@ -215,9 +243,7 @@ def published_section(page: Page, results: Sequence[tuple[str, Result]]) -> None
         if line is None:
             continue
         name = f"{before}{result.protocol}"
-        over_classes = line.metric == "mean class accuracy"
-        ours = result.class_mean if over_classes and result.class_mean is not None else result.value
-        ends = result.class_mean_interval if over_classes else result.interval
+        ours, ends = result.beside_published
         rows.append([name, line.metric, percent(ours), interval_text(ends), percent(line.value), line.where])
         unlike |= dict.fromkeys((name, each) for each in line.differences or ("nothing that is known",))
     if not rows:

@@ -14,14 +14,12 @@ from tubelet.artifacts import write_json
 from tubelet.protocols.bootstrap import bootstrap_interval
 from tubelet.protocols.comparable import ALL_SPLITS, beside, compared
 from tubelet.protocols.metrics import per_class_table
-from tubelet.protocols.result import Result
+from tubelet.protocols.result import RESULT, Result, results_in
 from tubelet.protocols.run_report import interval_text, kept, published_section, result_bar, result_section
 from tubelet.provenance import environment
 from tubelet.reporting.bars import interval_bars
 from tubelet.reporting.page import Page
 from tubelet.reporting.text import percent
-
-RESULT = "result.json"
 
 BySplit = Mapping[int, Sequence[Result]]
 """Of one way of predicting: a result for each seed, by split."""
@@ -78,7 +76,7 @@ def mean_over_splits(results: BySplit) -> Result:
         per_class=per_class_table(confusion, classes),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         settings={**first_result.settings, "splits": {str(split): value for split, value in values.items()}},
-        provenance=environment(),
+        provenance=environment(dataset=_dataset([results[split][0] for split in splits])),
         notes=tuple(dict.fromkeys(f"split {split}: {note}" for split in splits for note in results[split][0].notes)),
     )
     done = compared(first_result)
@@ -92,12 +90,19 @@ def read_results(folder: Path) -> list[list[Result]]:
     """What a run on one split left: for each way of predicting, a result per seed, the paper's way first."""
     here = folder / RESULT
     files = [here] if here.exists() else sorted(folder.glob(f"seed*/{RESULT}"))
-    per_seed = []
+    found: dict[str, list[Result]] = {}
     for file in files:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        heads = [found] if "protocol" in found else [found[head] for head in ("svm", "net") if found.get(head)]
-        per_seed.append([Result.from_dict(head) for head in heads])
-    return [list(one) for one in zip(*per_seed, strict=True)]
+        for keys, fields in results_in(json.loads(file.read_text(encoding="utf-8"))):
+            found.setdefault("/".join(keys[-1:]), []).append(Result.from_dict(fields))
+    return list(found.values())
+
+
+def _dataset(results: Sequence[Result]) -> dict[str, Any]:
+    """What the splits have in common of their data set's record."""
+    records = [dict(one.provenance.get("dataset", {})) for one in results]
+    first = records[0]
+    same = {key: value for key, value in first.items() if all(other.get(key) == value for other in records)}
+    return {**same, "name": str(first.get("name", "")).partition("-split")[0]} if first else {}
 
 
 def write_means(root: Path, title: str, by_head: Sequence[BySplit]) -> tuple[list[Result], Path]:

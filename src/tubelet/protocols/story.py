@@ -30,8 +30,9 @@ from tubelet.protocols.descriptor_svm import SvmSettings, evaluate_descriptors
 from tubelet.protocols.motion import MOTION
 from tubelet.protocols.presets import round_settings
 from tubelet.protocols.result import Result
+from tubelet.protocols.round_descriptors import DESCRIPTORS
 from tubelet.protocols.round_model import MODEL
-from tubelet.protocols.rounds import DESCRIPTORS, RoundSettings, run_round
+from tubelet.protocols.rounds import RoundSettings, run_round
 from tubelet.protocols.story_rows import ROWS, StoryRow
 from tubelet.provenance import hash_json
 from tubelet.reporting.text import aligned

@@ -11,15 +11,13 @@ from tubelet.protocols.comparable import beside, done_by_streams, figures_are_hi
 from tubelet.protocols.diagnosis import DIAGNOSIS, Diagnosis
 from tubelet.protocols.diagnosis_report import diagnosis_section
 from tubelet.protocols.hits import Hit, hit_table
-from tubelet.protocols.result import Result
+from tubelet.protocols.result import RESULT, Result
 from tubelet.protocols.run_report import interval_text, published_section, result_section
 from tubelet.protocols.score_file import ScoreFile
 from tubelet.protocols.video_level import classification_result
 from tubelet.protocols.views import Average, TestViews
 from tubelet.reporting.page import Page
 from tubelet.reporting.text import percent
-
-RESULT = "result.json"
 
 
 def stream_result(file: ScoreFile, views: TestViews, average: Average = "scores", seed: int = 0) -> Result:

@@ -10,7 +10,8 @@ from tubelet.artifacts import write_json
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import Fold
 from tubelet.descriptors.request import item_id
-from tubelet.protocols.fusion_report import class_figure, points
+from tubelet.protocols.fusion_report import class_figure, gain_table, points
+from tubelet.protocols.result import RESULT
 from tubelet.protocols.run_report import (
     interval_text,
     kept,
@@ -31,8 +32,6 @@ from tubelet.reporting.share_grid import MOST_PARTS, share_grid
 from tubelet.reporting.terminal import duration
 from tubelet.reporting.text import percent
 from tubelet.training.run_folder import safe_name
-
-RESULT = "result.json"
 
 
 def write_streams(
@@ -202,18 +201,14 @@ def _differences(page: Page, result: StreamsResult, plots: Path) -> None:
         "In points, on the same videos: every resample draws the same ones for both. What another seed of the training "
         "would change is not in the intervals.",
     )
-    both = _class_size(result) is None
-    page.add_table(
-        ["what", "minus what", "accuracy", "95 % interval", *(["mean over classes", "95 % interval"] if both else [])],
-        [
-            [one.second, one.first, points(one.accuracy), points(one.interval.low, one.interval.high),
-             *([points(one.class_mean), points(one.class_mean_interval.low, one.class_mean_interval.high)]
-               if both else [])]
-            for one in result.differences
-        ],
+    caption = "Paired differences" + (", the one that was named beforehand first." if result.primary else ".")
+    gain_table(
+        page,
+        result.differences,
+        both=_class_size(result) is None,
         highlight=0 if result.primary else (),
-        caption="Paired differences" + (", the one that was named beforehand first." if result.primary else "."),
-    )  # fmt: skip
+        caption=caption,
+    )
     rows = {one.protocol: one for one in result.rows}
     class_figure(page, rows[result.differences[0].first], rows[result.differences[0].second], plots)
 

@@ -23,7 +23,7 @@ from tubelet.protocols.streams import StreamRound
 from tubelet.protocols.streams_open import Feature, Stream
 from tubelet.protocols.video_level import classification_result
 from tubelet.reporting.terminal import duration
-from tubelet.reporting.text import times
+from tubelet.reporting.text import engineering, times
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class StreamCost:
     def texts(self) -> tuple[str, ...]:
         """Parameters, multiply-adds, input, training, scoring and describing, for tables; empty where nothing was."""
         return (
-            _engineering(self.parameters),
-            _engineering(self.macs),
+            engineering(self.parameters),
+            engineering(self.macs),
             times(self.input),
             *(duration(took) if took else "" for took in (self.training_s, self.scoring_s, self.describing_s)),
         )
@@ -305,12 +305,3 @@ def _cost(stream: Stream, rounds: Sequence[StreamRound]) -> StreamCost:
         sum(one.scoring_s for one in own),
         sum(one.describing_s for one in own),
     )
-
-
-def _engineering(value: int) -> str:
-    """``1234567`` → ``1.23 M``: three significant digits."""
-    for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= scale:
-            share = value / scale
-            return f"{share:.0f} {letter}" if share >= 100 else f"{share:.3g} {letter}"
-    return str(value)

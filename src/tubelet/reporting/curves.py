@@ -44,6 +44,7 @@ def training_curves(
     x: str = "step",
     title: str = "Training curves",
     caption: str = "",
+    mark_best: bool = True,
 ) -> Figure:
     """Draw what a training run recorded: one panel each for loss, accuracy and learning rate.
 
@@ -76,7 +77,7 @@ def training_curves(
             why=f"{len(rows)} rows, none with a number under {x!r} and under a loss, accuracy or lr column",
         )
     height = sum(_HEIGHTS[kind] for kind in panels) + _GAP * len(panels) + _BOTTOM - 10
-    best = _best(panels)
+    best = _best(panels) if mark_best else None
 
     def draw(sheet: Drawing, width: float) -> None:
         resize(sheet, width, height)

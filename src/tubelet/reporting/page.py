@@ -18,12 +18,13 @@ from typing import Any, Literal
 from tubelet.artifacts import write_text
 from tubelet.errors import UsageError
 from tubelet.reporting.figure import Figure
-from tubelet.reporting.style import FONT_STACK, variables
+from tubelet.reporting.style import FONT_STACK, SERIF_STACK, variables
 from tubelet.reporting.templating import environment
 from tubelet.reporting.text import cell, column_cells, is_numeric, printable
 from tubelet.version import __version__
 
 Align = Literal["left", "right", "center"]
+Form = Literal["report", "paper"]
 
 _ALIGN: Mapping[str, Align] = {"l": "left", "r": "right", "c": "center"}
 
@@ -32,7 +33,9 @@ _ALIGN: Mapping[str, Align] = {"l": "left", "r": "right", "c": "center"}
 class _Block:
     """One piece of the page; ``kind`` selects its form in the template."""
 
-    kind: Literal["section", "text", "numbers", "facts", "figures", "table", "code", "details"]
+    kind: Literal[
+        "section", "abstract", "text", "numbers", "facts", "figures", "table", "code", "references", "details"
+    ]
     data: dict[str, Any] = field(default_factory=dict)
 
 
@@ -47,6 +50,8 @@ class Page:
         One sentence under it; the same marks as in ``add_text`` are understood.
     language
         BCP 47 tag of the text.
+    form
+        ``"report"``, or ``"paper"``: set like a paper's results section, with numbered sections and ruled tables.
 
     Notes
     -----
@@ -54,20 +59,30 @@ class Page:
     ``[text](https://…)`` are understood, and blank lines part paragraphs.
     """
 
-    def __init__(self, title: str, subtitle: str = "", *, language: str = "en") -> None:
+    def __init__(self, title: str, subtitle: str = "", *, language: str = "en", form: Form = "report") -> None:
         self.title = printable(title)
         self.subtitle = subtitle
         self.language = re.sub(r"[^A-Za-z0-9-]", "", language) or "en"
+        self.form = form
         self._blocks: list[_Block] = []
         self._provenance: dict[str, Any] | None = None
         self._figures = 0
         self._tables = 0
         self._anchors: set[str] = set()
 
-    def add_section(self, title: str, text: str = "") -> Page:
-        """Begin a section; it appears in the list of contents when there are three or more."""
-        self._blocks.append(_Block("section", {"title": printable(title), "id": self._anchor(title)}))
+    def add_section(self, title: str, text: str = "", *, level: Literal[2, 3] = 2, numbered: bool = True) -> Page:
+        """Begin a section, or a subsection at level 3; sections are listed as contents when there are three or more.
+
+        A paper's sections have numbers, but for those that are not ``numbered``.
+        """
+        data = {"title": printable(title), "id": self._anchor(title), "level": level, "numbered": numbered}
+        self._blocks.append(_Block("section", data))
         return self.add_text(text) if text else self
+
+    def add_abstract(self, text: str) -> Page:
+        """Add what stands for the whole, set apart."""
+        self._blocks.append(_Block("abstract", {"text": text}))
+        return self
 
     def add_text(self, text: str) -> Page:
         """Add paragraphs of prose."""
@@ -107,6 +122,10 @@ class Page:
         align: str | None = None,
         highlight: int | Sequence[int] = (),
         caption: str = "",
+        groups: Mapping[int, str] | None = None,
+        marks: Mapping[int, str] | None = None,
+        notes: Sequence[tuple[str, str]] = (),
+        wide: bool = False,
     ) -> Page:
         """Add a table.
 
@@ -115,13 +134,21 @@ class Page:
         columns
             Headings.
         rows
-            Cells, as many per row as columns; numbers are formatted, None is a dash.
+            Cells, as many per row as columns; numbers are formatted, None is a dash, `Marked` text keeps its marks.
         align
             One letter per column: ``l``, ``r`` or ``c``; default: columns of numbers right, others left.
         highlight
             Index or indices of rows to stress.
         caption
             Words above the table, which is then numbered.
+        groups
+            Headings between rows: each stands above the row of its index.
+        marks
+            Small letters after the first cell of the row of their index.
+        notes
+            What stands below the table: letter and words.
+        wide
+            Whether it may reach beyond the text column.
 
         Raises
         ------
@@ -150,6 +177,10 @@ class Page:
                     "align": [_ALIGN[letter] for letter in align],
                     "caption": caption,
                     "number": self._tables if caption else 0,
+                    "groups": {index: printable(text) for index, text in (groups or {}).items()},
+                    "marks": dict(marks or {}),
+                    "notes": list(notes),
+                    "wide": wide,
                 },
             )
         )
@@ -160,10 +191,16 @@ class Page:
         self._blocks.append(_Block("code", {"code": _lines(code), "caption": caption}))
         return self
 
-    def add_details(self, summary: str, text: str = "", facts: Mapping[str, Any] | None = None) -> Page:
-        """Add something collapsed: its ``summary`` is seen, prose and facts on demand."""
+    def add_references(self, works: Sequence[str]) -> Page:
+        """Add a numbered list of sources; prose links to the n-th as ``[n](#ref-n)``."""
+        self._blocks.append(_Block("references", {"works": list(works)}))
+        return self
+
+    def add_details(self, summary: str, text: str = "", facts: Mapping[str, Any] | None = None, code: str = "") -> Page:
+        """Add something collapsed: its ``summary`` is seen; prose, facts and code on demand."""
         rows = [(printable(name), _flat(value)) for name, value in (facts or {}).items()]
-        self._blocks.append(_Block("details", {"summary": printable(summary), "text": text, "rows": rows}))
+        data = {"summary": printable(summary), "text": text, "rows": rows, "code": _lines(code)}
+        self._blocks.append(_Block("details", data))
         return self
 
     def set_provenance(self, record: Mapping[str, Any]) -> Page:
@@ -173,7 +210,7 @@ class Page:
 
     def html(self) -> str:
         """The page; equal pages give equal text."""
-        sections = [block.data for block in self._blocks if block.kind == "section"]
+        sections = [block.data for block in self._blocks if block.kind == "section" and block.data["level"] == 2]
         record = self._provenance
         return (
             environment()
@@ -182,6 +219,7 @@ class Page:
                 title=self.title,
                 subtitle=self.subtitle,
                 language=self.language,
+                form=self.form,
                 blocks=self._blocks,
                 contents=sections if len(sections) >= 3 else [],
                 provenance=None if record is None else _lines(_json(record)),
@@ -189,6 +227,7 @@ class Page:
                 light=variables(dark=False),
                 dark=variables(dark=True),
                 sans=FONT_STACK,
+                serif=SERIF_STACK,
             )
         )
 

@@ -56,6 +56,12 @@ FONT_STACK = (
 )
 """Text in a figure stays text: it takes the reader's system font, can be searched and read aloud."""
 
+SERIF_STACK = (
+    "Charter, 'Bitstream Charter', 'Iowan Old Style', 'Source Serif 4', 'Noto Serif', Cambria, Georgia, "
+    "'Liberation Serif', 'DejaVu Serif', serif"
+)
+"""Prose of a page that is set like a paper."""
+
 _BY_LIGHT = {token.light: token for token in TOKENS}
 _COLOR = re.compile("|".join(_BY_LIGHT))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tubelet.reporting.text import inline, printable, prose
+from tubelet.reporting.text import Marked, inline, printable, prose
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -24,4 +24,5 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(prose=prose, inline=inline, printable=printable)
+    made.tests["marked_text"] = lambda value: isinstance(value, Marked)
     return made

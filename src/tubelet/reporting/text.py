@@ -16,9 +16,15 @@ FONT = "DejaVu Sans"
 """The one font that comes with matplotlib: measuring with it gives the same layout on every machine."""
 
 _ELLIPSIS = "…"
-_LINK = re.compile(r"\[([^\]]+)\]\((https?://[^\s()<>\"']+|#[\w-]+)\)")
+_LINK = re.compile(r"\[([^\[\]]+)\]\((https?://[^\s()<>\"']+|#[\w-]+)\)")
 _CODE = re.compile(r"`([^`]+)`")
 _STRONG = re.compile(r"\*\*([^*]+)\*\*")
+
+
+class Marked(str):
+    """A table's cell in which the marks of :func:`prose` are meant; never of text from outside."""
+
+    __slots__ = ()
 
 
 def printable(text: object) -> str:
@@ -129,6 +135,15 @@ def times(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape)) or "scalar"
 
 
+def engineering(value: int) -> str:
+    """``1234567`` → ``1.23 M``: three significant digits."""
+    for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= scale:
+            share = value / scale
+            return f"{share:.0f} {letter}" if share >= 100 else f"{share:.3g} {letter}"
+    return str(value)
+
+
 def percent(share: float, digits: int = 1) -> str:
     """``0.8725`` → ``87.2 %`` with a no-break space; a dash where there is no number."""
     return f"{100 * share:.{digits}f}\u00a0%" if math.isfinite(share) else "–"
@@ -150,7 +165,7 @@ def cell(value: Any) -> str:
         return f"{value:,}".replace(",", "\u2009")
     if isinstance(value, float):
         return f"{value:.4g}" if math.isfinite(value) else "–"
-    return printable(value)
+    return value if isinstance(value, Marked) else printable(value)
 
 
 def column_cells(values: Sequence[Any]) -> list[str]:

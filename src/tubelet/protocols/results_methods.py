@@ -1,0 +1,123 @@
+"""How runs were made, as the methods paragraph of a paper, from what they left of their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tubelet.errors import TubeletError
+from tubelet.models.registry import model_info
+from tubelet.protocols.results_table import Sources, listed
+from tubelet.protocols.results_words import plain
+from tubelet.protocols.runs import Run
+from tubelet.protocols.systems import System
+from tubelet.reporting.text import times
+
+
+def methods(run: Run, sources: Sources | None = None) -> str:
+    """How a run was made, in paragraphs, from its settings; papers of its networks join ``sources``."""
+    told = []
+    by_settings: dict[str, list[System]] = {}
+    for system in run.systems:
+        by_settings.setdefault(_training_words(system, sources), []).append(system)
+    for words, systems in by_settings.items():
+        if not words:
+            continue
+        names = listed([system.name for system in systems])
+        told.append(f"**{plain(names)}.** {words[:1].upper()}{words[1:]}.")
+    split = next(filter(None, (_split_words(system) for system in run.systems)), "")
+    if split:
+        told.append(plain(split))
+    return "\n\n".join(told)
+
+
+def _training_words(system: System, sources: Sources | None) -> str:
+    """One system's network, training and test."""
+    result, settings = system.result, system.result.settings
+    if system.made_of:
+        return plain(f"the sum {system.fused_as}")
+    plan: Mapping[str, Any] = settings
+    for each in result.provenance.get("experiment", {}).get("streams", []):
+        if each.get("name") == result.protocol:
+            plan = each
+    if "tables" in settings:
+        tables = [
+            f"{each.get('layer') or 'vectors'} of {each.get('model') or each['name']}" for each in settings["tables"]
+        ]
+        fitted = [f"C = {settings.get('svm_c', 1):g}"]
+        fitted += ["z-scored"] if settings.get("zscore") else []
+        fitted += [f"{settings['pca']} principal components"] if settings.get("pca") else []
+        return f"a linear SVM ({', '.join(fitted)}) on {plain(listed(tables))}, each scaled to length one"
+    parts = [_network_words(system, plan, sources)]
+    train = plan.get("train")
+    if isinstance(train, Mapping):
+        parts.append(_schedule_words(plan, train))
+    views = plan.get("views")
+    if isinstance(views, Mapping):
+        parts.append(f"tested over {plain(str(views.get('name')))} views")
+    elif isinstance(views, str):
+        parts.append(f"tested over {plain(views)} views")
+    if result.protocol.startswith("linear SVM on") and "stride_frames" in plan:
+        layer = result.protocol.removeprefix("linear SVM on ").partition(",")[0]
+        parts.append(
+            f"described by {plain(layer)} every {plan['stride_frames']} frames, clips averaged, length one, then a "
+            f"linear SVM with C = {plan.get('svm_c', 1):g}"
+        )
+    return "; ".join(filter(None, parts))
+
+
+def _network_words(system: System, plan: Mapping[str, Any], sources: Sources | None) -> str:
+    if not system.networks:
+        return ""
+    network = system.networks[0]
+    options = {key: value for key, value in dict(plan.get("options") or network.options).items() if value is not None}
+    said = plain(f" ({', '.join(f'{key} {value}' for key, value in sorted(options.items()))})") if options else ""
+    shape = f" on {times(network.input)} inputs" if network.input else ""
+    recipe = plan.get("recipe")
+    name = recipe.get("name") if isinstance(recipe, Mapping) else recipe
+    cited = _cited(network.model, sources)
+    return f"network {plain(network.model)}{cited}{said}{shape}" + (plain(f", preprocessed as {name}") if name else "")
+
+
+def _cited(model: str, sources: Sources | None) -> str:
+    """The number of a network's paper; empty where this version does not know the network."""
+    if sources is None:
+        return ""
+    try:
+        paper = model_info(model).paper
+    except TubeletError:
+        return ""
+    number = sources.number(f"{paper.authors} ({paper.year}). {paper.title}. [{paper.url}]({paper.url})")
+    return f" [[{number}](#ref-{number})]"
+
+
+def _schedule_words(plan: Mapping[str, Any], train: Mapping[str, Any]) -> str:
+    start = plan.get("weights")
+    if start in (None, "none"):
+        begun = "trained from scratch"
+    else:
+        begun = "fine-tuned" if start == "required" else f"fine-tuned from {plain(str(start))}"
+    schedule = f" ({train['schedule']})" if "schedule" in train else ""
+    return (
+        f"{begun} for {train.get('iterations')} steps of {train.get('batch_size')} clips with "
+        f"{train.get('optimizer')}, learning rate {train.get('learning_rate', 0):g}{schedule}"
+    )
+
+
+def _split_words(system: System) -> str:
+    """How training and test videos were kept apart."""
+    result = system.result
+    dataset = result.provenance.get("dataset") or {}
+    rule = dataset.get("group_rule")
+    groups = f"; groups are {rule}" if rule and "groups" in dataset else ""
+    folds = result.settings.get("folds")
+    protocol = result.settings.get("protocol")
+    if isinstance(protocol, str):
+        return f"Training and test: {protocol}{groups}."
+    if folds == "groups":
+        return f"Training and test: each group is left out once, {dataset.get('groups')} folds{groups}."
+    if isinstance(folds, (int, str)):
+        return f"Training and test: {folds} folds of whole groups{groups}."
+    if isinstance(folds, list):
+        return f"Training and test: {len(folds)} fold{'s' * (len(folds) != 1)}{groups}."
+    return ""

@@ -1,0 +1,112 @@
+"""What the summary of a report says of its figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from protocols.made_results import LINE, first, made
+from tubelet.protocols.result import Result
+from tubelet.protocols.results_methods import methods
+from tubelet.protocols.results_table import Sources, results_tables
+from tubelet.protocols.results_words import comparison_text, comparisons, summary
+from tubelet.protocols.runs import Run
+from tubelet.protocols.systems import Network, system_of
+
+
+def told(*results: Result, planned: tuple[str, str] | None = None) -> str:
+    systems = tuple(system_of("run", [(each,)], []) for each in results)
+    runs = [Run(Path("run"), "run", systems, {}, {}, planned)]
+    (table,) = results_tables(runs)
+    return summary(table, comparisons(table, runs)).replace("\u00a0", " ")
+
+
+def test_one_system_stands_alone_with_chance() -> None:
+    text = told(made(first(9)))
+    assert text.startswith(
+        "On acts (12 videos of 3 classes), **network** gets 75.0 % of the videos right (95 % interval"
+    )
+    assert "guessing gives 33 %" in text
+    assert "the most of" not in text
+    assert "chosen as the best" not in text
+    assert text.endswith("No figure in print is comparable.")
+
+
+def test_differences_that_the_videos_show_and_those_that_they_do_not() -> None:
+    # 60 videos: 54, 53 and 6 right, the right ones of the smaller among those of the larger.
+    text = told(made(first(6, 60), name="low"), made(first(54, 60), name="high"), made(first(53, 60), name="near"))
+    assert "**high** gets 90.0 % of the videos right" in text
+    assert ", the most of 3 systems; guessing" in text
+    assert "On the same videos it is better than low (+80.0 points), by paired 95 % intervals." in text
+    assert "It is not told apart from near." in text
+    assert "It was chosen" not in text, "of two others there is not much to choose"
+    more = told(*(made(first(count, 60), name=str(count)) for count in (6, 20, 54, 30)))
+    assert "It was chosen as the best after the figures were seen" in more
+
+
+def test_ties_are_told() -> None:
+    text = told(made(first(9), name="a"), made(first(9), name="b"), made(first(3), name="c"))
+    assert ", as many as b and the most of 3 systems; guessing" in text
+    assert "not told apart from b" not in text
+
+
+def test_a_comparison_named_beforehand_is_told_whatever_it_shows() -> None:
+    text = told(made(first(9), name="a"), made(first(8), name="b"), planned=("a", "b"))
+    assert "Named beforehand: b is 8.3 points worse than a (95 % interval of the paired difference" in text
+    assert "these videos do not show a difference." in text
+
+
+def test_figures_in_print_are_placed_in_or_beside_our_interval() -> None:
+    result = replace(made(first(9, 120)), published=LINE)
+    text = told(result)
+    assert "Beside network, print has 82.3 % (C3D (1 net) + linear SVM [[1](#ref-1)])" in text
+    assert "74.8 points below it here, with 1 known difference." in text  # 9 of 120 is 7.5 %
+    assert "No figure in print" not in text
+    assert "inside our interval" in told(replace(made(first(99, 120)), published=LINE))  # 82.5 %
+
+
+def test_remarks_on_the_best_are_in_the_summary() -> None:
+    assert "To be noted of network: the weights saw `x`".replace("`", "'") in told(
+        made(first(9), notes=["the weights saw `x`"])
+    )
+
+
+def test_what_cannot_be_compared_is_named() -> None:
+    systems = [system_of("run", [(made(first(9), name="a"),)], []),
+               system_of("run", [(replace(made(first(6), name="b"), predictions=()),)], [])]  # fmt: skip
+    runs = [Run(Path("run"), "run", tuple(systems), {}, {})]
+    (table,) = results_tables(runs)
+    assert "Not compared, because their videos differ or were not kept one by one: b." in comparison_text(
+        table, comparisons(table, runs)
+    )
+
+
+def test_methods_are_those_of_the_settings() -> None:
+    settings = {
+        "protocol": "leave one group out, 6 folds", "model": "c3d_small", "options": {"depth": 3}, "weights": None,
+        "recipe": {"name": "c3d_small"}, "stride_frames": 8, "svm_c": 2.0,
+        "train": {"iterations": 600, "batch_size": 24, "optimizer": "adamw", "learning_rate": 0.003},
+    }  # fmt: skip
+    result = made(first(9), name="linear SVM on fc6", settings=settings)
+    record = {**result.provenance, "dataset": {"name": "acts", "group_rule": "actors, from the names", "groups": 6}}
+    networks = [Network("c3d_small", {}, 1, 1, (3, 16, 56, 56))]
+    system = system_of("run", [(replace(result, provenance=record),)], networks)
+    sources = Sources()
+    text = methods(Run(Path("run"), "run", (system,), {}, {}), sources)
+    assert text == (
+        "**linear SVM on fc6.** Network c3d_small [[1](#ref-1)] (depth 3) on 3×16×56×56 inputs, preprocessed as "
+        "c3d_small; trained from scratch for 600 steps of 24 clips with adamw, learning rate 0.003; described by fc6 "
+        "every 8 frames, clips averaged, length one, then a linear SVM with C = 2.\n\n"
+        "Training and test: leave one group out, 6 folds; groups are actors, from the names."
+    )
+    assert sources.works[0].startswith("Du Tran")
+    tuned = made(first(9), settings={**settings, "weights": "models/x"})
+    text = methods(Run(Path("run"), "run", (system_of("run", [(tuned,)], []),), {}, {}))
+    assert "Fine-tuned from models/x for 600 steps" in text
+    table = made(first(9), settings={"tables": [{"name": "t", "layer": "fc6", "model": "c3d"}], "svm_c": 1, "pca": 10,
+                                     "folds": ["split1"]})  # fmt: skip
+    text = methods(Run(Path("run"), "run", (system_of("run", [(table,)], []),), {}, {}))
+    assert text == (
+        "**network.** A linear SVM (C = 1, 10 principal components) on fc6 of c3d, each scaled to length one.\n\n"
+        "Training and test: 1 fold."
+    )
