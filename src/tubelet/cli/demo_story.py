@@ -49,6 +49,11 @@ def story(
             nets = [net.key for net in NETS]
             print_json({"folder": str(folder), "steps": steps, "videos": sizes, "nets": nets})
         return
+    settings = {"study": "story", "steps": steps, "seed": seed, "videos": sizes, "device": device}
+    try:
+        RunFolder(folder, settings)
+    except UsageError as error:
+        raise UsageError(error.what, path=folder, why=error.why, remedy="choose another folder with --out") from error
     videos: dict[Order, Path] = {}
     orders: tuple[Order, ...] = ("forward", *OTHER_ORDERS)
     for order in orders:
@@ -63,11 +68,6 @@ def story(
                 difficulty=DIFFICULTY,
                 order=order,
             )
-    settings = {"study": "story", "steps": steps, "seed": seed, "videos": sizes, "device": device}
-    try:
-        RunFolder(folder, settings)
-    except UsageError as error:
-        raise UsageError(error.what, path=folder, why=error.why, remedy="choose another folder with --out") from error
     found = run_story(videos, folder, steps=steps, seed=seed, weights=images, workers=workers, device=device, say=say)
     say("what C3D knew after how many steps")
     curve = learning_curve(folder / "c3d", found.videos.select(split="test"), workers)
