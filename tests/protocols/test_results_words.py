@@ -9,7 +9,7 @@ from protocols.made_results import LINE, first, made
 from tubelet.protocols.result import Result
 from tubelet.protocols.results_methods import methods
 from tubelet.protocols.results_table import Sources, results_tables
-from tubelet.protocols.results_words import comparison_text, comparisons, summary
+from tubelet.protocols.results_words import comparison_text, comparisons, named_difference, summary
 from tubelet.protocols.runs import Run
 from tubelet.protocols.systems import Network, system_of
 
@@ -69,6 +69,18 @@ def test_remarks_on_the_best_are_in_the_summary() -> None:
     assert "To be noted of network: the weights saw `x`".replace("`", "'") in told(
         made(first(9), notes=["the weights saw `x`"])
     )
+
+
+def test_rows_of_one_name_are_told_apart_by_their_runs() -> None:
+    one, other = system_of("one", [(made(first(9)),)], []), system_of("two", [(made(first(6)),)], [])
+    runs = [Run(Path(each.run), each.run, (each,), {}, {}) for each in (one, other)]
+    (table,) = results_tables(runs)
+    found = comparisons(table, runs)
+    ((system, pair),) = found.against
+    named = named_difference(table, system, found.best, pair)
+    assert (named.first, named.second) == ("network (two)", "network (one)")
+    assert named.accuracy == 0.25
+    assert "**network (one)** gets" in summary(table, found)
 
 
 def test_what_cannot_be_compared_is_named() -> None:

@@ -116,8 +116,10 @@ def _split_words(system: System) -> str:
         return f"Training and test: {protocol}{groups}."
     if folds == "groups":
         return f"Training and test: each group is left out once, {dataset.get('groups')} folds{groups}."
-    if isinstance(folds, (int, str)):
+    if isinstance(folds, int) and "fold_seed" in result.settings:
         return f"Training and test: {folds} folds of whole groups{groups}."
+    if isinstance(folds, (int, str)):
+        return f"Training and test: {folds} {'parts' if isinstance(folds, str) else 'folds'}{groups}."
     if isinstance(folds, list):
         return f"Training and test: {len(folds)} fold{'s' * (len(folds) != 1)}{groups}."
     return ""

@@ -14,7 +14,7 @@ from tubelet.protocols.fusion_report import class_figure, gain_table
 from tubelet.protocols.results_methods import methods
 from tubelet.protocols.results_mistakes import data_roots, film_of, frame_rate, mistakes_of
 from tubelet.protocols.results_table import ResultsTable, listed
-from tubelet.protocols.results_words import Comparisons, comparison_text, comparisons, plain, summary
+from tubelet.protocols.results_words import Comparisons, comparison_text, comparisons, named_difference, plain, summary
 from tubelet.protocols.run_report import confusion_figures, kept, mean_rows, plain_name
 from tubelet.protocols.runs import Run
 from tubelet.protocols.systems import System
@@ -158,25 +158,20 @@ def _bars(page: Page, table: ResultsTable, plots: Path) -> None:
 
 
 def _comparisons(page: Page, table: ResultsTable, found: Comparisons, plots: Path) -> None:
-    pairs = [(f"{table.called(found.best)} over {table.called(system)}", pair) for system, pair in found.against]
-    planned = [(f"{pair.difference.second} over {pair.difference.first}", pair) for pair in found.planned]
-    if not pairs:
+    if not found.against:
         return
     page.add_section("Paired comparisons", comparison_text(table, found), level=3)
-    known = {(pair.difference.first, pair.difference.second) for _, pair in pairs}
-    extra = [(label, pair) for label, pair in planned if (pair.difference.first, pair.difference.second) not in known]
-    named = {(pair.difference.first, pair.difference.second) for _, pair in planned}
-    gaps = [
-        Gap(
-            label,
-            pair.difference.accuracy,
-            pair.difference.interval.low,
-            pair.difference.interval.high,
-            "named beforehand" if (pair.difference.first, pair.difference.second) in named else "",
-        )
-        for label, pair in [*extra, *pairs]
-    ]
-    before = ", below the comparison that was named beforehand" if extra else ""
+    gaps, differences = [], []
+    for first, second, pair in found.planned:
+        one = named_difference(table, first, second, pair)
+        differences.append(one)
+        ends = one.interval
+        gaps.append(Gap(f"{one.second} over {one.first}", one.accuracy, ends.low, ends.high, "named beforehand"))
+    for system, pair in found.against:
+        one = named_difference(table, system, found.best, pair)
+        differences.append(one)
+        gaps.append(Gap(f"over {one.first}", one.accuracy, one.interval.low, one.interval.high))
+    before = ", below the comparison that was named beforehand" if found.planned else ""
     caption = (
         "In points of accuracy, with 95 % intervals over the same videos. Filled: the interval lies on one side of 0. "
         f"What {plain(table.called(found.best))} gains over each other system{before}."
@@ -185,7 +180,7 @@ def _comparisons(page: Page, table: ResultsTable, found: Comparisons, plots: Pat
     page.add_figure(kept(figure, plots / "differences.png"))
     gain_table(
         page,
-        [pair.difference for _, pair in [*extra, *pairs]],
+        differences,
         caption="The differences of the figure above, of accuracy and of the mean over classes, in points.",
     )
     for first, second in _for_classes(table, found):
@@ -195,8 +190,7 @@ def _comparisons(page: Page, table: ResultsTable, found: Comparisons, plots: Pat
 
 def _for_classes(table: ResultsTable, found: Comparisons) -> list[tuple[System, System]]:
     """The pairs whose gain by class is drawn: those named beforehand, else the best and the next best."""
-    by_name = {system.name: system for system in table.systems}
-    chosen = [(by_name[pair.difference.first], by_name[pair.difference.second]) for pair in found.planned]
+    chosen = [(first, second) for first, second, _ in found.planned]
     if not chosen:
         others = [system for system, _ in found.against]
         chosen = [(max(others, key=lambda system: system.result.value), found.best)]

@@ -275,7 +275,8 @@ def _remarks(system: System, sources: Sources) -> list[str]:
         number = sources.number(work_of(line))
         of = ", mean over classes" if line.metric == "mean class accuracy" else ""
         unlike = "; ".join(filter(None, (line.note or "", *line.differences))) or "nothing that is known"
-        said.append(f"published [{number}]: {line.method or 'the line of the table'}{of}; unlike it: {unlike}")
+        row = f": {line.method}{of}" if line.method else of
+        said.append(f"published [{number}]{row}; unlike it: {unlike}")
     return said
 
 

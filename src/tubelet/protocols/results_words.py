@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tubelet.protocols.fusion import points_text
+from tubelet.protocols.fusion import Difference
 from tubelet.protocols.results_table import ResultsTable, interval_words, listed, work_of
 from tubelet.protocols.runs import Run
 from tubelet.protocols.streams_result import difference_sentence
@@ -25,14 +25,14 @@ class Comparisons:
     against
         The others with what ``best`` gains over each, in the table's order.
     planned
-        Comparisons that were named before the figures were seen, with their names in running text.
+        Comparisons that were named before the figures were seen: first and second of "second minus first".
     alone
         Rows that have other videos, or kept no outcomes.
     """
 
     best: System
     against: tuple[tuple[System, Pair], ...]
-    planned: tuple[Pair, ...]
+    planned: tuple[tuple[System, System, Pair], ...]
     alone: tuple[System, ...]
 
 
@@ -53,9 +53,10 @@ def comparisons(table: ResultsTable, runs: Sequence[Run]) -> Comparisons:
             continue
         named = {system.name: system for system in table.systems if system.run == run.name}
         if all(name in named for name in run.planned):
-            pair = paired(*(named[name] for name in run.planned))
+            first, second = (named[name] for name in run.planned)
+            pair = paired(first, second)
             if pair is not None:
-                planned.append(pair)
+                planned.append((first, second, pair))
     return Comparisons(best, tuple(against), tuple(planned), tuple(alone))
 
 
@@ -83,11 +84,19 @@ def summary(table: ResultsTable, found: Comparisons) -> str:
     right = f"**{plain(name)}** gets {percent(result.value)} {shares} right{interval}"
     sentences = [f"On {table.dataset} ({what}), {right}{plain(most)}{chance}."]
     sentences += _told_apart(table, found, {*table.strong})
-    named = [plain(_spaced(difference_sentence(pair.difference))) for pair in found.planned]
+    named = [
+        plain(_spaced(difference_sentence(named_difference(table, first, second, pair))))
+        for first, second, pair in found.planned
+    ]
     sentences += [f"Named beforehand: {sentence}." for sentence in named]
     sentences += _beside_print(table)
     sentences += [f"To be noted of {plain(name)}: {plain(note)}." for note in result.notes]
     return " ".join(sentences)
+
+
+def named_difference(table: ResultsTable, first: System, second: System, pair: Pair) -> Difference:
+    """The difference with names that only these two rows of the table have."""
+    return replace(pair.difference, first=table.called(first), second=table.called(second))
 
 
 def _told_apart(table: ResultsTable, found: Comparisons, strong: set[int]) -> list[str]:
@@ -149,12 +158,6 @@ def comparison_text(table: ResultsTable, found: Comparisons) -> str:
         told = listed([f"{table.called(system)} on {pair.n} videos" for system, pair in fewer])
         parts.append(f"Compared on the videos that both have: {plain(told)}.")
     return " ".join(parts)
-
-
-def gap_note(pair: Pair) -> str:
-    """Small print of one comparison: over what, and the difference of the means over classes."""
-    difference = pair.difference
-    return f"by class {points_text(difference.class_mean, difference.class_mean_interval)}"
 
 
 def _spaced(text: str) -> str:
