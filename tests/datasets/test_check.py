@@ -14,7 +14,7 @@ import pytest
 
 from tubelet.datasets import Item, Manifest, open_dataset
 from tubelet.datasets.check import check_dataset
-from tubelet.datasets.manifest import Findings
+from tubelet.datasets.findings import Findings
 from tubelet.errors import ExitCode, UsageError, VideoError
 from tubelet.video.report import DecodeReport
 

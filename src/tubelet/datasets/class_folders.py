@@ -10,9 +10,10 @@ from pathlib import Path
 
 from tubelet.datasets.directional import mirrored_pairs
 from tubelet.datasets.discovery import Listing, list_folder, require_folder, walk, walk_videos
+from tubelet.datasets.findings import Findings
 from tubelet.datasets.groups import assign_groups
 from tubelet.datasets.item_table import Item, canonical_split
-from tubelet.datasets.manifest import Findings, Manifest, classes_of
+from tubelet.datasets.manifest import Manifest, classes_of
 from tubelet.errors import InputDataError
 from tubelet.reporting.text import first_few
 

@@ -12,43 +12,16 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from tubelet.datasets.findings import Findings
 from tubelet.datasets.item_table import Item, read_items, write_items
 from tubelet.errors import InputDataError, UsageError
 from tubelet.provenance import hash_json
 from tubelet.reporting.text import first_few
 
-__all__ = ["OWN_GROUPS", "Findings", "Item", "Manifest"]
+__all__ = ["OWN_GROUPS", "Item", "Manifest"]
 
 OWN_GROUPS = "each video is its own group"
 """The group rule where nothing is known about what was filmed together."""
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What reading a folder found beside the items; told by ``data check``.
-
-    Attributes
-    ----------
-    ignored
-        Paths that are no videos, or videos outside the layout; folders end with ``/``.
-    missing
-        Videos that a list names and the folder does not hold.
-    unlisted
-        Videos that the folder holds and the list does not name.
-    notes
-        Sentences for the user.
-    mislabeled
-        Videos whose place or name contradicts the list's label, one sentence each.
-    labeled_frames
-        Where the list labels frames: every video's path, and one past the last frame that it labels.
-    """
-
-    ignored: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    unlisted: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    mislabeled: tuple[str, ...] = ()
-    labeled_frames: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

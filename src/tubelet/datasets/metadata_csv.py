@@ -9,9 +9,10 @@ from pathlib import Path
 
 from tubelet.datasets.class_folders import finish_own_folder
 from tubelet.datasets.discovery import list_folder, require_folder, walk, walk_videos
+from tubelet.datasets.findings import Findings
 from tubelet.datasets.groups import assign_groups
 from tubelet.datasets.item_table import Item, canonical_split, read_items
-from tubelet.datasets.manifest import Findings, Manifest, classes_of
+from tubelet.datasets.manifest import Manifest, classes_of
 from tubelet.errors import InputDataError
 from tubelet.reporting.text import first_few
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tubelet.datasets.discovery import is_litter, is_video_name, require_folder
-from tubelet.datasets.manifest import Findings, Item, Manifest
+from tubelet.datasets.findings import Findings
+from tubelet.datasets.manifest import Item, Manifest
 from tubelet.errors import InputDataError
 from tubelet.reporting.text import first_few
 

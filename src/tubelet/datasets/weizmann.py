@@ -11,9 +11,10 @@ import re
 from pathlib import PurePosixPath
 
 from tubelet.datasets.discovery import require_folder, walk
+from tubelet.datasets.findings import Findings
 from tubelet.datasets.groups import stem
 from tubelet.datasets.item_table import Item
-from tubelet.datasets.manifest import Findings, Manifest
+from tubelet.datasets.manifest import Manifest
 from tubelet.errors import InputDataError
 from tubelet.reporting.text import first_few
 
