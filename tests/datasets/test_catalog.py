@@ -14,7 +14,7 @@ from tubelet.errors import InputDataError, UsageError
 def test_every_kind_is_described() -> None:
     own = {"folder", "metadata", "class-folders", "videos", "pyslowfast"}
     actions = {"ucf101", "hmdb51", "weizmann", "kth", "sports1m", "kinetics", "activitynet", "activitynet-segments"}
-    assert set(DATASETS) == own | actions | {"yupenn", "maryland", "aslan"}
+    assert set(DATASETS) == own | actions | {"yupenn", "maryland", "aslan", "objects"}
     assert all(kind.about and kind.protocol for kind in DATASETS.values())
 
 
