@@ -21,6 +21,7 @@ from tubelet.protocols.rounds import RoundSettings
 from tubelet.protocols.score_file import ScoreFile
 from tubelet.protocols.stream_experiment import load_stream_experiment
 from tubelet.protocols.streams_open import open_folds, open_streams
+from tubelet.video.synthetic import make_video
 
 Tubelet = Callable[..., Any]
 
@@ -224,10 +225,7 @@ def test_stopped_in_the_second_fold_and_typed_again(
 
 def test_a_damaged_video_costs_itself(root: Path, weizmann_folder: Path, tubelet: Tubelet, tmp_path: Path) -> None:
     shutil.copytree(weizmann_folder, tmp_path / "videos")
-    for action, copied in (("run", "left"), ("walk", "right")):
-        shutil.copy(weizmann_folder / f"ann_{action}.avi", tmp_path / "videos" / f"cyd_{action}.avi")
-        with (tmp_path / "videos" / f"cyd_{action}.avi").open("ab") as file:
-            file.write(copied.encode())  # no copies, or these groups would be joined
+    make_video(tmp_path / "videos" / "cyd_run.avi", "left", 11)
     (tmp_path / "videos" / "bob_run.avi").write_bytes(b"no video")
     (tmp_path / "videos" / "cyd_walk.avi").write_bytes(b"none either")
     (tmp_path / "two.toml").write_text(
