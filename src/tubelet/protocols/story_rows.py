@@ -66,14 +66,15 @@ _COLOR_GUESSED = Expected("20 %, guessed", 0.13, 0.27)
 _MOTION_GUESSED = Expected("10 %, guessed", 0.045, 0.155)
 _ONLY_COLOR = Expected("10 %, half guessed", 0.0, 0.155)
 _ONLY_MOTION = Expected("20 %, half guessed", 0.0, 0.27)
+# A bag of frames may show that something goes sideways or turns, but a motion and its reverse have equal bags.
 _NO_DIRECTION = Expected("at most 50 %", 0.0, 0.56)
 _REVERSE = Expected("none, reversed", 0.0, 0.1)
 
 ROWS = (
     StoryRow("c3d", "C3D", "16 frames", ("c3d",), _ALL, _ALL, _ALL),
     StoryRow("still", "C3D, one frame", "16 times the same", ("c3d still",), _ALL, _MOTION_GUESSED, _ONLY_COLOR),
-    StoryRow("frame", "Frame by frame", "mean over frames", ("frame",), _ALL, _MOTION_GUESSED, _ONLY_COLOR),
-    StoryRow("images", "ImageNet features", "mean over frames", ("images",), _ALL, _MOTION_GUESSED, _ONLY_COLOR),
+    StoryRow("frame", "Frame by frame", "mean of 3 frames", ("frame",), _ALL, _NO_DIRECTION, _NO_DIRECTION),
+    StoryRow("images", "ImageNet features", "mean of 3 frames", ("images",), _ALL, _NO_DIRECTION, _NO_DIRECTION),
     StoryRow("flow", "Optical flow", "16 fields of DIS", ("flow",), _COLOR_GUESSED, _ALL, _ONLY_MOTION),
     StoryRow("frame+flow", "Frames + flow", "Two-Stream's idea", ("frame", "flow"), _ALL, _ALL, _ALL, "together"),
     StoryRow("c3d+frame", "C3D + frames", "appearance added", ("c3d", "frame"), _ALL, _ALL, _ALL, "together"),
