@@ -124,3 +124,20 @@ def test_training_refuses_to_test_on_copies_and_weights_remember(
     )
     assert tested.code == 2
     assert "half_rate.mp4" in tested.complaint
+
+
+@pytest.mark.usefixtures("gradients_taken_for_right")
+def test_a_protocol_that_trains_refuses_copies_or_marks_its_figures(
+    tubelet: Any, copies_folder: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(copies_folder, tmp_path / "films"))
+    rows = ["train/walk/one.avi,walk,train", "train/run/three.avi,run,train", "test/walk/trimmed.mp4,walk,test"]
+    (root / "metadata.csv").write_text("\n".join(["file_name,label,split", *rows, ""]))
+    command = ["evaluate", "folder", "--data", root, "--iterations", "1", "--precision", "float32", "--workers", "1"]
+    refused = tubelet(*command, "-o", tmp_path / "refused")
+    assert refused.code == 2
+    assert "test/walk/trimmed.mp4 from 0" in refused.complaint
+    marked = tubelet(*command, "-o", tmp_path / "marked", "--allow-leak", "--json")
+    assert marked.code == 0, marked.err
+    for head in ("svm", "net"):
+        assert any("shows what training has too" in note for note in marked.json["seeds"]["0"][head]["notes"])

@@ -87,7 +87,7 @@ def evaluate(
         bool, typer.Option("--keep-views", help="Model folder: keep every view's scores in scores.npz.")
     ] = False,
     allow_leak: Annotated[
-        bool, typer.Option("--allow-leak", help="Model folder: test on groups that it saw, and mark the result.")
+        bool, typer.Option("--allow-leak", help="Test on groups or copies of what was trained on, and mark the result.")
     ] = False,
     split: Annotated[int, typer.Option("--split", help="Official split (UCF101, HMDB51).")] = 1,
     splits: Annotated[
@@ -150,7 +150,6 @@ def evaluate(
             "--views": views,
             "--part": part != "test",
             "--keep-views": keep_views,
-            "--allow-leak": allow_leak,
             "--diagnose": diagnose,
         },
         training={
@@ -205,6 +204,7 @@ def evaluate(
     settings = replace(
         settings,
         svm_c=svm_c,
+        allow_leak=allow_leak,
         train=settings.train.changed(
             iterations=iterations,
             precision=one_of(precision, ("auto", "float32", "bfloat16"), "--precision"),
