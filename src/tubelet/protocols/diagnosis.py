@@ -29,7 +29,8 @@ REMEDIES: Mapping[Suspect, str] = {
     "(convert-weights --recipe, or load_model(DIR).save(DIR, recipe=...))",
     "mean": "find out what was subtracted, and how pixels were scaled, when the weights were trained, and give the "
     "model folder that recipe (convert-weights --recipe, or load_model(DIR).save(DIR, recipe=...))",
-    "stride": "take the clips as the other figure did (--views of a test; --stride-frames, --step-frames of extract)",
+    "stride": "take the clips as the other figure did (--views of a test; --stride-frames, --step-frames of extract; a "
+    "step that the model folder has wrong: load_model(DIR, step_frames=N).save(DIR))",
     "normalization": "see which of the two the paper says: normalize each clip, or the mean of the clips",
     "split": "see which videos the other figure was counted on, and whether its network had seen them",
 }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from tubelet.protocols.diagnosis import LEVEL, SUSPECTS, Diagnosis, Tried, points
-from tubelet.protocols.run_report import interval_text, kept
+from tubelet.protocols.run_report import kept
 from tubelet.reporting.dots import Dot, interval_dots
 from tubelet.reporting.page import Page
 from tubelet.reporting.text import aligned, percent
 
+_SHORT = {1: "closer", 0: "–", -1: "farther"}
 _SAYS = {1: "towards it", 0: "no more than chance", -1: "away from it"}
 
 
@@ -42,17 +43,16 @@ def diagnosis_section(page: Page, diagnosis: Diagnosis, plots: Path) -> None:
         drawn = interval_dots(dots, base=base, expected=expected.value, title="What moves the figure", caption=caption)
         page.add_figure(kept(drawn, plots / "diagnosis.png"))
         page.add_table(
-            ["suspect", "changed to", "videos", metric, "95 % interval", "difference", "its interval", "moves",
-             "reaches"],
+            ["suspect", "changed to", "videos", metric, "difference", "its interval", "expected figure"],
             [
-                [one.suspect, one.name, one.n, percent(one.value), interval_text(one.interval),
-                 points(one.difference), _between(one), _SAYS[one.moves], one.reaches]
+                [one.suspect, one.name, one.n, percent(one.value), points(one.difference),
+                 _between(one).replace(" ", "\u00a0"), "reached" if one.explains else _SHORT[one.moves]]
                 for one in rows
             ],
             highlight=[index for index, one in enumerate(rows) if (one.suspect, one.name) in strong],
             caption=f"Differences in points to our {percent(diagnosis.value)}. Their intervals hold with "
-            f"{LEVEL:.0%} confidence for all {len(rows)} variants together; reaches: the expected figure lies within "
-            "the variant's own interval.",
+            f"{LEVEL:.0%} confidence for all {len(rows)} variants together. Reached: closer by more than chance, and "
+            "the expected figure lies within the variant's own interval.",
         )  # fmt: skip
     if diagnosis.untried:
         page.add_table(["suspect", "not tried because"], [list(pair) for pair in diagnosis.untried])
