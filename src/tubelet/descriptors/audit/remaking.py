@@ -65,29 +65,11 @@ class Remaking:
                 workers=workers,
                 flow=self.flow,
                 any_flow=self.any_flow,
-                **sampling_options(self.model, self.sampling),
+                sampling=self.sampling,
             )
         if decoder is not None:
             extractor.share(decoder)
         return extractor
-
-
-def sampling_options(model: VideoModel, sampling: Sampling) -> dict[str, Any]:
-    """The options of `Extractor` that cut videos into clips as this sampling says.
-
-    Raises
-    ------
-    UsageError
-        Its policy is not one that tables are made by.
-    """
-    if sampling.policy not in ("dense", "non_overlapping"):
-        raise UsageError(f"clips by {sampling.policy} sampling are not computed again")
-    return {
-        "clip_length": model.input.content.clip_length(sampling.clip_length),
-        "short": sampling.short,
-        "step_frames": sampling.step_frames,
-        "stride_frames": sampling.stride_frames or sampling.clip_length,
-    }
 
 
 def recorded_sampling(table: RecordedTable, text: str) -> Sampling:
