@@ -179,9 +179,10 @@ def _accuracy(page: Page, found: Story, plots: Path) -> None:
     if all(row.expected[one].met(found.results[row.key][one].value) for row in found.rows for one in FACTORS
            if row.group == "alone"):  # fmt: skip
         page.add_text(
-            "Frames, one by one and averaged, tell the color; of the motion they tell at best the way (sideways, turning), "
-            "never the direction. Flow tells the motion and leaves the color to guessing. C3D, which sees 16 frames at once, tells both; and it owes the motion to what changes "
-            "from frame to frame: of one frame, shown 16 times, the same network tells the color alone."
+            "Frames, one by one and averaged, tell the color; of the motion they tell at best the way (sideways, "
+            "turning), never the direction. Flow tells the motion and leaves the color to guessing. C3D, which sees 16 "
+            "frames at once, tells both; and it owes the motion to what changes from frame to frame: of one frame, "
+            "shown 16 times, the same network tells the color alone."
         )
     turned = reversed_share(found.results["backward"]["motion"], REVERSED)
     page.add_text(
