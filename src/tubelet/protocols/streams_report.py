@@ -106,8 +106,8 @@ def _accuracy(page: Page, result: StreamsResult, plots: Path) -> None:
     page.add_table(
         ["row", "made of", "accuracy", "95 % interval", *(["mean over classes", "95 % interval"] if both else [])],
         [
-            [one.protocol, result.made_of(one.protocol), percent(one.value), _whole(interval_text(one.interval)),
-             *([percent(one.class_mean or 0.0), _whole(interval_text(one.class_mean_interval))] if both else [])]
+            [one.protocol, result.made_of(one.protocol), percent(one.value), interval_text(one.interval),
+             *([percent(one.class_mean or 0.0), interval_text(one.class_mean_interval)] if both else [])]
             for one in result.rows
         ],
         highlight=result.rows.index(result.best),
@@ -125,11 +125,6 @@ def _accuracy(page: Page, result: StreamsResult, plots: Path) -> None:
     )
     chance = 1 / len(result.rows[0].classes)
     page.add_figure(kept(interval_bars(bars, chance=chance, caption=caption), plots / "accuracy.png"))
-
-
-def _whole(text: str) -> str:
-    """The text in one line, however narrow its column."""
-    return text.replace(" ", "\u00a0")
 
 
 def _class_size(result: StreamsResult) -> int | None:
