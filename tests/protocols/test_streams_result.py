@@ -247,6 +247,10 @@ def test_svms_stand_between_streams_and_fusions() -> None:
     assert "  rgb fc6 + SVM = SVM on fc6 of rgb, 4,096 numbers" in lines
     record = found.to_dict()
     assert [one["made_of"] for one in record["svms"]] == [found.made_of(name) for name in SVMS]
+    assert [[one["model"] for one in row["networks"]] for row in record["svms"]] == [
+        ["c3d_small"], ["squeezenet"], ["c3d_small", "squeezenet"]
+    ]  # fmt: skip
+    assert record["svms"][1]["networks"][0]["parameters"] == 271_234
     assert (record["svms"][0]["settings"]["numbers"], "describing_s" in str(record)) == (4096, False)
 
 

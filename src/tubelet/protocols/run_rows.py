@@ -56,6 +56,11 @@ def _networks(fields: Mapping[str, Any], result: Result) -> list[Network]:
         shape = tuple(int(size) for size in fields.get("input", ())) or None
         model = str(plan.get("model", result.protocol))
         return [Network(model, plan.get("options", {}), int(fields["parameters"]), int(fields["macs"]), shape)]
+    if "networks" in fields:  # an SVM beside streams
+        return [
+            Network(str(one["model"]), {}, int(one["parameters"]), int(one["macs"]), tuple(one["input"]))
+            for one in fields["networks"]
+        ]
     if "tables" in settings:
         models = [str(table["model"]) for table in settings["tables"] if table.get("model")]
         return [Network(model) for model in models] if len(models) == len(settings["tables"]) else []

@@ -110,6 +110,7 @@ def _accuracy(page: Page, result: StreamsResult, plots: Path) -> None:
              *([percent(one.class_mean or 0.0), interval_text(one.class_mean_interval)] if both else [])]
             for one in result.rows
         ],
+        align="llrrrr" if both else "llrr",
         highlight=result.rows.index(result.best),
         caption=f"{named[0].upper()}{named[1:]}, all on the same videos.{alike} Intervals: bootstrap over {unit}. "
         "Bold: the best.",

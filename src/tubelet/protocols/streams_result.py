@@ -75,6 +75,10 @@ class StreamsResult:
         Of the fusions: what they are made of.
     made
         Of the SVMs, by name: what they are made of, in words.
+    parts
+        Of the SVMs, by name: the streams and features whose descriptors stand side by side.
+    models
+        Of the streams and features, by name: the network.
     costs
         Of the streams and features, by name.
     differences
@@ -93,6 +97,8 @@ class StreamsResult:
     fusions: tuple[Result, ...]
     plans: tuple[FusionPlan, ...]
     made: Mapping[str, str]
+    parts: Mapping[str, Sequence[str]]
+    models: Mapping[str, str]
     costs: Mapping[str, StreamCost]
     differences: tuple[Difference, ...]
     primary: bool
@@ -126,16 +132,15 @@ class StreamsResult:
         """JSON-ready; without what the machine took."""
         return {
             "name": self.name,
-            "streams": [
+            "streams": [{**result.to_dict(), **self._network(result.protocol)} for result in self.streams],
+            "svms": [
                 {
                     **result.to_dict(),
-                    "parameters": self.costs[result.protocol].parameters,
-                    "macs": self.costs[result.protocol].macs,
-                    "input": list(self.costs[result.protocol].input),
+                    "made_of": self.made[result.protocol],
+                    "networks": [self._network(name) for name in self.parts[result.protocol]],
                 }
-                for result in self.streams
+                for result in self.svms
             ],
-            "svms": [{**result.to_dict(), "made_of": self.made[result.protocol]} for result in self.svms],
             "fusions": [
                 {**result.to_dict(), **plan.model_dump(mode="json", exclude={"name"}), "weights": list(plan.factors)}
                 for result, plan in zip(self.fusions, self.plans, strict=True)
@@ -144,6 +149,15 @@ class StreamsResult:
             "primary": self.primary,
             "settings": dict(self.settings),
             "notes": list(self.notes),
+        }
+
+    def _network(self, name: str) -> dict[str, Any]:
+        cost = self.costs[name]
+        return {
+            "model": self.models[name],
+            "parameters": cost.parameters,
+            "macs": cost.macs,
+            "input": list(cost.input),
         }
 
     def sentence(self) -> str:
@@ -257,6 +271,11 @@ def compare_streams(
         tuple(results[plan.name] for plan in experiment.fusions),
         experiment.fusions,
         {row.name: _made_of(row, files[row.name]) for row in experiment.svm_rows},
+        {row.name: row.of for row in experiment.svm_rows},
+        {
+            **{plan.name: plan.model for plan in experiment.streams},
+            **{plan.name: plan.model for plan in experiment.features},
+        },
         costs,
         tuple(
             difference_of(results[a], results[b], first.labels, first.groups) for a, b in _pairs(experiment, results)
