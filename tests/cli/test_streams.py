@@ -298,7 +298,7 @@ def test_what_does_not_fit_is_one_error_before_anything_is_trained(
         (HEAD + SPATIAL + SPATIAL, [], 2, "the settings of "),
         (whole, ["--weights", tmp_path], 2, "no stream of two takes --weights; leave --weights away"),
         (HEAD.partition("primary")[0] + SPATIAL, ["--flow", tmp_path], 2, "no stream of two takes --flow"),
-        (whole.replace('"2x1"', '"2x4"'), [], 2, "there are no test views '2x4'"),
+        (whole.replace('"2x1"', '"2x6"'), [], 2, "there are no test views '2x6'"),
         (whole.replace("side = 48", "sides = 48"), [], 2, "two_stream_spatial has no option 'sides'"),
         (whole.replace("[streams.options]", 'weights = "required"\n[streams.options]'), [], 2,
          "the stream spatial starts from trained weights, and none ship; give a model folder with --weights DIR"),
