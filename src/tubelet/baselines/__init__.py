@@ -1,0 +1,1 @@
+"""What video networks were compared with and is not a network of ours."""
