@@ -200,7 +200,7 @@ def _accuracy(page: Page, found: Story, plots: Path) -> None:
             ]
             for row in found.rows
         ],
-        align="lrrr",
+        align="llll",
         highlight=0,
         caption="Share right with its 95 % interval, and what the making of the videos lets expect.",
     )
