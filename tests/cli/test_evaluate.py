@@ -250,6 +250,7 @@ def test_the_issues_weizmann_command_has_six_folds(tubelet: Tubelet, shared_data
         (["folder", "--test-fraction", "0"], 2, "grouped has no test videos; name test groups with --test-groups"),
         (["folder", "--leave-one-group-out", "--test-groups", "g01"], 2, "every group is tested on in turn"),
         (["folder", "--model", "c3d_smal"], 2, "there is no model 'c3d_smal'; did you mean 'c3d_small'?"),
+        (["folder", "--model", "untrained:c3d_small"], 2, "untrained:c3d_small cannot be tested: its classes were"),
         (["folder", "--device", "tpu"], 2, "--device cannot be 'tpu'"),
         (["weizmann"], 4, "no video is named like those of Weizmann"),
         (["ucf101"], 4, "the official lists of UCF101 are not found"),

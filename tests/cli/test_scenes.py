@@ -60,6 +60,8 @@ def test_one_command_describes_leaves_each_video_out_and_compares(finished: Any)
     assert "Beside the papers" in page
     result = json.loads((out / "result.json").read_text())
     assert result["value"] == 1.0
+    assert "3 classes, YUPENN has 14" in result["notes"]
+    assert "3 classes, YUPENN has 14" in page
     assert result["settings"]["tables"][0]["sampling"] == (
         '{"policy":"dense","clip_length":16,"stride_frames":8,"step_frames":1,"short":"loop"}'
     )

@@ -134,7 +134,7 @@ def test_a_fold_of_videos_becomes_one_of_windows() -> None:
     ]  # fmt: skip
     assert {item.own_group for item in one.test.items} == {"v01.avi", "v03.avi"}
     assert (len(one.train), len(one.test), failed) == (10, 10, ())
-    assert clips.settings["kept"] == 20
+    assert (clips.settings["kept"], clips.settings["train"], clips.settings["test"]) == (20, 10, 10)
     assert clips.compared == {"window_frames": 16, "least_frames": 8}
 
 

@@ -174,8 +174,8 @@ def judge(
             folder = root / title if len(parts) > 1 else root
             judged, clips, lost = opened.judged(folds)
             found = evaluate_descriptors(judged, opened.tables, settings, folder, allow_leak=allow_leak, clips=clips)
-            if vectors.notes:
-                found = replace(found, result=replace(found.result, notes=(*found.result.notes, *vectors.notes)))
+            notes = (*found.result.notes, *first.findings.notes, *vectors.notes)
+            found = replace(found, result=replace(found.result, notes=tuple(dict.fromkeys(notes))))
             found = replace(found, failed=(*lost, *found.failed))
             report = write_descriptors(folder, _TITLES.get(title, title), found, opened.tables, settings)
             if diagnosing is not None and diagnosing.options.wanted:

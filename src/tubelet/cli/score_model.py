@@ -23,11 +23,22 @@ PARTS = ("test", "train", "all")
 
 
 def names_a_model(model: str | None) -> bool:
-    """Whether ``--model`` is a folder, and not the name of a network: ``./c3d`` is one, ``c3d`` is not."""
+    """Whether ``--model`` is a folder, and not the name of a network: ``./c3d`` is one, ``c3d`` is not.
+
+    Raises
+    ------
+    UsageError
+        It is ``untrained:NAME``.
+    """
     if model is None:
         return False
     from tubelet.models.registry import list_models
 
+    if model.startswith("untrained:"):
+        raise UsageError(
+            f"{model} cannot be tested: its classes were never learned",
+            remedy=f"give a model folder, or {model.partition(':')[2]} to train it; untrained: is for descriptors",
+        )
     return model not in list_models() and (Path(model).is_dir() or "/" in model)
 
 

@@ -245,6 +245,10 @@ def folds_of_windows(
     if late:
         notes.append(f"labels go on behind the last frame of {first_few(late)}, so they may be those of another cut")
     settings = {"window_frames": found.window_frames, "step_frames": found.step_frames, "least_frames": least_frames}
+    stride = json.loads(str(found.vectors.facts.get("sampling") or "{}")).get("stride_frames")
+    settings |= {} if stride is None else {"stride_frames": int(stride)}
+    if len(kept) == 1:
+        settings |= {"train": len(kept[0].train), "test": len(kept[0].test)}
     compared = {name: settings[name] for name in ("window_frames", "least_frames")}
     failed = tuple(_missing(videos, path, found.vectors) for path in sorted(items) if path not in found.by_video)
     return kept, Clips({**settings, **asdict(counts)}, compared, tuple(notes)), failed
