@@ -270,3 +270,18 @@ def test_the_page(small: PairView, tmp_path: Path) -> None:
 )
 def test_the_papers_layers_as_far_as_there_are(has: tuple[str, ...], takes: tuple[str, ...]) -> None:
     assert paper_layers(has) == takes
+
+
+@pytest.mark.parametrize(
+    ("has", "takes"),
+    [
+        (("pool10",), ("pool10",)),
+        (("prob",), ("prob",)),
+        (("global_pool", "pool10", "prob"), ("prob", "global_pool", "pool10")),
+        (("conv5b", "fc6", "prob"), ("prob", "fc6")),
+    ],
+)
+def test_a_table_without_the_papers_layers_is_compared_by_all_it_has(
+    has: tuple[str, ...], takes: tuple[str, ...]
+) -> None:
+    assert paper_layers(has, table=True) == takes

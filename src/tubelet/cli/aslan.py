@@ -129,7 +129,9 @@ def aslan(
     if existing is not None:
         notes += leak_notes_of_table(existing, manifest or samples_of_table(existing), allow=allow_leak)
     has = existing.layers if existing is not None else net.layer_names if net is not None else ()
-    chosen = paper_layers(has) if layers is None else tuple(map(str.strip, layers.split(",")))
+    chosen = (
+        paper_layers(has, table=existing is not None) if layers is None else tuple(map(str.strip, layers.split(",")))
+    )
     folder = out or Path("runs/evaluate/aslan")
     samples = len(pairs.sample_ids)
     there = "" if manifest is None else f", {len(manifest)} of them there"

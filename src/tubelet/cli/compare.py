@@ -85,7 +85,7 @@ def compare(
     where = choose_device(device)
     source = None if table is None else DescriptorTable(table)
     if source is not None:
-        chosen = svm.layers if svm is not None else wanted or paper_layers(source.layers)
+        chosen = svm.layers if svm is not None else wanted or paper_layers(source.layers, table=True)
         lacking = [layer for layer in chosen if layer not in source.layers]
         if lacking:
             raise UsageError(

@@ -59,11 +59,20 @@ class PairTable:
     made_by: Mapping[str, str]
 
 
-def paper_layers(names: Sequence[str]) -> tuple[str, ...]:
-    """The paper's four layers as far as a network has them; its descriptor layer where it has prob at most."""
+def paper_layers(names: Sequence[str], *, table: bool = False) -> tuple[str, ...]:
+    """The paper's four layers as far as they are there; where prob is at most, what stands for them.
+
+    Parameters
+    ----------
+    names
+        Layers of a network, or of a table.
+    table
+        They are a table's: what somebody chose to extract, so that all of it is taken. Of a network, all of whose
+        layers are known, the descriptor layer is.
+    """
     found = [layer for layer in LAYERS if layer in names]
     if not set(found) - {"prob"}:
-        found.append(descriptor_layer(names))
+        found += [name for name in names if name not in found] if table else [descriptor_layer(names)]
     return tuple(found)
 
 
