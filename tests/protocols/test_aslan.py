@@ -18,7 +18,8 @@ from tubelet.datasets.aslan_pairs import PairView
 from tubelet.errors import InputDataError
 from tubelet.protocols.aslan import C3D, IMAGENET, LAYERS, PEOPLE, cross_validate, evaluate_pairs, in_print
 from tubelet.protocols.aslan_report import CURVE, MARGINS, RESULT, write_similarity
-from tubelet.protocols.aslan_run import paper_layers
+from tubelet.protocols.aslan_run import PairTable, final_svm, paper_layers
+from tubelet.protocols.pair_svm import PairSVM
 from tubelet.protocols.published import CONFIRMED
 from tubelet.protocols.result import Result
 from tubelet.protocols.roc import read_curve
@@ -172,6 +173,32 @@ def test_c_can_be_chosen_in_each_fold(view: PairView, noisy: np.ndarray) -> None
     cross = cross_validate(noisy, two, search_c=True)
     assert all(fold.svm_c in (0.01, 0.1, 1.0, 10.0, 100.0) for fold in cross.folds)
     assert min(fold.svm_c for fold in cross.folds) < 1.0, "noise wants a weak SVM"
+
+
+def test_a_chosen_c_is_carried_through(small: PairView, tmp_path: Path) -> None:
+    """To the classifier that is kept, and to the cell of all parts; the others say which C they have."""
+    features = pair_features(descriptors(small, 1.0), small.samples, LAYERS)[:, 12:24]
+    outcome = evaluate_pairs(features, small, ("fc7",), search_c=True)
+    shares = {}
+    scaled = (features - features.mean(axis=0)) / features.std(axis=0)
+    for candidate in (0.01, 0.1, 1.0, 10.0, 100.0):
+        right = []
+        for fold in range(3):
+            test = small.fold == fold
+            machine = LinearSVC(C=candidate, dual=False, max_iter=50_000, tol=1e-8)
+            right.append(machine.fit(scaled[~test], small.same[~test]).predict(scaled[test]) == small.same[test])
+        shares[candidate] = float(np.concatenate(right).mean())
+    made_by = {"weights_sha256": "w", "recipe_hash": "r", "sampling": "{}", "model": "c3d"}
+    table = PairTable(small, features, ("fc7",), (), made_by)
+    kept = final_svm(outcome, table, 1.0, search_c=True)
+    best = max(shares, key=lambda value: (shares[value], -value))
+    assert best == kept.svm_.C
+    assert final_svm(outcome, table, 1.0).svm_.C == 1.0
+    assert PairSVM.load(kept.save(tmp_path / "kept")).svm_.C == kept.svm_.C
+    whole = next(part for part in outcome.alone if (part.layer, part.measure) == ("all", "all"))
+    assert (whole.accuracy, whole.auc) == (outcome.result.value, outcome.cross.auc)
+    text = write_similarity(tmp_path, outcome, small).read_text(encoding="utf-8")
+    assert "with C = 1, on the same folds; all together is the headline, whose C each fold chose" in text
 
 
 def test_folds_that_share_an_action_are_refused(view: PairView, noisy: np.ndarray) -> None:

@@ -99,6 +99,34 @@ def test_a_classifier_decides_and_its_reasons_add_up(one: Described, other: Desc
         compare(one, other, ("fc6",), svm=svm)
 
 
+def test_a_copy_is_not_judged(one: Described, other: Described, tmp_path: Path) -> None:
+    """The plane extrapolates at a pair more alike than any that it was fitted to."""
+    copy = described("copy.avi", [[0.7, 0.1, 0.2], [0.9, 0.1, 0.0]], [[3, 0, 2], [1, 0, 2]])
+    found = compare(one, copy, LAYERS, svm=classifier())
+    assert found.identical
+    assert found.decision is None
+    assert found.verdict() == "the descriptors are the same: one video, or a copy of it"
+    assert (found.to_dict()["same"], found.to_dict()["identical_descriptors"]) == (None, True)
+    assert "The descriptors are the same" in write_comparison(tmp_path, found, ()).read_text(encoding="utf-8")
+    assert not compare(one, other, LAYERS).identical
+
+
+def test_a_pair_unlike_those_of_training_is_marked(one: Described, other: Described) -> None:
+    svm = classifier()
+    assert compare(one, other, LAYERS, svm=svm).notes == ()
+    svm.mean_ = svm.mean_.copy()
+    svm.mean_[12 + COSINE] += 6.5 * svm.scale_[12 + COSINE]
+    numbers = (expected_numbers() - svm.mean_) / svm.scale_
+    (note,) = compare(one, other, LAYERS, svm=svm).notes
+    assert note.startswith("1 of 24 numbers lie more than 4 standard deviations from the mean training pair")
+    assert f"(cosine of fc6: {numbers[12 + COSINE]:+.1f})" in note
+
+
+def test_an_untrained_network_is_named(one: Described, other: Described) -> None:
+    found = compare(one, other, LAYERS, trained=False, notes=["first"])
+    assert found.notes == ("first", "the network was never trained")
+
+
 def test_shares_of_less_alike_pairs_count_ties_half() -> None:
     reference = ReferencePairs(np.array([[0.1], [0.2], [0.5], [0.9]]), np.array([[0.5], [0.8]]))
     assert reference.held_against(0, 0.5, True) == {

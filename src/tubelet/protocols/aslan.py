@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -200,8 +201,7 @@ def cross_validate(features: Values, view: PairView, *, svm_c: float = 1.0, sear
                 )
         svm = PairSVM(svm_c)
         if search_c:
-            names = [view.folds[fold] for fold in view.fold[~test].tolist()]
-            svm.search_c(features[~test], view.same[~test], names)
+            svm.search_c(features[~test], view.same[~test], list(compress(view.fold_names, ~test)))
         svm.fit(features[~test], view.same[~test])
         margins[test] = svm.margins(features[test])
         curve = roc_curve(margins[test], view.same[test])
@@ -276,17 +276,20 @@ def evaluate_pairs(
         published=_published(view, layers, network) if view.number == 2 else None,
         notes=tuple(said),
     )
-    alone = _parts(features, view, layers, svm_c) if parts else ()
+    alone = _parts(features, view, layers, svm_c, cross) if parts else ()
     return SimilarityResult(result, cross, alone)
 
 
-def _parts(features: Values, view: PairView, layers: Sequence[str], svm_c: float) -> tuple[Alone, ...]:
+def _parts(
+    features: Values, view: PairView, layers: Sequence[str], svm_c: float, whole: CrossValidated
+) -> tuple[Alone, ...]:
+    """Every part at the C that was given; all of it together is the whole, whatever C that has."""
     columns = feature_names(layers)
     found = []
     for measure in (*MEASURE_NAMES, "all"):
         for layer in (*layers, "all"):
             chosen = [layer in (one, "all") and measure in (name, "all") for one, name in columns]
-            cross = cross_validate(features[:, chosen], view, svm_c=svm_c)
+            cross = whole if all(chosen) else cross_validate(features[:, chosen], view, svm_c=svm_c)
             found.append(Alone(layer, measure, cross.accuracy, cross.standard_error, cross.auc))
     return tuple(found)
 

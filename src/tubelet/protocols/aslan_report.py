@@ -91,7 +91,7 @@ def write_similarity(
         [[fold.name, fold.pairs, percent(fold.accuracy), f"{100 * fold.auc:.1f}", fold.svm_c] for fold in cross.folds],
     )
     if outcome.alone:
-        _alone(page, outcome.alone, list(result.settings["layers"]))
+        _alone(page, outcome.alone, result.settings)
     _worst(page, outcome, view, names or {}, videos or {}, fps)
     for note in result.notes:
         page.add_text(f"Note: {note}.")
@@ -114,15 +114,18 @@ def _roc(outcome: SimilarityResult, curves: Mapping[str, Roc]) -> Any:
     return roc_figure(lines, others, title="Same action or not", caption=caption)
 
 
-def _alone(page: Page, parts: Sequence[Alone], layers: Sequence[str]) -> None:
+def _alone(page: Page, parts: Sequence[Alone], settings: Mapping[str, Any]) -> None:
+    layers = settings["layers"]
+    searched = "; all together is the headline, whose C each fold chose" if settings["search_c"] else ""
     found = {(part.layer, part.measure): part for part in parts}
     columns = [*layers, "all"]
     formulas = {measure.name: measure.formula for measure in MEASURES}
     rows = [*formulas, "all"]
     page.add_section(
         "Single similarities and layers",
-        "Each judged by an SVM of its own, on the same folds. What is called sums one compares vectors scaled to a sum "
-        "of one. The dot product and the cosine of descriptors of length one are the same number.",
+        f"Each judged by an SVM of its own with C = {settings['C']:g}, on the same folds{searched}. What is called "
+        "sums one compares vectors scaled to a sum of one. The dot product and the cosine of descriptors of length one "
+        "are the same number.",
     )
     for what in ("accuracy", "auc"):
         page.add_table(

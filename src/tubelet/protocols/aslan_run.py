@@ -119,8 +119,11 @@ def pairs_of_table(table: DescriptorTable, view: PairView, layers: Sequence[str]
     return PairTable(chosen, pair_features(vectors, pairs, layers), tuple(layers), tuple(notes), made_by)
 
 
-def final_svm(outcome: SimilarityResult, pairs: PairTable, svm_c: float) -> PairSVM:
-    """The classifier for new pairs: fitted on all of them, calibrated on the margins that the folds gave."""
+def final_svm(outcome: SimilarityResult, pairs: PairTable, svm_c: float, *, search_c: bool = False) -> PairSVM:
+    """The classifier for new pairs: fitted on all of them, calibrated on the margins that the folds gave.
+
+    With ``search_c`` its C is chosen as each fold's was, by leaving out folds: here of all pairs.
+    """
     svm = PairSVM(
         svm_c,
         layers=pairs.layers,
@@ -128,6 +131,8 @@ def final_svm(outcome: SimilarityResult, pairs: PairTable, svm_c: float) -> Pair
         recipe_hash=pairs.made_by["recipe_hash"],
         sampling=pairs.made_by["sampling"],
     )
+    if search_c:
+        svm.search_c(pairs.features, pairs.view.same, pairs.view.fold_names)
     svm.fit(pairs.features, pairs.view.same)
     tested = np.isfinite(outcome.cross.margins)
     return svm.calibrate(outcome.cross.margins[tested], pairs.view.same[tested])
