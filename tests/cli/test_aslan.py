@@ -60,6 +60,7 @@ def test_videos_become_figures_well_above_chance(run: tuple[Path, Any]) -> None:
     assert figures["similarity"]["auc"] > 0.68
     assert figures["similarity"]["standard_error"] > 0
     assert "ours are 10 folds of 24 pairs" in figures["published"]["note"]
+    assert "what our network was trained on is not known" in figures["published"]["note"]
     assert figures["settings"]["layers"] == ["prob", "fc7", "fc6", "pool5"]
     assert {path.name for path in folder.iterdir()} >= {"report.html", "result.json", "roc.txt", "margins.csv"}
     assert Result.from_dict(json.loads((folder / "result.json").read_text())).value == figures["value"]

@@ -16,9 +16,22 @@ from sklearn.svm import LinearSVC
 
 from tubelet.datasets.aslan_pairs import PairView
 from tubelet.errors import InputDataError
-from tubelet.protocols.aslan import C3D, IMAGENET, LAYERS, PEOPLE, cross_validate, evaluate_pairs, in_print
+from tubelet.protocols.aslan import (
+    C3D,
+    IMAGENET,
+    LAYERS,
+    P3D,
+    PEOPLE,
+    RESNET,
+    UNTRAINED_WEIGHTS,
+    SimilarityResult,
+    cross_validate,
+    evaluate_pairs,
+    in_print,
+)
 from tubelet.protocols.aslan_report import CURVE, MARGINS, RESULT, write_similarity
 from tubelet.protocols.aslan_run import PairTable, final_svm, paper_layers
+from tubelet.protocols.descriptor_done import UNTRAINED_WEIGHTS
 from tubelet.protocols.pair_svm import PairSVM
 from tubelet.protocols.published import CONFIRMED
 from tubelet.protocols.result import Result
@@ -225,6 +238,7 @@ def test_what_differs_from_print_is_said(view: PairView, noisy: np.ndarray) -> N
     assert f"AUC {100 * outcome.cross.auc:.1f} on 400 pairs; published: 78.3%, AUC 86.5" in line
     assert "ours are 10 folds of 40 pairs, not 10 of 600" in line
     assert "our network is c3d_small" in line
+    assert "what our network was trained on is not known" in line
     assert "layers" not in line.partition("published")[2]
     assert str(outcome).count("\n  split ") == 10
     assert "note: a note" in str(outcome)
@@ -235,6 +249,44 @@ def test_what_differs_from_print_is_said(view: PairView, noisy: np.ndarray) -> N
     assert developing.result.published is None
     assert "published" not in developing.headline()
     assert developing.result.n == 40
+
+
+@pytest.mark.parametrize(
+    ("network", "accuracy", "auc"),
+    [  # C3D paper, table 4; P3D paper, table 5
+        ("c3d", 0.783, 0.865),
+        ("p3d_63", 0.808, 0.879),
+        ("tsn_resnet152", 0.704, 0.774),
+        ("squeezenet1_1", 0.675, None),
+        ("alexnet", 0.675, None),
+        ("res3d_18", None, None),
+        ("tsn_bn_inception", None, None),
+        ("", None, None),
+    ],
+)
+def test_the_line_in_print_is_of_the_same_family(
+    small: PairView, network: str, accuracy: float | None, auc: float | None
+) -> None:
+    features = pair_features(descriptors(small, 1.0), small.samples, LAYERS)[:, 12:24]
+    outcome = evaluate_pairs(features, small, ("fc7",), parts=False, network=network)
+    found = outcome.to_dict()
+    assert (found["published"] or {}).get("value") == (None if accuracy is None else pytest.approx(accuracy))
+    assert found["similarity"]["published_auc"] == (None if auc is None else pytest.approx(auc))
+    assert ("published" in outcome.headline()) is (accuracy is not None)
+
+
+def test_what_the_weights_saw_stands_beside_print(small: PairView) -> None:
+    features = pair_features(descriptors(small, 1.0), small.samples, LAYERS)[:, 12:24]
+
+    def result(weights: str) -> SimilarityResult:
+        return evaluate_pairs(features, small, ("fc7",), parts=False, network="c3d", weights=weights)
+
+    untrained = result(UNTRAINED_WEIGHTS)
+    assert "C3D, trained on I380K, Sports-1M; our network was never trained; ours are 3 folds" in untrained.headline()
+    assert "the network was never trained" in untrained.result.notes
+    assert "our network was trained on motions;" in result("motions").headline()
+    assert "our network" not in result("I380K, Sports-1M").headline()
+    assert "never trained" not in str(result("motions"))
 
 
 def test_the_result_is_a_result(view: PairView, noisy: np.ndarray) -> None:
@@ -254,7 +306,7 @@ def test_figures_in_print_have_their_source() -> None:
         {
             PEOPLE: 0.9419, C3D: 0.783, IMAGENET: 0.783 - 0.108, "iDT + FV, metric": 0.687,
             "MIP + HOG + HOF + HNF, metric": 0.6545, "MIP, metric": 0.6462, "OSSML, metric": 0.6425,
-            "STIP, 12 similarities, HOG + HOF + HNF, linear": 0.6088,
+            "STIP, 12 similarities, HOG + HOF + HNF, linear": 0.6088, P3D: 0.808, RESNET: 0.704,
         }
     )  # fmt: skip
     areas = {what: line.auc.value for what, line in lines.items() if line.auc is not None}

@@ -94,6 +94,7 @@ def aslan(
         paper_layers,
         samples_of_table,
         settings_of,
+        trained_on_what,
     )
     from tubelet.protocols.leak import refuse_seen_groups, trained_on, unknown_training
     from tubelet.protocols.pair_svm import PAIRS_SVM
@@ -187,6 +188,7 @@ def aslan(
         search_c=search_c,
         parts=parts,
         network=compared.made_by["model"],
+        weights=trained_on_what(existing),
         settings=settings_of(compared),
         provenance=environment(table=str(existing.folder), view=str(pairs.path), dataset={"name": "aslan"}),
         notes=notes,

@@ -26,7 +26,7 @@ from tubelet.reporting.text import percent
 
 MARGINS, CURVE = "margins.csv", "roc.txt"
 _WORST = 3
-_LINES = (PEOPLE, IMAGENET)
+_LINES = (PEOPLE, IMAGENET)  # drawn beside any network
 
 
 def write_similarity(
@@ -104,9 +104,13 @@ def _roc(outcome: SimilarityResult, curves: Mapping[str, Roc]) -> Any:
     cross = outcome.cross
     lines = [RocLine("this run", cross.roc.false_positive, cross.roc.true_positive)]
     lines += [RocLine(name, one.false_positive, one.true_positive, strong=False) for name, one in curves.items()]
-    others = [(line.what.partition(":")[0], line.accuracy.value) for line in in_print() if line.what in _LINES]
-    if outcome.result.published is not None:
-        others.insert(1, ("C3D", outcome.result.published.value))
+    printed = outcome.result.published
+    drawn = {*_LINES, "" if printed is None else printed.method}
+    others = [
+        (line.what.partition(":")[0] + " (computed)" * (line.accuracy.tag == "computed"), line.accuracy.value)
+        for line in in_print()
+        if line.what in drawn
+    ]
     caption = (
         "Mean over the folds at every false-positive share. Dashed: what others reached in print, whose curves are "
         "not: all points of one accuracy, half of the pairs being the same. Dotted: guessing."

@@ -17,9 +17,11 @@ from tubelet.descriptors.pooling import FloatArray
 from tubelet.descriptors.runner import model_source_of, root_of
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError
+from tubelet.models.folder import read_provenance
 from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.aslan import LAYERS, SimilarityResult
-from tubelet.protocols.descriptor_done import UNTRAINED, model_of_table
+from tubelet.protocols.comparable import seen_by
+from tubelet.protocols.descriptor_done import UNTRAINED, UNTRAINED_WEIGHTS, model_of_table
 from tubelet.protocols.leak import refuse_seen_groups, unknown_training
 from tubelet.protocols.pair_svm import PairSVM
 from tubelet.protocols.similarity import pair_features
@@ -159,6 +161,15 @@ def leak_notes_of_table(table: DescriptorTable, samples: Manifest, *, allow: boo
     if source is None:
         return ["what the table's network was trained on is not known, so a leak would not be seen"]
     return [*refuse_seen_groups(source, samples, allow=allow), *unknown_training(source)]
+
+
+def trained_on_what(table: DescriptorTable) -> str:
+    """What a table's network was trained on, oldest first; `UNTRAINED_WEIGHTS` for nothing, empty for not known."""
+    weights = table.only("weights_sha256")
+    if str(weights).startswith(UNTRAINED):
+        return UNTRAINED_WEIGHTS
+    source = model_of_table(table.folder, model_source_of(table.folder), weights)
+    return "" if source is None else seen_by(read_provenance(source))
 
 
 def curve_files(annotations: Path) -> dict[str, Path]:

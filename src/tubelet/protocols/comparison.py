@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from tubelet.descriptors.described import Described
 from tubelet.errors import InputDataError
+from tubelet.protocols.aslan import NEVER_TRAINED
 from tubelet.protocols.pair_svm import PairSVM
 from tubelet.protocols.reference_pairs import ReferencePairs
 from tubelet.protocols.similarity import MEASURES, feature_names, pair_features
 from tubelet.protocols.video_level import top_classes, video_probabilities
-
-NEVER_TRAINED = "the network was never trained"
-"""Note of results that rest on random weights."""
 
 _EQUAL = 1e-6  # of descriptors of length one: what is left of a copy after float32
 _FAR = 4.0  # z-scores; of normally distributed numbers one in 16,000 lies beyond
