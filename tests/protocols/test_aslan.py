@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from tubelet.clips.sampling import Sampling
 from tubelet.datasets.aslan_pairs import PairView
 from tubelet.errors import InputDataError
 from tubelet.protocols.aslan import (
@@ -23,13 +24,12 @@ from tubelet.protocols.aslan import (
     P3D,
     PEOPLE,
     RESNET,
-    UNTRAINED_WEIGHTS,
     SimilarityResult,
     cross_validate,
     evaluate_pairs,
     in_print,
 )
-from tubelet.protocols.aslan_report import CURVE, MARGINS, RESULT, write_similarity
+from tubelet.protocols.aslan_report import CURVE, MARGINS, RESULT, _roc, write_similarity
 from tubelet.protocols.aslan_run import PairTable, final_svm, paper_layers
 from tubelet.protocols.descriptor_done import UNTRAINED_WEIGHTS
 from tubelet.protocols.pair_svm import PairSVM
@@ -186,6 +186,20 @@ def test_c_can_be_chosen_in_each_fold(view: PairView, noisy: np.ndarray) -> None
     cross = cross_validate(noisy, two, search_c=True)
     assert all(fold.svm_c in (0.01, 0.1, 1.0, 10.0, 100.0) for fold in cross.folds)
     assert min(fold.svm_c for fold in cross.folds) < 1.0, "noise wants a weak SVM"
+
+
+def test_the_pages_settings_are_words(small: PairView, tmp_path: Path) -> None:
+    features = pair_features(descriptors(small, 1.0), small.samples, LAYERS)[:, 12:24]
+    settings = {
+        "model": "squeezenet", "weights_sha256": "untrained:0123", "recipe_hash": "4567",
+        "sampling": json.dumps(Sampling(stride_frames=8).to_dict()),
+    }  # fmt: skip
+    outcome = evaluate_pairs(features, small, ("fc7",), parts=False, network="squeezenet", settings=settings)
+    text = write_similarity(tmp_path, outcome, small).read_text(encoding="utf-8")
+    facts = text[text.rindex("Settings") :].partition("</dl>")[0]
+    assert "network never trained" in facts
+    assert "16-frame clips, every 8 frames" in facts
+    assert "ImageNet (computed)" in _roc(outcome, {}).alt
 
 
 def test_a_chosen_c_is_carried_through(small: PairView, tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ def test_the_numbers_are_those_of_the_video_descriptors(one: Described, other: D
     assert found.verdict().startswith("no decision: the numbers stand alone")
     assert found.classes[0][0] == ("run", pytest.approx(0.8))
     assert [name for name, _ in found.classes[1]] == ["run", "walk", "jump"]
+    ways = {reason.measure: reason.direction for reason in found.reasons}
+    assert (ways["cosine"], ways["euclidean"]) == ("more is alike", "less is alike")
     assert [reason.layer for reason in found.ranked()[:2]] == ["prob", "fc6"], "the cosines first"
     assert compare(one, other, LAYERS, labels=LABELS, trained=False).classes == ()
     assert json.loads(json.dumps(found.to_dict()))["same"] is None
@@ -210,4 +212,8 @@ def test_the_page(tmp_path: Path, one: Described, other: Described) -> None:
     assert saved == json.loads(json.dumps(found.to_dict()))
     bare = write_comparison(tmp_path / "bare", compare(*videos, LAYERS), videos).read_text(encoding="utf-8")
     assert "No decision: the numbers stand alone" in bare
-    assert bare.count(">intersection<") == 2, "every number once"
+    assert bare.count(">intersection<") == 2 + 1, "every number once, and its formula"
+    # By hand: (0.8·0.6 + 0.1·0.3 + 0.1·0.1) / √(0.66·0.46) and 8 / √(8·9)
+    assert "prob 0.944, fc6 0.943" in bare
+    for formula in ("½ Σ (a log a/b + b log b/a), sums one", "√Σ √a √b"):
+        assert (text.count(formula), bare.count(formula)) == (1, 1), "once, in a table of their own"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 
 from tubelet.artifacts import write_json, write_text
 from tubelet.clips.decode import ClipDecoder
+from tubelet.clips.sampling import Sampling
 from tubelet.datasets.aslan_pairs import PairView
 from tubelet.errors import TubeletError
 from tubelet.protocols.aslan import IMAGENET, PEOPLE, Alone, SimilarityResult, in_print
+from tubelet.protocols.descriptor_done import UNTRAINED
 from tubelet.protocols.film import middle_frames
 from tubelet.protocols.result import RESULT
 from tubelet.protocols.roc import Roc, write_curve
@@ -26,6 +29,7 @@ from tubelet.reporting.text import percent
 
 MARGINS, CURVE = "margins.csv", "roc.txt"
 _WORST = 3
+_HASHES = ("weights_sha256", "recipe_hash", "sampling")
 _LINES = (PEOPLE, IMAGENET)  # drawn beside any network
 
 
@@ -95,9 +99,29 @@ def write_similarity(
     _worst(page, outcome, view, names or {}, videos or {}, fps)
     for note in result.notes:
         page.add_text(f"Note: {note}.")
-    page.add_section("Settings").add_facts({name: value for name, value in result.settings.items() if value})
+    page.add_section("Settings").add_facts(_facts(result.settings))
     page.set_provenance({**result.provenance, "settings": result.settings})
     return page.save(folder / "report.html")
+
+
+def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in words; hashes stand with the provenance, where they can be compared."""
+    facts = {name: value for name, value in settings.items() if value and name not in _HASHES}
+    if str(settings.get("weights_sha256", "")).startswith(UNTRAINED):
+        facts["weights"] = "network never trained"
+    if "sampling" in settings:
+        facts["sampling"] = _clips(Sampling.from_dict(json.loads(settings["sampling"])))
+    return facts
+
+
+def _clips(sampling: Sampling) -> str:
+    """Such as ``16-frame clips, every 8 frames``."""
+    if sampling.policy == "dense":
+        where = f"every {sampling.stride_frames} frames"
+    else:
+        where = sampling.policy if sampling.n_clips is None else f"{sampling.n_clips} a video, {sampling.policy}"
+    step = "" if sampling.step_frames == 1 else f" of every {sampling.step_frames}th frame"
+    return f"{sampling.clip_length}-frame clips{step}, {where}"
 
 
 def _roc(outcome: SimilarityResult, curves: Mapping[str, Roc]) -> Any:
@@ -196,8 +220,8 @@ def _worst(
                     report = None
                 frames = None if path is None or report is None else middle_frames(path, report, decoder)
                 if frames is not None:
-                    score = float(margins[row])
-                    pair.append(Strip(frames, named(row, side), f"{sample:04d}", score=score, correct=False))
+                    detail = f"{sample:04d}, margin {margins[row]:+.2f}"
+                    pair.append(Strip(frames, named(row, side), detail, correct=False))
             strips += pair if len(pair) == 2 else []
     if strips:
         caption = "Two videos of a pair side by side, with the margin: above 0 they were taken for the same action."

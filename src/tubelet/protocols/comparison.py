@@ -57,6 +57,11 @@ class Reason:
     closer_than_same: float | None = None
     telling: float | None = None
 
+    @property
+    def direction(self) -> str:
+        """Which way alike lies."""
+        return "more is alike" if self.more_is_alike else "less is alike"
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -140,7 +145,12 @@ class Comparison:
             return f"{what} (margin {self.decision.margin:+.2f}{sure})"
         if self.reference is not None:
             return f"no decision without --pairs-svm; {self._place()}"
-        return "no decision: the numbers stand alone without --pairs-svm or --table"
+        return f"no decision: the numbers stand alone without --pairs-svm or --table; {self._cosines()}"
+
+    def _cosines(self) -> str:
+        """Each layer's cosine, in words: of descriptors without negative values it lies between 0 and 1."""
+        said = [f"{one.layer} {one.value:.3f}" for one in self.reasons if one.measure == "cosine"]
+        return f"cosine of the two (1: the same direction, 0: nothing in common): {', '.join(said)}"
 
     def _place(self) -> str:
         """Where the most telling number, or each layer's cosine, lies among the reference's pairs."""
