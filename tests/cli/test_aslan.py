@@ -60,6 +60,7 @@ def test_videos_become_figures_well_above_chance(run: tuple[Path, Any]) -> None:
     assert figures["similarity"]["auc"] > 0.68
     assert figures["similarity"]["standard_error"] > 0
     assert "ours are 10 folds of 24 pairs" in figures["published"]["note"]
+    assert "what our network was trained on is not known" in figures["published"]["note"]
     assert figures["settings"]["layers"] == ["prob", "fc7", "fc6", "pool5"]
     assert {path.name for path in folder.iterdir()} >= {"report.html", "result.json", "roc.txt", "margins.csv"}
     assert Result.from_dict(json.loads((folder / "result.json").read_text())).value == figures["value"]
@@ -248,6 +249,26 @@ def test_compare_without_a_classifier_does_not_decide(aslan: Path, run: tuple[Pa
     assert found.json["verdict"].startswith("no decision without --pairs-svm")
     # 78 other videos: 2 of action 1, 4 of each of the others; at most 2000 pairs of two actions are drawn
     assert "2000 pairs of two classes and 115 pairs of one" in found.json["verdict"]
+
+
+def test_a_table_of_a_network_with_other_layers(aslan: Path, tubelet: Tubelet, tmp_path: Path) -> None:
+    """A layer that the paper's networks do not have, alone: the table's own are compared, by both commands."""
+    videos = aslan / "ASLAN_AVI"
+    (tmp_path / "few").mkdir()
+    for number in ("0005", "0009", "0013"):
+        shutil.copy(videos / f"{number}.avi", tmp_path / "few")
+    made = tubelet(
+        "extract", tmp_path / "few", "--model", aslan / "net", "--layers", "pool2", "-o", tmp_path / "table",
+        "--workers", 1,
+    )  # fmt: skip
+    assert made.code == 0, made.err
+    dry = tubelet(
+        "evaluate", "aslan", "--table", tmp_path / "table", "--annotations", aslan / "Views", "--dry-run", "--json"
+    )
+    assert (dry.code, dry.json["layers"]) == (0, ["pool2"]), dry.err
+    found = tubelet("compare", videos / "0001.avi", videos / "0002.avi", "--table", tmp_path / "table", "--json")
+    assert found.code == 0, found.err
+    assert found.json["layers"] == ["pool2"]
 
 
 def test_compare_refuses_what_does_not_fit(

@@ -14,11 +14,25 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from tubelet.clips.sampling import Sampling
 from tubelet.datasets.aslan_pairs import PairView
 from tubelet.errors import InputDataError
-from tubelet.protocols.aslan import C3D, IMAGENET, LAYERS, PEOPLE, cross_validate, evaluate_pairs, in_print
-from tubelet.protocols.aslan_report import CURVE, MARGINS, RESULT, write_similarity
-from tubelet.protocols.aslan_run import paper_layers
+from tubelet.protocols.aslan import (
+    C3D,
+    IMAGENET,
+    LAYERS,
+    P3D,
+    PEOPLE,
+    RESNET,
+    SimilarityResult,
+    cross_validate,
+    evaluate_pairs,
+    in_print,
+)
+from tubelet.protocols.aslan_report import CURVE, MARGINS, RESULT, _roc, write_similarity
+from tubelet.protocols.aslan_run import PairTable, final_svm, paper_layers
+from tubelet.protocols.descriptor_done import UNTRAINED_WEIGHTS
+from tubelet.protocols.pair_svm import PairSVM
 from tubelet.protocols.published import CONFIRMED
 from tubelet.protocols.result import Result
 from tubelet.protocols.roc import read_curve
@@ -174,6 +188,46 @@ def test_c_can_be_chosen_in_each_fold(view: PairView, noisy: np.ndarray) -> None
     assert min(fold.svm_c for fold in cross.folds) < 1.0, "noise wants a weak SVM"
 
 
+def test_the_pages_settings_are_words(small: PairView, tmp_path: Path) -> None:
+    features = pair_features(descriptors(small, 1.0), small.samples, LAYERS)[:, 12:24]
+    settings = {
+        "model": "squeezenet", "weights_sha256": "untrained:0123", "recipe_hash": "4567",
+        "sampling": json.dumps(Sampling(stride_frames=8).to_dict()),
+    }  # fmt: skip
+    outcome = evaluate_pairs(features, small, ("fc7",), parts=False, network="squeezenet", settings=settings)
+    text = write_similarity(tmp_path, outcome, small).read_text(encoding="utf-8")
+    facts = text[text.rindex("Settings") :].partition("</dl>")[0]
+    assert "network never trained" in facts
+    assert "16-frame clips, every 8 frames" in facts
+    assert "ImageNet (computed)" in _roc(outcome, {}).alt
+
+
+def test_a_chosen_c_is_carried_through(small: PairView, tmp_path: Path) -> None:
+    """To the classifier that is kept, and to the cell of all parts; the others say which C they have."""
+    features = pair_features(descriptors(small, 1.0), small.samples, LAYERS)[:, 12:24]
+    outcome = evaluate_pairs(features, small, ("fc7",), search_c=True)
+    shares = {}
+    scaled = (features - features.mean(axis=0)) / features.std(axis=0)
+    for candidate in (0.01, 0.1, 1.0, 10.0, 100.0):
+        right = []
+        for fold in range(3):
+            test = small.fold == fold
+            machine = LinearSVC(C=candidate, dual=False, max_iter=50_000, tol=1e-8)
+            right.append(machine.fit(scaled[~test], small.same[~test]).predict(scaled[test]) == small.same[test])
+        shares[candidate] = float(np.concatenate(right).mean())
+    made_by = {"weights_sha256": "w", "recipe_hash": "r", "sampling": "{}", "model": "c3d"}
+    table = PairTable(small, features, ("fc7",), (), made_by)
+    kept = final_svm(outcome, table, 1.0, search_c=True)
+    best = max(shares, key=lambda value: (shares[value], -value))
+    assert best == kept.svm_.C
+    assert final_svm(outcome, table, 1.0).svm_.C == 1.0
+    assert PairSVM.load(kept.save(tmp_path / "kept")).svm_.C == kept.svm_.C
+    whole = next(part for part in outcome.alone if (part.layer, part.measure) == ("all", "all"))
+    assert (whole.accuracy, whole.auc) == (outcome.result.value, outcome.cross.auc)
+    text = write_similarity(tmp_path, outcome, small).read_text(encoding="utf-8")
+    assert "with C = 1, on the same folds; all together is the headline, whose C each fold chose" in text
+
+
 def test_folds_that_share_an_action_are_refused(view: PairView, noisy: np.ndarray) -> None:
     actions = view.actions.copy()
     actions[actions == 20] = 3
@@ -198,6 +252,7 @@ def test_what_differs_from_print_is_said(view: PairView, noisy: np.ndarray) -> N
     assert f"AUC {100 * outcome.cross.auc:.1f} on 400 pairs; published: 78.3%, AUC 86.5" in line
     assert "ours are 10 folds of 40 pairs, not 10 of 600" in line
     assert "our network is c3d_small" in line
+    assert "what our network was trained on is not known" in line
     assert "layers" not in line.partition("published")[2]
     assert str(outcome).count("\n  split ") == 10
     assert "note: a note" in str(outcome)
@@ -208,6 +263,44 @@ def test_what_differs_from_print_is_said(view: PairView, noisy: np.ndarray) -> N
     assert developing.result.published is None
     assert "published" not in developing.headline()
     assert developing.result.n == 40
+
+
+@pytest.mark.parametrize(
+    ("network", "accuracy", "auc"),
+    [  # C3D paper, table 4; P3D paper, table 5
+        ("c3d", 0.783, 0.865),
+        ("p3d_63", 0.808, 0.879),
+        ("tsn_resnet152", 0.704, 0.774),
+        ("squeezenet1_1", 0.675, None),
+        ("alexnet", 0.675, None),
+        ("res3d_18", None, None),
+        ("tsn_bn_inception", None, None),
+        ("", None, None),
+    ],
+)
+def test_the_line_in_print_is_of_the_same_family(
+    small: PairView, network: str, accuracy: float | None, auc: float | None
+) -> None:
+    features = pair_features(descriptors(small, 1.0), small.samples, LAYERS)[:, 12:24]
+    outcome = evaluate_pairs(features, small, ("fc7",), parts=False, network=network)
+    found = outcome.to_dict()
+    assert (found["published"] or {}).get("value") == (None if accuracy is None else pytest.approx(accuracy))
+    assert found["similarity"]["published_auc"] == (None if auc is None else pytest.approx(auc))
+    assert ("published" in outcome.headline()) is (accuracy is not None)
+
+
+def test_what_the_weights_saw_stands_beside_print(small: PairView) -> None:
+    features = pair_features(descriptors(small, 1.0), small.samples, LAYERS)[:, 12:24]
+
+    def result(weights: str) -> SimilarityResult:
+        return evaluate_pairs(features, small, ("fc7",), parts=False, network="c3d", weights=weights)
+
+    untrained = result(UNTRAINED_WEIGHTS)
+    assert "C3D, trained on I380K, Sports-1M; our network was never trained; ours are 3 folds" in untrained.headline()
+    assert "the network was never trained" in untrained.result.notes
+    assert "our network was trained on motions;" in result("motions").headline()
+    assert "our network" not in result("I380K, Sports-1M").headline()
+    assert "never trained" not in str(result("motions"))
 
 
 def test_the_result_is_a_result(view: PairView, noisy: np.ndarray) -> None:
@@ -227,7 +320,7 @@ def test_figures_in_print_have_their_source() -> None:
         {
             PEOPLE: 0.9419, C3D: 0.783, IMAGENET: 0.783 - 0.108, "iDT + FV, metric": 0.687,
             "MIP + HOG + HOF + HNF, metric": 0.6545, "MIP, metric": 0.6462, "OSSML, metric": 0.6425,
-            "STIP, 12 similarities, HOG + HOF + HNF, linear": 0.6088,
+            "STIP, 12 similarities, HOG + HOF + HNF, linear": 0.6088, P3D: 0.808, RESNET: 0.704,
         }
     )  # fmt: skip
     areas = {what: line.auc.value for what, line in lines.items() if line.auc is not None}
@@ -270,3 +363,18 @@ def test_the_page(small: PairView, tmp_path: Path) -> None:
 )
 def test_the_papers_layers_as_far_as_there_are(has: tuple[str, ...], takes: tuple[str, ...]) -> None:
     assert paper_layers(has) == takes
+
+
+@pytest.mark.parametrize(
+    ("has", "takes"),
+    [
+        (("pool10",), ("pool10",)),
+        (("prob",), ("prob",)),
+        (("global_pool", "pool10", "prob"), ("prob", "global_pool", "pool10")),
+        (("conv5b", "fc6", "prob"), ("prob", "fc6")),
+    ],
+)
+def test_a_table_without_the_papers_layers_is_compared_by_all_it_has(
+    has: tuple[str, ...], takes: tuple[str, ...]
+) -> None:
+    assert paper_layers(has, table=True) == takes

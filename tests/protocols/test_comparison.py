@@ -74,6 +74,8 @@ def test_the_numbers_are_those_of_the_video_descriptors(one: Described, other: D
     assert found.verdict().startswith("no decision: the numbers stand alone")
     assert found.classes[0][0] == ("run", pytest.approx(0.8))
     assert [name for name, _ in found.classes[1]] == ["run", "walk", "jump"]
+    ways = {reason.measure: reason.direction for reason in found.reasons}
+    assert (ways["cosine"], ways["euclidean"]) == ("more is alike", "less is alike")
     assert [reason.layer for reason in found.ranked()[:2]] == ["prob", "fc6"], "the cosines first"
     assert compare(one, other, LAYERS, labels=LABELS, trained=False).classes == ()
     assert json.loads(json.dumps(found.to_dict()))["same"] is None
@@ -97,6 +99,34 @@ def test_a_classifier_decides_and_its_reasons_add_up(one: Described, other: Desc
     assert f"the same action (margin {decision.margin:+.2f}, probability of the same" in found.verdict()
     with pytest.raises(InputDataError, match="compares prob, fc6"):
         compare(one, other, ("fc6",), svm=svm)
+
+
+def test_a_copy_is_not_judged(one: Described, other: Described, tmp_path: Path) -> None:
+    """The plane extrapolates at a pair more alike than any that it was fitted to."""
+    copy = described("copy.avi", [[0.7, 0.1, 0.2], [0.9, 0.1, 0.0]], [[3, 0, 2], [1, 0, 2]])
+    found = compare(one, copy, LAYERS, svm=classifier())
+    assert found.identical
+    assert found.decision is None
+    assert found.verdict() == "the descriptors are the same: one video, or a copy of it"
+    assert (found.to_dict()["same"], found.to_dict()["identical_descriptors"]) == (None, True)
+    assert "The descriptors are the same" in write_comparison(tmp_path, found, ()).read_text(encoding="utf-8")
+    assert not compare(one, other, LAYERS).identical
+
+
+def test_a_pair_unlike_those_of_training_is_marked(one: Described, other: Described) -> None:
+    svm = classifier()
+    assert compare(one, other, LAYERS, svm=svm).notes == ()
+    svm.mean_ = svm.mean_.copy()
+    svm.mean_[12 + COSINE] += 6.5 * svm.scale_[12 + COSINE]
+    numbers = (expected_numbers() - svm.mean_) / svm.scale_
+    (note,) = compare(one, other, LAYERS, svm=svm).notes
+    assert note.startswith("1 of 24 numbers lie more than 4 standard deviations from the mean training pair")
+    assert f"(cosine of fc6: {numbers[12 + COSINE]:+.1f})" in note
+
+
+def test_an_untrained_network_is_named(one: Described, other: Described) -> None:
+    found = compare(one, other, LAYERS, trained=False, notes=["first"])
+    assert found.notes == ("first", "the network was never trained")
 
 
 def test_shares_of_less_alike_pairs_count_ties_half() -> None:
@@ -182,4 +212,8 @@ def test_the_page(tmp_path: Path, one: Described, other: Described) -> None:
     assert saved == json.loads(json.dumps(found.to_dict()))
     bare = write_comparison(tmp_path / "bare", compare(*videos, LAYERS), videos).read_text(encoding="utf-8")
     assert "No decision: the numbers stand alone" in bare
-    assert bare.count(">intersection<") == 2, "every number once"
+    assert bare.count(">intersection<") == 2 + 1, "every number once, and its formula"
+    # By hand: (0.8·0.6 + 0.1·0.3 + 0.1·0.1) / √(0.66·0.46) and 8 / √(8·9)
+    assert "prob 0.944, fc6 0.943" in bare
+    for formula in ("½ Σ (a log a/b + b log b/a), sums one", "√Σ √a √b"):
+        assert (text.count(formula), bare.count(formula)) == (1, 1), "once, in a table of their own"

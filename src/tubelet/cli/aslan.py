@@ -94,6 +94,7 @@ def aslan(
         paper_layers,
         samples_of_table,
         settings_of,
+        trained_on_what,
     )
     from tubelet.protocols.leak import refuse_seen_groups, trained_on, unknown_training
     from tubelet.protocols.pair_svm import PAIRS_SVM
@@ -129,7 +130,8 @@ def aslan(
     if existing is not None:
         notes += leak_notes_of_table(existing, manifest or samples_of_table(existing), allow=allow_leak)
     has = existing.layers if existing is not None else net.layer_names if net is not None else ()
-    chosen = paper_layers(has) if layers is None else tuple(map(str.strip, layers.split(",")))
+    named = None if layers is None else tuple(map(str.strip, layers.split(",")))
+    chosen = named or paper_layers(has, table=existing is not None)
     folder = out or Path("runs/evaluate/aslan")
     samples = len(pairs.sample_ids)
     there = "" if manifest is None else f", {len(manifest)} of them there"
@@ -186,11 +188,12 @@ def aslan(
         search_c=search_c,
         parts=parts,
         network=compared.made_by["model"],
+        weights=trained_on_what(existing),
         settings=settings_of(compared),
         provenance=environment(table=str(existing.folder), view=str(pairs.path), dataset={"name": "aslan"}),
         notes=notes,
     )
-    classifier = final_svm(outcome, compared, svm_c)
+    classifier = final_svm(outcome, compared, svm_c, search_c=search_c)
     classifier.trained_on = trained_on(manifest or samples_of_table(existing))
     classifier.save(folder / PAIRS_SVM)
     report = write_similarity(
@@ -202,7 +205,8 @@ def aslan(
         curves={name: read_curve(path) for name, path in curve_files(lists).items()},
         fps=fps,
     )
-    kept = [f"classifier: {folder / PAIRS_SVM}", *([] if net is None else [f"descriptors: {existing.folder}"])]
+    fitted = f"classifier: {folder / PAIRS_SVM} (C = {classifier.svm_.C:g})"
+    kept = [fitted, *([] if net is None else [f"descriptors: {existing.folder}"])]
     if as_json:
         print_json({**outcome.to_dict(), "report": str(report), "pairs_svm": str(folder / PAIRS_SVM)})
     else:

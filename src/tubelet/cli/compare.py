@@ -85,7 +85,7 @@ def compare(
     where = choose_device(device)
     source = None if table is None else DescriptorTable(table)
     if source is not None:
-        chosen = svm.layers if svm is not None else wanted or paper_layers(source.layers)
+        chosen = svm.layers if svm is not None else wanted or paper_layers(source.layers, table=True)
         lacking = [layer for layer in chosen if layer not in source.layers]
         if lacking:
             raise UsageError(
@@ -166,7 +166,7 @@ def _lines(result: Comparison, reasons: int) -> list[str]:
         sums = ", ".join(f"{layer} {added:+.2f}" for layer, added in decision.layers.items())
         lines.append(f"  margin {decision.margin:+.2f} = {decision.start:+.2f} (mean pair), {sums}")
     for one in result.ranked()[:reasons]:
-        more = []
+        more = [one.direction]
         if one.contribution is not None:
             more.append(f"adds {one.contribution:+.2f}")
         if one.closer_than is not None:

@@ -78,6 +78,11 @@ class PairView:
         return tuple(np.bincount(self.fold, minlength=len(self.folds)).tolist())
 
     @property
+    def fold_names(self) -> list[str]:
+        """Of every pair, what its fold is called."""
+        return [self.folds[fold] for fold in self.fold.tolist()]
+
+    @property
     def is_official(self) -> bool:
         """Whether folds and pairs are as many as published, half of each fold's same."""
         halves = all(2 * int(self.same[self.fold == index].sum()) == size for index, size in enumerate(self.sizes))

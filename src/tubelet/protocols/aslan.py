@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from tubelet.datasets.aslan_pairs import OFFICIAL, PairView
 from tubelet.errors import InputDataError
 from tubelet.protocols.bootstrap import bootstrap_interval
+from tubelet.protocols.descriptor_done import UNTRAINED_WEIGHTS
 from tubelet.protocols.pair_svm import PairSVM
 from tubelet.protocols.published import published
 from tubelet.protocols.result import Published, Result
@@ -27,12 +29,26 @@ from tubelet.protocols.similarity import MEASURE_NAMES, feature_names
 LAYERS = ("prob", "fc7", "fc6", "pool5")
 """The descriptors of the C3D paper, each compared by the twelve similarities: 48 numbers."""
 
-_IN_PRINT = ("c3d_4", "aslan")  # tables of published.toml
-PEOPLE, IMAGENET, C3D = (
+PEOPLE, IMAGENET, C3D, P3D, RESNET = (
     "people",
     "ImageNet: prob, fc7, fc6, pool5; linear SVM",
     "C3D: prob, fc7, fc6, pool5; linear SVM",
+    "P3D ResNet",
+    "ResNet-152",
 )
+_IN_PRINT = ("c3d_4", "aslan")  # tables of published.toml; of P3D's, which repeats them, what is new
+_OF_P3D = (P3D, RESNET)
+
+_FAMILIES = {
+    "c3d": C3D, "p3d": P3D, "tsn_resnet": RESNET, "alexnet": IMAGENET, "squeezenet": IMAGENET, "densenet_": IMAGENET,
+}  # fmt: skip
+"""The line in print that a network belongs beside, by how its name begins."""
+_NETWORKS = {C3D: "c3d", P3D: "p3d_199", RESNET: "ResNet-152", IMAGENET: "alexnet"}
+_P3D_LAYERS = ("prob", "pool5", "res5c", "res4b35")  # Qiu et al., section 5.3
+_LAYERS_OF = {C3D: LAYERS, IMAGENET: LAYERS, P3D: _P3D_LAYERS}
+
+NEVER_TRAINED = "the network was never trained"
+"""Note of results that rest on random weights."""
 
 Values = NDArray[np.float64]
 
@@ -131,7 +147,7 @@ class SimilarityResult:
             "similarity": {
                 "standard_error": self.cross.standard_error,
                 "auc": self.cross.auc,
-                "published_auc": None if self.result.published is None else _c3d_auc(),
+                "published_auc": None if (area := self.published_auc) is None else area.value,
                 "folds": [vars(fold) for fold in self.cross.folds],
                 "roc": {
                     "false_positive": curve.false_positive.tolist(),
@@ -140,6 +156,12 @@ class SimilarityResult:
                 "alone": [vars(part) for part in self.alone],
             },
         }
+
+    @property
+    def published_auc(self) -> Published | None:
+        """The area in the same row as the published accuracy, where someone has seen it."""
+        printed = self.result.published
+        return None if printed is None else line_in_print(printed.method).auc
 
     def headline(self) -> str:
         """One line: accuracy ± standard error and area, and the published ones."""
@@ -151,7 +173,8 @@ class SimilarityResult:
             return line
         note = f"; {printed.note}" if printed.note else ""
         where = f"{printed.tag}: {printed.source}{note}"
-        return f"{line}; published: {printed.value:.1%}, AUC {100 * _c3d_auc():.1f} [{where}]"
+        area = "" if self.published_auc is None else f", AUC {100 * self.published_auc.value:.1f}"
+        return f"{line}; published: {printed.value:.1%}{area} [{where}]"
 
     def __str__(self) -> str:
         lines = [self.headline()]
@@ -200,8 +223,7 @@ def cross_validate(features: Values, view: PairView, *, svm_c: float = 1.0, sear
                 )
         svm = PairSVM(svm_c)
         if search_c:
-            names = [view.folds[fold] for fold in view.fold[~test].tolist()]
-            svm.search_c(features[~test], view.same[~test], names)
+            svm.search_c(features[~test], view.same[~test], list(compress(view.fold_names, ~test)))
         svm.fit(features[~test], view.same[~test])
         margins[test] = svm.margins(features[test])
         curve = roc_curve(margins[test], view.same[test])
@@ -221,6 +243,7 @@ def evaluate_pairs(
     search_c: bool = False,
     parts: bool = True,
     network: str = "",
+    weights: str = "",
     settings: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     notes: Sequence[str] = (),
@@ -241,7 +264,9 @@ def evaluate_pairs(
     parts
         Also judge by every layer, every similarity and every single number alone.
     network
-        What made the descriptors, for the comparison with print.
+        What made the descriptors: the line in print of its family stands beside the result, none where there is none.
+    weights
+        What it was trained on; `UNTRAINED_WEIGHTS` where on nothing, empty where that is not known.
     settings, provenance, notes
         Carried into the Result.
     seed
@@ -256,6 +281,8 @@ def evaluate_pairs(
     cross = cross_validate(features, view, svm_c=svm_c, search_c=search_c)
     known = (view.actions > 0).all()
     said = [*notes, *cross.notes]
+    if weights == UNTRAINED_WEIGHTS:
+        said.append(NEVER_TRAINED)
     if not known:
         said.append("not all actions are known, so only the samples of the folds could be proved disjoint")
     if view.contradictions:
@@ -273,48 +300,62 @@ def evaluate_pairs(
         interval=interval,
         settings={"layers": list(layers), "C": svm_c, "search_c": search_c, "bootstrap_seed": seed, **(settings or {})},
         provenance=dict(provenance or {}),
-        published=_published(view, layers, network) if view.number == 2 else None,
+        published=_published(view, layers, network, weights) if view.number == 2 else None,
         notes=tuple(said),
     )
-    alone = _parts(features, view, layers, svm_c) if parts else ()
+    alone = _parts(features, view, layers, svm_c, cross) if parts else ()
     return SimilarityResult(result, cross, alone)
 
 
-def _parts(features: Values, view: PairView, layers: Sequence[str], svm_c: float) -> tuple[Alone, ...]:
+def _parts(
+    features: Values, view: PairView, layers: Sequence[str], svm_c: float, whole: CrossValidated
+) -> tuple[Alone, ...]:
+    """Every part at the C that was given; all of it together is the whole, whatever C that has."""
     columns = feature_names(layers)
     found = []
     for measure in (*MEASURE_NAMES, "all"):
         for layer in (*layers, "all"):
             chosen = [layer in (one, "all") and measure in (name, "all") for one, name in columns]
-            cross = cross_validate(features[:, chosen], view, svm_c=svm_c)
+            cross = whole if all(chosen) else cross_validate(features[:, chosen], view, svm_c=svm_c)
             found.append(Alone(layer, measure, cross.accuracy, cross.standard_error, cross.auc))
     return tuple(found)
 
 
-def _c3d_auc() -> float:
-    area = line_in_print(C3D).auc
-    assert area is not None  # it stands in the same row of the paper's table
-    return area.value
-
-
 @dataclass(frozen=True)
 class InPrint:
-    """One line of the tables in print: what it is, its accuracy, and the area under its curve where that was seen."""
+    """One line of the tables in print.
+
+    Attributes
+    ----------
+    what
+        The row, as printed.
+    accuracy
+        Its accuracy.
+    auc
+        The area under its curve, where that was seen.
+    weights
+        What its network had been trained on; empty where it has none or is not stated.
+    """
 
     what: str
     accuracy: Published
     auc: Published | None
+    weights: str = ""
 
 
 @cache
 def in_print() -> tuple[InPrint, ...]:
     """The lines in print of ASLAN that someone has looked up, the best first."""
     rows: dict[str, dict[str, Published]] = {}
+    weights = {}
     for figure in published(dataset="aslan"):
-        if figure.table in _IN_PRINT and figure.confirmed:
+        listed = figure.table in _IN_PRINT or (figure.table == "p3d_5" and figure.method in _OF_P3D)
+        if listed and figure.confirmed:
+            weights[figure.method] = figure.weights
             found = Published(figure.value / 100, figure.source, figure.tag, figure.note or None, figure.method)
             rows.setdefault(figure.method, {})[figure.metric] = found
-    lines = [InPrint(what, row["accuracy"], row.get("AUC")) for what, row in rows.items() if "accuracy" in row]
+    lines = [InPrint(what, row["accuracy"], row.get("AUC"), weights[what])
+             for what, row in rows.items() if "accuracy" in row]  # fmt: skip
     return tuple(sorted(lines, key=lambda line: -line.accuracy.value))
 
 
@@ -323,15 +364,28 @@ def line_in_print(what: str) -> InPrint:
     return next(line for line in in_print() if line.what == what)
 
 
-def _published(view: PairView, layers: Sequence[str], network: str) -> Published:
-    """The paper's figure, with what is different here."""
+def _published(view: PairView, layers: Sequence[str], network: str, weights: str) -> Published | None:
+    """The figure of the network's family, with what is different here; None where no line fits."""
+    what = next((line for name, line in _FAMILIES.items() if network.startswith(name)), None)
+    if what is None:
+        return None
+    line = line_in_print(what)
     odd = []
+    if weights == UNTRAINED_WEIGHTS:
+        odd.append("our network was never trained")
+    elif not weights:
+        odd.append("what our network was trained on is not known")
+    elif weights != line.weights:
+        odd.append(f"our network was trained on {weights}")
     if not view.is_official:
         sizes = view.sizes
         each = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
         odd.append(f"ours are {len(sizes)} folds of {each} pairs, not {len(OFFICIAL[2])} of {OFFICIAL[2][0]}")
-    if set(layers) != set(LAYERS):
-        odd.append(f"our layers are {', '.join(layers)}, not {', '.join(LAYERS)}")
-    if network and network != "c3d":
+    theirs = _LAYERS_OF.get(what, ())
+    if set(layers) != set(theirs):
+        odd.append(f"our layers are {', '.join(layers)}" + (f", not {', '.join(theirs)}" if theirs else ""))
+    if network != _NETWORKS[what]:
         odd.append(f"our network is {network}")
-    return replace(line_in_print(C3D).accuracy, note="; ".join(["C3D of Sports-1M", *odd]))
+    name = what.partition(":")[0]
+    theirs_on = f"{name}, trained on {line.weights}" if line.weights not in ("", name) else name
+    return replace(line.accuracy, note="; ".join([theirs_on, *odd]))

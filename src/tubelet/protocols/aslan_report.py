@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 
 from tubelet.artifacts import write_json, write_text
 from tubelet.clips.decode import ClipDecoder
+from tubelet.clips.sampling import Sampling
 from tubelet.datasets.aslan_pairs import PairView
 from tubelet.errors import TubeletError
 from tubelet.protocols.aslan import IMAGENET, PEOPLE, Alone, SimilarityResult, in_print
+from tubelet.protocols.descriptor_done import UNTRAINED
 from tubelet.protocols.film import middle_frames
 from tubelet.protocols.result import RESULT
 from tubelet.protocols.roc import Roc, write_curve
@@ -26,7 +29,8 @@ from tubelet.reporting.text import percent
 
 MARGINS, CURVE = "margins.csv", "roc.txt"
 _WORST = 3
-_LINES = (PEOPLE, IMAGENET)
+_HASHES = ("weights_sha256", "recipe_hash", "sampling")
+_LINES = (PEOPLE, IMAGENET)  # drawn beside any network
 
 
 def write_similarity(
@@ -91,22 +95,46 @@ def write_similarity(
         [[fold.name, fold.pairs, percent(fold.accuracy), f"{100 * fold.auc:.1f}", fold.svm_c] for fold in cross.folds],
     )
     if outcome.alone:
-        _alone(page, outcome.alone, list(result.settings["layers"]))
+        _alone(page, outcome.alone, result.settings)
     _worst(page, outcome, view, names or {}, videos or {}, fps)
     for note in result.notes:
         page.add_text(f"Note: {note}.")
-    page.add_section("Settings").add_facts({name: value for name, value in result.settings.items() if value})
+    page.add_section("Settings").add_facts(_facts(result.settings))
     page.set_provenance({**result.provenance, "settings": result.settings})
     return page.save(folder / "report.html")
+
+
+def _facts(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in words; hashes stand with the provenance, where they can be compared."""
+    facts = {name: value for name, value in settings.items() if value and name not in _HASHES}
+    if str(settings.get("weights_sha256", "")).startswith(UNTRAINED):
+        facts["weights"] = "network never trained"
+    if "sampling" in settings:
+        facts["sampling"] = _clips(Sampling.from_dict(json.loads(settings["sampling"])))
+    return facts
+
+
+def _clips(sampling: Sampling) -> str:
+    """Such as ``16-frame clips, every 8 frames``."""
+    if sampling.policy == "dense":
+        where = f"every {sampling.stride_frames} frames"
+    else:
+        where = sampling.policy if sampling.n_clips is None else f"{sampling.n_clips} a video, {sampling.policy}"
+    step = "" if sampling.step_frames == 1 else f" of every {sampling.step_frames}th frame"
+    return f"{sampling.clip_length}-frame clips{step}, {where}"
 
 
 def _roc(outcome: SimilarityResult, curves: Mapping[str, Roc]) -> Any:
     cross = outcome.cross
     lines = [RocLine("this run", cross.roc.false_positive, cross.roc.true_positive)]
     lines += [RocLine(name, one.false_positive, one.true_positive, strong=False) for name, one in curves.items()]
-    others = [(line.what.partition(":")[0], line.accuracy.value) for line in in_print() if line.what in _LINES]
-    if outcome.result.published is not None:
-        others.insert(1, ("C3D", outcome.result.published.value))
+    printed = outcome.result.published
+    drawn = {*_LINES, "" if printed is None else printed.method}
+    others = [
+        (line.what.partition(":")[0] + " (computed)" * (line.accuracy.tag == "computed"), line.accuracy.value)
+        for line in in_print()
+        if line.what in drawn
+    ]
     caption = (
         "Mean over the folds at every false-positive share. Dashed: what others reached in print, whose curves are "
         "not: all points of one accuracy, half of the pairs being the same. Dotted: guessing."
@@ -114,15 +142,18 @@ def _roc(outcome: SimilarityResult, curves: Mapping[str, Roc]) -> Any:
     return roc_figure(lines, others, title="Same action or not", caption=caption)
 
 
-def _alone(page: Page, parts: Sequence[Alone], layers: Sequence[str]) -> None:
+def _alone(page: Page, parts: Sequence[Alone], settings: Mapping[str, Any]) -> None:
+    layers = settings["layers"]
+    searched = "; all together is the headline, whose C each fold chose" if settings["search_c"] else ""
     found = {(part.layer, part.measure): part for part in parts}
     columns = [*layers, "all"]
     formulas = {measure.name: measure.formula for measure in MEASURES}
     rows = [*formulas, "all"]
     page.add_section(
         "Single similarities and layers",
-        "Each judged by an SVM of its own, on the same folds. What is called sums one compares vectors scaled to a sum "
-        "of one. The dot product and the cosine of descriptors of length one are the same number.",
+        f"Each judged by an SVM of its own with C = {settings['C']:g}, on the same folds{searched}. What is called "
+        "sums one compares vectors scaled to a sum of one. The dot product and the cosine of descriptors of length one "
+        "are the same number.",
     )
     for what in ("accuracy", "auc"):
         page.add_table(
@@ -189,8 +220,8 @@ def _worst(
                     report = None
                 frames = None if path is None or report is None else middle_frames(path, report, decoder)
                 if frames is not None:
-                    score = float(margins[row])
-                    pair.append(Strip(frames, named(row, side), f"{sample:04d}", score=score, correct=False))
+                    detail = f"{sample:04d}, margin {margins[row]:+.2f}"
+                    pair.append(Strip(frames, named(row, side), detail, correct=False))
             strips += pair if len(pair) == 2 else []
     if strips:
         caption = "Two videos of a pair side by side, with the margin: above 0 they were taken for the same action."

@@ -17,9 +17,11 @@ from tubelet.descriptors.pooling import FloatArray
 from tubelet.descriptors.runner import model_source_of, root_of
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.errors import InputDataError
+from tubelet.models.folder import read_provenance
 from tubelet.models.spec import descriptor_layer
 from tubelet.protocols.aslan import LAYERS, SimilarityResult
-from tubelet.protocols.descriptor_done import UNTRAINED, model_of_table
+from tubelet.protocols.comparable import seen_by
+from tubelet.protocols.descriptor_done import UNTRAINED, UNTRAINED_WEIGHTS, model_of_table
 from tubelet.protocols.leak import refuse_seen_groups, unknown_training
 from tubelet.protocols.pair_svm import PairSVM
 from tubelet.protocols.similarity import pair_features
@@ -59,11 +61,20 @@ class PairTable:
     made_by: Mapping[str, str]
 
 
-def paper_layers(names: Sequence[str]) -> tuple[str, ...]:
-    """The paper's four layers as far as a network has them; its descriptor layer where it has prob at most."""
+def paper_layers(names: Sequence[str], *, table: bool = False) -> tuple[str, ...]:
+    """The paper's four layers as far as they are there; where prob is at most, what stands for them.
+
+    Parameters
+    ----------
+    names
+        Layers of a network, or of a table.
+    table
+        They are a table's: what somebody chose to extract, so that all of it is taken. Of a network, all of whose
+        layers are known, the descriptor layer is.
+    """
     found = [layer for layer in LAYERS if layer in names]
     if not set(found) - {"prob"}:
-        found.append(descriptor_layer(names))
+        found += [name for name in names if name not in found] if table else [descriptor_layer(names)]
     return tuple(found)
 
 
@@ -110,8 +121,11 @@ def pairs_of_table(table: DescriptorTable, view: PairView, layers: Sequence[str]
     return PairTable(chosen, pair_features(vectors, pairs, layers), tuple(layers), tuple(notes), made_by)
 
 
-def final_svm(outcome: SimilarityResult, pairs: PairTable, svm_c: float) -> PairSVM:
-    """The classifier for new pairs: fitted on all of them, calibrated on the margins that the folds gave."""
+def final_svm(outcome: SimilarityResult, pairs: PairTable, svm_c: float, *, search_c: bool = False) -> PairSVM:
+    """The classifier for new pairs: fitted on all of them, calibrated on the margins that the folds gave.
+
+    With ``search_c`` its C is chosen as each fold's was, by leaving out folds: here of all pairs.
+    """
     svm = PairSVM(
         svm_c,
         layers=pairs.layers,
@@ -119,6 +133,8 @@ def final_svm(outcome: SimilarityResult, pairs: PairTable, svm_c: float) -> Pair
         recipe_hash=pairs.made_by["recipe_hash"],
         sampling=pairs.made_by["sampling"],
     )
+    if search_c:
+        svm.search_c(pairs.features, pairs.view.same, pairs.view.fold_names)
     svm.fit(pairs.features, pairs.view.same)
     tested = np.isfinite(outcome.cross.margins)
     return svm.calibrate(outcome.cross.margins[tested], pairs.view.same[tested])
@@ -145,6 +161,15 @@ def leak_notes_of_table(table: DescriptorTable, samples: Manifest, *, allow: boo
     if source is None:
         return ["what the table's network was trained on is not known, so a leak would not be seen"]
     return [*refuse_seen_groups(source, samples, allow=allow), *unknown_training(source)]
+
+
+def trained_on_what(table: DescriptorTable) -> str:
+    """What a table's network was trained on, oldest first; `UNTRAINED_WEIGHTS` for nothing, empty for not known."""
+    weights = table.only("weights_sha256")
+    if str(weights).startswith(UNTRAINED):
+        return UNTRAINED_WEIGHTS
+    source = model_of_table(table.folder, model_source_of(table.folder), weights)
+    return "" if source is None else seen_by(read_provenance(source))
 
 
 def curve_files(annotations: Path) -> dict[str, Path]:

@@ -11,13 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tubelet.descriptors.described import Described
 from tubelet.errors import InputDataError
+from tubelet.protocols.aslan import NEVER_TRAINED
 from tubelet.protocols.pair_svm import PairSVM
 from tubelet.protocols.reference_pairs import ReferencePairs
 from tubelet.protocols.similarity import MEASURES, feature_names, pair_features
 from tubelet.protocols.video_level import top_classes, video_probabilities
+
+_EQUAL = 1e-6  # of descriptors of length one: what is left of a copy after float32
+_FAR = 4.0  # z-scores; of normally distributed numbers one in 16,000 lies beyond
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,11 @@ class Reason:
     closer_than: float | None = None
     closer_than_same: float | None = None
     telling: float | None = None
+
+    @property
+    def direction(self) -> str:
+        """Which way alike lies."""
+        return "more is alike" if self.more_is_alike else "less is alike"
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,10 @@ class Comparison:
         The best classes of each video with their probabilities, by the network; empty where it has none.
     trained
         Whether the network was; the classes of one that was not mean nothing.
+    notes
+        What a reader should know.
+    identical
+        Whether the descriptors of both are the same, so that there is nothing to decide.
     """
 
     first: str
@@ -110,6 +124,7 @@ class Comparison:
     classes: tuple[tuple[tuple[str, float], ...], ...] = ()
     trained: bool = True
     notes: tuple[str, ...] = field(default=())
+    identical: bool = False
 
     def ranked(self) -> list[Reason]:
         """The numbers, the most telling first: by contribution, else by labeled pairs; else the cosines first."""
@@ -121,6 +136,8 @@ class Comparison:
 
     def verdict(self) -> str:
         """One sentence, which says how it was come by."""
+        if self.identical:
+            return "the descriptors are the same: one video, or a copy of it"
         if self.decision is not None:
             what = "the same action" if self.decision.same else "two different actions"
             chance = self.decision.probability
@@ -128,7 +145,12 @@ class Comparison:
             return f"{what} (margin {self.decision.margin:+.2f}{sure})"
         if self.reference is not None:
             return f"no decision without --pairs-svm; {self._place()}"
-        return "no decision: the numbers stand alone without --pairs-svm or --table"
+        return f"no decision: the numbers stand alone without --pairs-svm or --table; {self._cosines()}"
+
+    def _cosines(self) -> str:
+        """Each layer's cosine, in words: of descriptors without negative values it lies between 0 and 1."""
+        said = [f"{one.layer} {one.value:.3f}" for one in self.reasons if one.measure == "cosine"]
+        return f"cosine of the two (1: the same direction, 0: nothing in common): {', '.join(said)}"
 
     def _place(self) -> str:
         """Where the most telling number, or each layer's cosine, lies among the reference's pairs."""
@@ -148,6 +170,7 @@ class Comparison:
             "first": self.first,
             "second": self.second,
             "verdict": self.verdict(),
+            "identical_descriptors": self.identical,
             "same": None if self.decision is None else self.decision.same,
             "decision": None
             if self.decision is None
@@ -173,6 +196,9 @@ def compare(
     notes: Sequence[str] = (),
 ) -> Comparison:
     """Compare two described videos.
+
+    Nothing is decided of two whose descriptors are the same: no pair that a classifier was trained on was that alike,
+    and its plane says nothing so far out. Where single numbers lie far from those pairs, a note says so.
 
     Parameters
     ----------
@@ -206,7 +232,10 @@ def compare(
     numbers = pair_features(vectors, np.array([[0, 1]]), layers)
     decision = None
     contributions: Sequence[float | None] = [None] * numbers.shape[1]
-    if svm is not None:
+    identical = all(np.allclose(pair[0], pair[1], rtol=0.0, atol=_EQUAL) for pair in vectors.values())
+    said = [*notes, *([] if trained else [NEVER_TRAINED])]
+    if svm is not None and not identical:
+        said += _beyond_training(svm, numbers)
         margin = svm.margins(numbers)
         parts = svm.contributions(numbers)[0]
         chances = svm.probabilities(margin)
@@ -238,5 +267,21 @@ def compare(
         None if reference is None else str(reference),
         classes,
         trained,
-        tuple(notes),
+        tuple(said),
+        identical,
     )
+
+
+def _beyond_training(svm: PairSVM, numbers: NDArray[np.float64]) -> list[str]:
+    """A note where numbers lie farther from the training pairs' mean than those themselves do, but for a handful."""
+    scores = svm.standardized(numbers)[0]
+    far = np.flatnonzero(np.abs(scores) > _FAR)
+    if not far.size:
+        return []
+    worst = far[np.argmax(np.abs(scores[far]))]
+    layer, measure = svm.columns[worst]
+    note = (
+        f"{far.size} of {scores.size} numbers lie more than {_FAR:g} standard deviations from the mean training pair "
+        f"({measure} of {layer}: {scores[worst]:+.1f}), so the decision reaches beyond what the classifier saw"
+    )
+    return [note]

@@ -58,21 +58,29 @@ def write_comparison(folder: Path, comparison: Comparison, videos: Sequence[Desc
             ],
             highlight=len(decision.layers) + 1,
         )
-    formulas = {measure.name: measure.formula for measure in MEASURES}
     tables = [("All, in order", list(comparison.reasons))]
     headings = [name for name, _ in _columns(comparison)]
     if len(headings) > 1:  # something to rank them by
         tables.insert(0, ("The most telling", comparison.ranked()[:_NAMED]))
     for title, rows in tables:
         page.add_table(
-            ["layer", "similarity", "formula", *headings],
-            [[one.layer, one.measure, formulas[one.measure], *_cells(one, comparison)] for one in rows],
+            ["layer", "similarity", "alike is", *headings],
+            [[one.layer, one.measure, _alike(one.more_is_alike), *_cells(one, comparison)] for one in rows],
             caption=title,
         )
+    page.add_table(
+        ["similarity", "formula", "alike is"],
+        [[measure.name, measure.formula, _alike(measure.more_is_alike)] for measure in MEASURES],
+        caption="The twelve similarities",
+    )
     for note in comparison.notes:
         page.add_text(f"Note: {note}.")
     page.set_provenance(environment(layers=list(comparison.layers)))
     return page.save(folder / "report.html")
+
+
+def _alike(more: bool) -> str:
+    return "more" if more else "less"
 
 
 def _cells(one: Reason, comparison: Comparison) -> list[str]:

@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 UNTRAINED = "untrained:"
 """What ``weights_sha256`` begins with where nobody trained the network."""
+UNTRAINED_WEIGHTS = "nothing: random weights"
+"""What such weights were trained on."""
 
 _SCENES = ("yupenn", "maryland")
 _OBJECTS = "objects"
@@ -109,7 +111,7 @@ def _network(table: VideoVectors) -> str:
 
 def _seen(table: VideoVectors) -> str:
     if str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
-        return "nothing: random weights"
+        return UNTRAINED_WEIGHTS
     source = model_of_table(table.path, table.facts.get("model_source"), table.facts.get("weights_sha256"))
     return "" if source is None else seen_by(read_provenance(source))
 
