@@ -123,7 +123,7 @@ DATASETS: dict[str, DatasetKind] = {
     "activitynet": DatasetKind(
         open_activitynet,
         "ActivityNet with its annotations, whole untrimmed videos, v_<id>.mp4",
-        "official split, top-1, top-3 and mAP of the validation set",
+        "official split, top-1 of the validation set",
         ("annotations",),
     ),
     "activitynet-segments": DatasetKind(
