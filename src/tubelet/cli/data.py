@@ -71,8 +71,10 @@ def cut(
     """
     from tubelet.cli.data_cut import cut_folder
     from tubelet.datasets.catalog import open_dataset
+    from tubelet.datasets.weizmann import refuse_misplaced
 
     manifest = open_dataset(kind, folder, fps=fps, annotations=annotations, allow_outside=allow_outside)
+    refuse_misplaced(manifest)
     which = None if split == "all" else split
     summary = cut_folder(manifest, out, count=count, length_s=length_s, seed=seed, split=which, workers=workers)
     if as_json:
