@@ -306,6 +306,6 @@ def test_mislabeled_videos_and_several_labels(tree) -> None:
     items = (Item("y/a.avi", "x", more_labels=("y",)),)
     findings = Findings(mislabeled=("y/a.avi: the list says z",))
     report = check_dataset(Manifest("m", root, items, ("x", "y", "z"), findings=findings), Verdicts())
-    assert report.problems == ("1 video mislabeled: place or name contradicts the list",)
+    assert report.problems == ("1 mislabeled: place, name or list contradicts the label",)
     assert report.empty_classes == ("z",)
     assert report.to_dict()["mislabeled"] == ["y/a.avi: the list says z"]

@@ -83,7 +83,7 @@ def test_the_checker_goes_on_to_what_cannot_be_read(tree) -> None:
         report = check_dataset(open_weizmann(root), decoder)
     assert report.problems == (
         "2 videos cannot be read",
-        "1 video mislabeled: place or name contradicts the list",
+        "1 mislabeled: place, name or list contradicts the label",
     )
     assert report.exit_code == ExitCode.SOME_FAILED
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tubelet.datasets.activitynet import find_activitynet, open_activitynet, open_activitynet_segments
-from tubelet.datasets.aslan import open_aslan
+from tubelet.datasets.aslan import find_annotations as find_aslan
+from tubelet.datasets.aslan import open_aslan, sample_id
 from tubelet.datasets.class_folders import open_class_folders, open_videos
 from tubelet.datasets.discovery import require_folder, walk_videos
 from tubelet.datasets.groups import ucf_group
@@ -210,9 +211,9 @@ def open_dataset(
 def detect_kind(root: str | os.PathLike[str]) -> str:
     """The kind that fits a folder: its table, else the names of its videos, else class folders.
 
-    "objects" if it holds ``frame_labels.csv``; "weizmann" and "kth" if all videos are named like theirs; "ucf101",
-    "hmdb51", "kinetics", "activitynet" and "sports1m" if, besides, their official lists lie inside or beside;
-    "pyslowfast" if such a list in the folder names a video there. Names of scenes say nothing, so "yupenn" and
+    "objects" if it holds ``frame_labels.csv``; "weizmann" and "kth" if all videos are named like theirs; "aslan",
+    "ucf101", "hmdb51", "kinetics", "activitynet" and "sports1m" if, besides, their official lists lie inside or
+    beside; "pyslowfast" if such a list in the folder names a video there. Names of scenes say nothing, so "yupenn" and
     "maryland" are never guessed.
 
     Raises
@@ -239,6 +240,7 @@ def detect_kind(root: str | os.PathLike[str]) -> str:
 _SIGNS: dict[str, tuple[Callable[[str], bool], Callable[[Path], Path] | None]] = {
     "weizmann": (lambda path: parse_name(path) is not None, None),
     "kth": (lambda path: person_of(path) is not None, None),
+    "aslan": (lambda path: sample_id(path) is not None, find_aslan),
     "ucf101": (lambda path: ucf_group(path) is not None, find_annotations),
     "hmdb51": (is_hmdb_name, find_hmdb_lists),
     "kinetics": (is_kinetics_name, find_kinetics_tables),

@@ -207,6 +207,8 @@ class CheckReport:
     def problems(self) -> tuple[str, ...]:
         """What makes results wrong or incomplete, one sentence each; decides the exit code."""
         found: list[str] = []
+        if shared := self.manifest.findings.shared:
+            found.append(f"{_count(shared, 'overlap')} of folds: what is tested was trained on")
         if self.leaks:
             found.append(f"{_count(self.leaks, 'leak')} between splits: what is tested was trained on")
         if self.unreadable:
@@ -219,7 +221,7 @@ class CheckReport:
             found.append(f"{_count(self.overlabeled, 'video')} with labels behind the last frame: frames count from 0")
         if self.manifest.findings.mislabeled:
             found.append(
-                f"{_count(self.manifest.findings.mislabeled, 'video')} mislabeled: place or name contradicts the list"
+                f"{len(self.manifest.findings.mislabeled):,} mislabeled: place, name or list contradicts the label"
             )
         return tuple(found)
 
@@ -232,10 +234,11 @@ class CheckReport:
     def exit_code(self) -> ExitCode:
         """What the command line ends with.
 
-        BAD_DATA (4) on a leak, which makes every figure worthless; SOME_FAILED (3) on any other problem: videos are
-        unreadable, partial or mislabeled, or segments begin or labels lie behind the end; else DONE.
+        BAD_DATA (4) on a leak or on official folds that share something, which makes every figure worthless;
+        SOME_FAILED (3) on any other problem: videos are unreadable, partial or mislabeled, or segments begin or labels
+        lie behind the end; else DONE.
         """
-        if self.leaks:
+        if self.leaks or self.manifest.findings.shared:
             return ExitCode.BAD_DATA
         return ExitCode.SOME_FAILED if self.problems else ExitCode.DONE
 
@@ -269,6 +272,7 @@ class CheckReport:
                 {"path": item.path, "start_s": item.start_s, "end_s": item.end_s, "by_s": round(over, 3)}
                 for item, over in self.past_end
             ],
+            "shared": list(findings.shared),
             "mislabeled": list(findings.mislabeled),
             "overlabeled": [
                 {"path": video.path, "frames_labeled": end, "frames_decoded": video.frames_decoded}
