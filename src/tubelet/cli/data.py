@@ -104,9 +104,9 @@ def check(
 ) -> None:
     """Decode every video and report counts, missing, unreadable, mislabeled, short, duplicate and leaking videos.
 
-    Exit code 4 if something is in two splits at once (group, file or content), else 3 if videos are unreadable, lost
-    frames or are mislabeled, or segments begin or frame labels lie behind the end, else 0; notes such as short videos
-    or copies within a split change nothing.
+    Exit code 4 if something is in two splits at once (group, file or content) or in two folds of a view, else 3 if
+    videos are unreadable, lost frames or are mislabeled, or segments begin or frame labels lie behind the end, else 0;
+    notes such as short videos or copies within a split change nothing.
     """
     from tubelet.clips.decode import ClipDecoder
     from tubelet.datasets.catalog import detect_kind, open_dataset
