@@ -170,7 +170,7 @@ def test_a_table_that_lacks_samples(aslan: Path, run: tuple[Path, Any], tubelet:
     )  # fmt: skip
     assert found.code == 0, found.err
     assert found.json["n"] == 239
-    note = "1 of 240 pairs are left out, because 2 of their samples have no descriptors (3001, 3002)"
+    note = "1 of 240 pairs is left out, because 2 of its samples have no descriptors (3001, 3002)"
     assert note in found.json["notes"]
 
 

@@ -11,7 +11,10 @@ from scipy.io import savemat
 from tubelet.datasets import open_dataset
 from tubelet.datasets.aslan import action_names, find_annotations, open_aslan, sample_id
 from tubelet.datasets.aslan_pairs import PairView, read_view
-from tubelet.errors import InputDataError
+from tubelet.datasets.catalog import detect_kind
+from tubelet.datasets.check import check_dataset
+from tubelet.errors import ExitCode, InputDataError
+from tubelet.video.report import DecodeReport
 
 # Three splits of four pairs: id, id, label, action, action.
 SPLITS = np.array(
@@ -22,6 +25,13 @@ SPLITS = np.array(
     ]
 )
 SAMPLES = [*range(1, 12), 3697]
+
+
+class Sound:
+    """A decoder to which every video is whole."""
+
+    def measure(self, path: Path, fps: float | None = None) -> DecodeReport:
+        return DecodeReport("ok", 40, 40, 25.0, "container", 1.6, 320, 240, "h264", "avi")
 
 
 def as_mat(folder: Path, splits: np.ndarray = SPLITS, name: str = "action_splits_pairs") -> Path:
@@ -206,6 +216,56 @@ def test_the_samples_are_a_manifest(tree, tmp_path: Path) -> None:
     assert named.classes == ("air guitar (1)", "bow (2)", "bow (3)", "action 4 (4)", "action 5 (5)", "yoga tree (6)")
     assert named.items[-1].path == "ASLAN_AVI/3697.avi"
     assert named.items[-1].label == "yoga tree (6)"
+
+
+def test_the_checker_looks_at_the_pairs(tree) -> None:
+    root = tree(*(f"{sample:04d}.avi" for sample in SAMPLES))
+    (root / "Views").mkdir()
+    splits = np.tile(SPLITS, (1, 25, 1))
+    as_mat(root / "Views", splits)
+    sound = check_dataset(open_dataset("auto", root), Sound())
+    assert (sound.problems, sound.exit_code) == ((), ExitCode.DONE)
+    assert sound.manifest.findings.notes == ("View 2: 300 pairs in 3 folds, not the official numbers",)
+    splits[1, 2, 2] = 1  # 5 and 7, of actions 3 and 4
+    as_mat(root / "Views", splits)
+    against = check_dataset(open_aslan(root), Sound())
+    assert against.manifest.findings.mislabeled == (
+        "View 2, pair 3 of split 2: 0005 and 0007 are same, their actions differ",
+    )
+    assert (len(against.problems), against.exit_code) == (1, ExitCode.SOME_FAILED)
+    splits[1, 2] = SPLITS[1, 2]
+    splits[2, 4] = [9, 9, 1, 6, 6]  # 9 is of action 5 elsewhere
+    splits[1, 5, :2] = 7, 2  # 2 is in split 1
+    splits[1, 5, 3:] = 4
+    as_mat(root / "Views", splits)
+    leaking = check_dataset(open_aslan(root), Sound())
+    assert leaking.manifest.findings.mislabeled == (
+        "0002: the pairs say actions 1 and 4",
+        "0009: the pairs say actions 5 and 6",
+    )
+    assert leaking.to_dict()["shared"] == ["View 2: split 1 and split 2 are not disjoint: both hold sample 2"]
+    assert leaking.problems[0] == "1 overlap of folds: what is tested was trained on"
+    assert leaking.exit_code == ExitCode.BAD_DATA
+
+
+def test_the_official_numbers_are_told_as_such(tree) -> None:
+    root = tree("0001.avi")
+    splits = np.zeros((10, 600, 5), dtype=int)
+    for fold in range(10):
+        action = 2 * fold + 1
+        splits[fold, :300] = [10 * fold + 1, 10 * fold + 2, 1, action, action]
+        splits[fold, 300:] = [10 * fold + 1, 10 * fold + 3, 0, action, action + 1]
+    assert open_aslan(as_mat(root, splits)).findings.notes[0] == "View 2: 6,000 pairs in 10 folds"
+
+
+def test_four_digits_are_aslan_only_with_its_views(tree) -> None:
+    root = tree("ASLAN_AVI/0001.avi", "ASLAN_AVI/0002/")
+    assert detect_kind(root) == detect_kind(root / "ASLAN_AVI") == "folder"
+    (root / "Views").mkdir()
+    as_mat(root / "Views")
+    assert detect_kind(root) == detect_kind(root / "ASLAN_AVI") == "aslan"
+    (root / "ASLAN_AVI" / "clip.avi").touch()
+    assert detect_kind(root) == "folder"
 
 
 def test_no_sample_and_no_view(tree, tmp_path: Path) -> None:

@@ -189,6 +189,19 @@ def test_groups_in_two_splits(tree) -> None:
     assert "not every class is in every split: y is missing from test" in report.warnings
 
 
+@pytest.mark.parametrize(("third", "more"), [("", ""), ("ccc.avi,w,train,\n", ", and 1 more class")])
+def test_further_labels_count_for_the_sides_of_a_class(tree, third: str, more: str) -> None:
+    root = tree("a.avi", "bb.avi", "ccc.avi")
+    lines = f"a.avi,x,train,y\nbb.avi,y,test,x|z\n{third}"
+    (root / "metadata.csv").write_text(f"file_name,label,split,more_labels\n{lines}")
+    report = check_dataset(open_dataset("folder", root), Verdicts())
+    assert report.one_sided == {"z": ("train",)} if not third else {"w": ("test",), "z": ("train",)}
+    first = ("w", "test") if third else ("z", "train")
+    told = f"not every class is in every split: {first[0]} is missing from {first[1]}{more}"
+    assert told in report.warnings
+    assert report.warnings[-1 - (not third)] == "2 videos have several labels; the table counts the first"
+
+
 def test_labels_that_are_probably_one(tree) -> None:
     root = tree("Walk/a.avi", "walk /b.avi", "wave_1/c.avi", "wave1/d.avi", "run/e.avi", "!/f.avi", "?/g.avi")
     report = check_dataset(open_dataset("folder", root), Verdicts())
@@ -293,6 +306,6 @@ def test_mislabeled_videos_and_several_labels(tree) -> None:
     items = (Item("y/a.avi", "x", more_labels=("y",)),)
     findings = Findings(mislabeled=("y/a.avi: the list says z",))
     report = check_dataset(Manifest("m", root, items, ("x", "y", "z"), findings=findings), Verdicts())
-    assert report.problems == ("1 video mislabeled: place or name contradicts the list",)
+    assert report.problems == ("1 mislabeled: place, name or list contradicts the label",)
     assert report.empty_classes == ("z",)
     assert report.to_dict()["mislabeled"] == ["y/a.avi: the list says z"]

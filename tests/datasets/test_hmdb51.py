@@ -59,7 +59,7 @@ def test_the_handed_out_clips_are_a_part(shared_data: Path) -> None:
         ("Truman", "wave", "test", "wave/TrumanShow"),
     ]
     assert found.findings.notes == (
-        "1 videos are in neither part of split 1",
+        "1 video is in neither part of split 1",
         "6,763 of 6,766 listed videos are not there: this is a part of HMDB51",
     )
     whole = open_hmdb51(shared_data / "hmdb51/clips", split=None)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tubelet.datasets import open_dataset
+from tubelet.datasets.catalog import detect_kind
 from tubelet.datasets.metadata_csv import open_metadata_csv
 from tubelet.errors import InputDataError, UsageError
 
@@ -45,6 +47,44 @@ def test_a_table_in_each_split_folder(tree) -> None:
         ("test/c.avi", "test"),
     }
     assert found.findings.ignored == ()
+
+
+def test_a_manifest_is_found_like_metadata(tree) -> None:
+    root = tree("a.avi", "b.avi", "train/c.avi")
+    (root / "manifest.csv").write_text("file_name,label,split\na.avi,walk,train\nb.avi,run,test\n")
+    assert detect_kind(root) == "metadata"
+    found = open_dataset(root)
+    assert [(item.path, item.label) for item in found.items] == [("a.avi", "walk"), ("b.avi", "run")]
+    assert (found.findings.ignored, found.findings.unlisted) == ((), ("train/c.avi",))
+    (root / "train/metadata.csv").write_text("file_name,label\nc.avi,jump\n")
+    assert open_dataset(root).classes == ("jump",)
+    (root / "metadata.csv").write_text("file_name,label\na.avi,sit\n")
+    both = open_dataset(root)
+    assert both.classes == ("sit",)
+    assert "manifest.csv is not read, since metadata.csv is there" in both.findings.notes
+    assert open_dataset("metadata", root / "manifest.csv").classes == ("run", "walk")
+
+
+def test_what_the_checker_writes_is_read_again(tree) -> None:
+    root = tree("walk/a.avi", "run/b.avi")
+    before = open_dataset(root)
+    before.to_csv(root / "manifest.csv")
+    assert detect_kind(root) == "metadata"
+    assert open_dataset(root).items == before.items
+
+
+@pytest.mark.parametrize("text", ["", "id,url\n1,x\n", "\xff"])
+def test_another_manifest_is_no_table_of_videos(tree, text: str) -> None:
+    root = tree("walk/a.avi", "run/b.avi")
+    (root / "manifest.csv").write_bytes(text.encode("latin-1"))
+    assert detect_kind(root) == "folder"
+    assert open_dataset(root).findings.ignored == ("manifest.csv",)
+
+
+def test_a_manifest_makes_nothing_else_of_a_known_kind(tree) -> None:
+    root = tree("ido_run.avi", "eli_walk.avi")
+    open_dataset("weizmann", root).to_csv(root / "manifest.csv")
+    assert detect_kind(root) == "weizmann"
 
 
 def test_groups_fall_back_to_names_and_then_to_the_videos(tree) -> None:

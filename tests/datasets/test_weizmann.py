@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tubelet.cli.labeled import open_labeled
+from tubelet.cli.sources import open_videos
+from tubelet.clips.decode import ClipDecoder
+from tubelet.datasets.check import check_dataset
 from tubelet.datasets.splits import leave_one_group_out
-from tubelet.datasets.weizmann import ACTIONS, open_weizmann, parse_name
-from tubelet.errors import InputDataError
+from tubelet.datasets.weizmann import ACTIONS, open_weizmann, parse_name, refuse_misplaced
+from tubelet.errors import ExitCode, InputDataError
 
 
 def test_sixty_clips_of_six_actors(shared_data: Path) -> None:
@@ -59,9 +63,33 @@ def test_all_videos_in_one_folder_and_other_actors(tree) -> None:
     assert "x.avi" in found.findings.notes[0]
 
 
-def test_a_video_in_the_wrong_folder_is_refused(tree) -> None:
+def test_a_video_in_the_wrong_folder_is_told_and_refused_as_a_measure(tree) -> None:
+    root = tree("walk/ido_run.avi", "run/ido_run.avi", "run/denis_run.avi")
+    found = open_weizmann(root)
+    assert found.findings.mislabeled == ("walk/ido_run.avi: named after run",)
+    assert found.findings.notes == ("2 actors, Weizmann has 9",)
     with pytest.raises(InputDataError, match=r"contradict the action folders.*walk/ido_run\.avi"):
-        open_weizmann(tree("walk/ido_run.avi", "run/ido_run.avi"))
+        refuse_misplaced(found)
+    with pytest.raises(InputDataError, match=r"contradict the action folders.*walk/ido_run\.avi"):
+        open_labeled("weizmann", root, split=None, fps=None, label_column="label", limit=None)
+    assert open_videos(root, None).classes == (), "nothing says which label is right"
+    assert refuse_misplaced(sound := open_weizmann(root / "run")) is sound
+
+
+def test_the_checker_goes_on_to_what_cannot_be_read(tree) -> None:
+    root = tree("walk/ido_run.avi", "run/ido_run.avi")
+    (root / "run/ido_run.avi").write_bytes(b"another content")
+    with ClipDecoder(workers=1) as decoder:
+        report = check_dataset(open_weizmann(root), decoder)
+    assert report.problems == (
+        "2 videos cannot be read",
+        "1 mislabeled: place, name or list contradicts the label",
+    )
+    assert report.exit_code == ExitCode.SOME_FAILED
+
+
+def test_nine_actors_are_nothing_to_remark(tree) -> None:
+    assert open_weizmann(tree(*(f"actor{number}_run.avi" for number in range(9)))).findings.notes == ()
 
 
 @pytest.mark.parametrize(("names", "says"), [(("a.avi",), r"first a\.avi"), (("a.txt",), "it holds no video")])

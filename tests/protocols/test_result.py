@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tubelet.protocols.bootstrap import Interval
+from tubelet.protocols.metrics import ClassRow
 from tubelet.protocols.result import Published, Result, results_in
 from tubelet.protocols.video_level import classification_result
 
@@ -86,3 +87,9 @@ def test_what_stands_beside_a_mean_over_classes_is_the_mean_over_classes() -> No
     assert result.beside_published == (0.5, None)
     over = dataclasses.replace(line, metric="mean class accuracy")
     assert dataclasses.replace(result, published=over).beside_published == (0.6, None)
+
+
+@pytest.mark.parametrize(("empty", "says"), [(1, "and 1 class without videos"), (2, "and 2 classes without videos")])
+def test_classes_without_videos_are_counted(empty: int, says: str) -> None:
+    rows = (ClassRow("walk", 4, 2, 0.5, 1.0, None), *(ClassRow(f"c{k}", 0, 0, None, None, None) for k in range(empty)))
+    assert says in str(Result("p", "accuracy", 0.5, 4, per_class=rows))

@@ -341,7 +341,6 @@ ASLAN = ReaderCase(
         ("Actions_Ids.txt", "3 swim", "2 swim", "line 3 is not an id of its own and a label"),
         ("View2.txt", "0,2,3", "0,2", "damaged|cannot be read|numbers"),
     ),
-    detected=False,
 )
 
 PYSLOWFAST = ReaderCase(

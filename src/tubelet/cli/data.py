@@ -71,8 +71,10 @@ def cut(
     """
     from tubelet.cli.data_cut import cut_folder
     from tubelet.datasets.catalog import open_dataset
+    from tubelet.datasets.weizmann import refuse_misplaced
 
     manifest = open_dataset(kind, folder, fps=fps, annotations=annotations, allow_outside=allow_outside)
+    refuse_misplaced(manifest)
     which = None if split == "all" else split
     summary = cut_folder(manifest, out, count=count, length_s=length_s, seed=seed, split=which, workers=workers)
     if as_json:
@@ -102,9 +104,9 @@ def check(
 ) -> None:
     """Decode every video and report counts, missing, unreadable, mislabeled, short, duplicate and leaking videos.
 
-    Exit code 4 if something is in two splits at once (group, file or content), else 3 if videos are unreadable, lost
-    frames or are mislabeled, or segments begin or frame labels lie behind the end, else 0; notes such as short videos
-    or copies within a split change nothing.
+    Exit code 4 if something is in two splits at once (group, file or content) or in two folds of a view, else 3 if
+    videos are unreadable, lost frames or are mislabeled, or segments begin or frame labels lie behind the end, else 0;
+    notes such as short videos or copies within a split change nothing.
     """
     from tubelet.clips.decode import ClipDecoder
     from tubelet.datasets.catalog import detect_kind, open_dataset

@@ -94,6 +94,7 @@ def _print_measures(out: Console, report: CheckReport) -> None:
 def _print_faults(out: Console, report: CheckReport) -> None:
     leaks = [leak.sentence() + (_examples(leak) if leak.kind == "group" else "") for leak in report.leaks]
     _print_list(out, "leaks between splits", leaks, "bold red")
+    _print_list(out, "overlaps of folds", report.manifest.findings.shared, "bold red")
     unreadable = [f"{video.path}: {_plainly(report, video)}" for video in report.unreadable]
     _print_list(out, "unreadable", unreadable, "bold red")
     _print_list(out, "lost frames", [_partial(report, video) for video in report.partial], "bold red")

@@ -30,8 +30,11 @@ def open_labeled(
     """
     from tubelet.datasets.catalog import open_dataset
     from tubelet.datasets.splits import without_withheld
+    from tubelet.datasets.weizmann import refuse_misplaced
 
-    manifest = open_dataset(kind, data, split=split, fps=fps, label_column=label_column, annotations=annotations)
+    manifest = refuse_misplaced(
+        open_dataset(kind, data, split=split, fps=fps, label_column=label_column, annotations=annotations)
+    )
     if labels:
         known = without_withheld(manifest)
         if len(known) < len(manifest):

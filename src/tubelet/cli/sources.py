@@ -113,6 +113,7 @@ def open_videos(source: Path, fps: float | None) -> Manifest:
     from tubelet.datasets.discovery import is_frame_folder
     from tubelet.datasets.item_table import Item
     from tubelet.datasets.manifest import Manifest
+    from tubelet.datasets.weizmann import refuse_misplaced
 
     if not source.exists():
         raise InputDataError("there is no such file or folder", path=source, remedy="check the spelling of the path")
@@ -128,7 +129,7 @@ def open_videos(source: Path, fps: float | None) -> Manifest:
         return open_dataset(kind, source, fps=fps)
     videos = open_dataset("videos", source, fps=fps)
     try:
-        labeled = open_dataset(kind, source, fps=fps)
+        labeled = refuse_misplaced(open_dataset(kind, source, fps=fps))
     except TubeletError:
         return videos
     known = {item.path: item for item in labeled.items}

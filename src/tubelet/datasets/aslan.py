@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from tubelet.datasets.aslan_pairs import PairView, find_view, read_view
@@ -100,7 +101,9 @@ def open_aslan(
     -------
     Manifest
         Items in the order of their ids; classes are the actions in the order of theirs, by name where
-        ``Actions_Ids.txt`` is there, else ``action 17``. What is listed and not there is in ``findings.missing``.
+        ``Actions_Ids.txt`` is there, else ``action 17``. What is listed and not there is in ``findings.missing``. The
+        notes tell the numbers of each view's pairs; pairs against their actions, and samples with two actions, are in
+        ``findings.mislabeled``; what folds of a view have in common is in ``findings.shared``.
 
     Raises
     ------
@@ -141,7 +144,7 @@ def samples_manifest(
             missing.append(f"{sample:04d}")
         else:
             items.append(Item(found, called.get(actions.get(sample, 0))))
-    return listed_manifest(
+    manifest = listed_manifest(
         "ASLAN",
         None,
         folder,
@@ -155,7 +158,38 @@ def samples_manifest(
         fps=fps,
         grouping=OWN_GROUPS,
         allow_outside=allow_outside,
+        notes=[_numbers(view) for view in views],
     )
+    findings = manifest.findings
+    shared = tuple(f"View {view.number}: {sentence}" for view in views for sentence in view.overlaps())
+    return replace(
+        manifest,
+        findings=replace(findings, mislabeled=(*findings.mislabeled, *_contradictions(views)), shared=shared),
+    )
+
+
+def _numbers(view: PairView) -> str:
+    """``View 2: 6,000 pairs in 10 folds``, and whether that is not what was published."""
+    other = "" if view.is_official else ", not the official numbers"
+    return f"View {view.number}: {len(view):,} pairs in {len(view.folds)} folds{other}"
+
+
+def _contradictions(views: list[PairView]) -> list[str]:
+    """Pairs whose label is not what their actions say, and samples of which two rows say two actions."""
+    found: list[str] = []
+    said: dict[int, dict[int, None]] = {}
+    for view in views:
+        for index in view.contradicting.tolist():
+            first, second = (f"{sample:04d}" for sample in view.samples[index].tolist())
+            label, actions = ("same", "differ") if view.same[index] else ("not-same", "are one")
+            found.append(
+                f"View {view.number}, {view.place(index)}: {first} and {second} are {label}, their actions {actions}"
+            )
+        for sample, actions_there in view.actions_of().items():
+            said.setdefault(sample, {}).update(dict.fromkeys(actions_there))
+    torn = {sample: actions for sample, actions in sorted(said.items()) if len(actions) > 1}
+    found += [f"{sample:04d}: the pairs say actions {' and '.join(map(str, torn[sample]))}" for sample in torn]
+    return found
 
 
 def _has_view(folder: Path, number: int) -> bool:

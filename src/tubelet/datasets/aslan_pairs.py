@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -94,19 +95,33 @@ class PairView:
         return tuple(np.unique(self.samples).tolist())
 
     @property
+    def contradicting(self) -> Integers:
+        """Indices of the pairs whose label is not what their actions say."""
+        known = (self.actions > 0).all(axis=1)
+        return np.flatnonzero(known & ((self.actions[:, 0] == self.actions[:, 1]) != self.same))
+
+    @property
     def contradictions(self) -> int:
         """Pairs whose label is not what their actions say."""
-        known = (self.actions > 0).all(axis=1)
-        return int((known & ((self.actions[:, 0] == self.actions[:, 1]) != self.same)).sum())
+        return len(self.contradicting)
 
-    def action_of(self) -> dict[int, int]:
-        """The action of every sample whose action is known, as the first row that has it says."""
-        found: dict[int, int] = {}
+    def place(self, index: int) -> str:
+        """Where a pair stands: ``pair 3 of split 2``, counted from 1 as in the file."""
+        fold = self.fold[index]
+        return f"pair {int((self.fold[: index + 1] == fold).sum())} of {self.folds[fold]}"
+
+    def actions_of(self) -> dict[int, tuple[int, ...]]:
+        """The distinct actions that the rows give each sample, in the rows' order; a whole view gives one each."""
+        found: dict[int, dict[int, None]] = {}
         for samples, actions in zip(self.samples.tolist(), self.actions.tolist(), strict=True):
             for sample, action in zip(samples, actions, strict=True):
                 if action:
-                    found.setdefault(sample, action)
-        return found
+                    found.setdefault(sample, {})[action] = None
+        return {sample: tuple(actions) for sample, actions in found.items()}
+
+    def action_of(self) -> dict[int, int]:
+        """The action of every sample whose action is known, as the first row that has it says."""
+        return {sample: actions[0] for sample, actions in self.actions_of().items()}
 
     def select(self, keep: NDArray[np.bool_]) -> PairView:
         """The view with only these pairs; ``keep`` is (n,) bool."""
@@ -118,29 +133,38 @@ class PairView:
             fold=self.fold[keep],
         )
 
-    def require_disjoint(self) -> PairView:
-        """Return self after proving that no action, and no sample, is tested on that was trained on.
+    def overlaps(self) -> tuple[str, ...]:
+        """What is in two folds, actions first, one sentence for each two folds; empty where nothing is.
 
         Folds are compared two by two: over View 2 every fold is tested on in turn. Where an action is not known, only
         the samples can be compared.
+        """
+        found: list[str] = []
+        for what, values in (("action", self.actions), ("sample", self.samples)):
+            members = [set(values[self.fold == index].ravel().tolist()) - {0} for index in range(len(self.folds))]
+            found += [
+                f"{self.folds[first]} and {self.folds[second]} are not disjoint: both hold {what} "
+                f"{first_few([str(one) for one in shared])}"
+                for first, second in combinations(range(len(members)), 2)
+                if (shared := sorted(members[first] & members[second]))
+            ]
+        return tuple(found)
+
+    def require_disjoint(self) -> PairView:
+        """Return self after proving that no action, and no sample, is tested on that was trained on (`overlaps`).
 
         Raises
         ------
         InputDataError
             Two folds share actions or samples; they and the folds are named.
         """
-        for what, values in (("action", self.actions), ("sample", self.samples)):
-            members = [set(values[self.fold == index].ravel().tolist()) - {0} for index in range(len(self.folds))]
-            for first in range(len(members)):
-                for second in range(first + 1, len(members)):
-                    if shared := sorted(members[first] & members[second]):
-                        raise InputDataError(
-                            f"{self.folds[first]} and {self.folds[second]} are not disjoint: both hold {what} "
-                            f"{first_few([str(one) for one in shared])}",
-                            path=self.path,
-                            why="ASLAN asks about actions that were never seen, so the figures would say nothing",
-                            remedy="use the official view, or make folds of different actions",
-                        )
+        if found := self.overlaps():
+            raise InputDataError(
+                found[0],
+                path=self.path,
+                why="ASLAN asks about actions that were never seen, so the figures would say nothing",
+                remedy="use the official view, or make folds of different actions",
+            )
         return self
 
 

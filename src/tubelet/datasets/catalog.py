@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tubelet.datasets.activitynet import find_activitynet, open_activitynet, open_activitynet_segments
-from tubelet.datasets.aslan import open_aslan
+from tubelet.datasets.aslan import find_annotations as find_aslan
+from tubelet.datasets.aslan import open_aslan, sample_id
 from tubelet.datasets.class_folders import open_class_folders, open_videos
 from tubelet.datasets.discovery import require_folder, walk_videos
 from tubelet.datasets.groups import ucf_group
@@ -18,7 +19,7 @@ from tubelet.datasets.hmdb51 import find_hmdb_lists, is_hmdb_name, open_hmdb51
 from tubelet.datasets.kinetics import find_kinetics_tables, is_kinetics_name, open_kinetics
 from tubelet.datasets.kth import open_kth, person_of
 from tubelet.datasets.manifest import Manifest
-from tubelet.datasets.metadata_csv import find_tables, open_metadata_csv
+from tubelet.datasets.metadata_csv import TABLE, find_tables, open_metadata_csv
 from tubelet.datasets.objects import FRAME_LABELS, open_objects
 from tubelet.datasets.pyslowfast import looks_like_pyslowfast, open_pyslowfast
 from tubelet.datasets.scenes import open_maryland, open_yupenn
@@ -123,7 +124,7 @@ DATASETS: dict[str, DatasetKind] = {
     "activitynet": DatasetKind(
         open_activitynet,
         "ActivityNet with its annotations, whole untrimmed videos, v_<id>.mp4",
-        "official split, top-1, top-3 and mAP of the validation set",
+        "official split, top-1 of the validation set",
         ("annotations",),
     ),
     "activitynet-segments": DatasetKind(
@@ -210,10 +211,10 @@ def open_dataset(
 def detect_kind(root: str | os.PathLike[str]) -> str:
     """The kind that fits a folder: its table, else the names of its videos, else class folders.
 
-    "objects" if it holds ``frame_labels.csv``; "weizmann" and "kth" if all videos are named like theirs; "ucf101",
-    "hmdb51", "kinetics", "activitynet" and "sports1m" if, besides, their official lists lie inside or beside;
-    "pyslowfast" if such a list in the folder names a video there. Names of scenes say nothing, so "yupenn" and
-    "maryland" are never guessed.
+    "objects" if it holds ``frame_labels.csv``; "weizmann" and "kth" if all videos are named like theirs; "aslan",
+    "ucf101", "hmdb51", "kinetics", "activitynet" and "sports1m" if, besides, their official lists lie inside or
+    beside; "pyslowfast" if such a list in the folder names a video there. Names of scenes say nothing, so "yupenn" and
+    "maryland" are never guessed. A ``manifest.csv`` makes "metadata" of what is none of these.
 
     Raises
     ------
@@ -223,7 +224,8 @@ def detect_kind(root: str | os.PathLike[str]) -> str:
     if Path(root).is_file():
         return "metadata"
     folder = require_folder(root)
-    if find_tables(folder):
+    tables = find_tables(folder)
+    if tables and tables[0].name == TABLE:
         return "metadata"
     if (folder / FRAME_LABELS).is_file():
         return "objects"
@@ -233,12 +235,14 @@ def detect_kind(root: str | os.PathLike[str]) -> str:
         # Names first: they are settled by the first video of another kind.
         if _all_named(folder, fits) and (find is None or _has_lists(find, folder)):
             return kind
-    return "folder"
+    # Behind the known kinds, whose protocols a table written by the checker into their folder knows nothing of.
+    return "metadata" if tables else "folder"
 
 
 _SIGNS: dict[str, tuple[Callable[[str], bool], Callable[[Path], Path] | None]] = {
     "weizmann": (lambda path: parse_name(path) is not None, None),
     "kth": (lambda path: person_of(path) is not None, None),
+    "aslan": (lambda path: sample_id(path) is not None, find_aslan),
     "ucf101": (lambda path: ucf_group(path) is not None, find_annotations),
     "hmdb51": (is_hmdb_name, find_hmdb_lists),
     "kinetics": (is_kinetics_name, find_kinetics_tables),

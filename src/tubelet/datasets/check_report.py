@@ -135,7 +135,7 @@ class CheckReport:
 
     @cached_property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Items by class (all classes, in order, then "" for unlabeled ones) and split."""
+        """Items by class (all classes, in order, then "" for unlabeled ones; the first of several) and split."""
         splits = [
             *self.manifest.splits,
             *([NO_SPLIT] if any(i.split is None for i in self.manifest.items) else []),
@@ -172,7 +172,8 @@ class CheckReport:
     def one_sided(self) -> dict[str, tuple[str, ...]]:
         """Classes that occur in some split but not in all: class to the splits it is missing from."""
         splits = self.manifest.splits
-        sides = {label: tuple(s for s in splits if not row.get(s)) for label, row in self.counts.items() if label}
+        held = {(label, item.split) for item in self.manifest.items for label in item.every_label}
+        sides = {label: tuple(s for s in splits if (label, s) not in held) for label in self.manifest.classes}
         return {label: missing for label, missing in sides.items() if 0 < len(missing) < len(splits)}
 
     @cached_property
@@ -206,6 +207,8 @@ class CheckReport:
     def problems(self) -> tuple[str, ...]:
         """What makes results wrong or incomplete, one sentence each; decides the exit code."""
         found: list[str] = []
+        if shared := self.manifest.findings.shared:
+            found.append(f"{_count(shared, 'overlap')} of folds: what is tested was trained on")
         if self.leaks:
             found.append(f"{_count(self.leaks, 'leak')} between splits: what is tested was trained on")
         if self.unreadable:
@@ -218,7 +221,7 @@ class CheckReport:
             found.append(f"{_count(self.overlabeled, 'video')} with labels behind the last frame: frames count from 0")
         if self.manifest.findings.mislabeled:
             found.append(
-                f"{_count(self.manifest.findings.mislabeled, 'video')} mislabeled: place or name contradicts the list"
+                f"{len(self.manifest.findings.mislabeled):,} mislabeled: place, name or list contradicts the label"
             )
         return tuple(found)
 
@@ -231,10 +234,11 @@ class CheckReport:
     def exit_code(self) -> ExitCode:
         """What the command line ends with.
 
-        BAD_DATA (4) on a leak, which makes every figure worthless; SOME_FAILED (3) on any other problem: videos are
-        unreadable, partial or mislabeled, or segments begin or labels lie behind the end; else DONE.
+        BAD_DATA (4) on a leak or on official folds that share something, which makes every figure worthless;
+        SOME_FAILED (3) on any other problem: videos are unreadable, partial or mislabeled, or segments begin or labels
+        lie behind the end; else DONE.
         """
-        if self.leaks:
+        if self.leaks or self.manifest.findings.shared:
             return ExitCode.BAD_DATA
         return ExitCode.SOME_FAILED if self.problems else ExitCode.DONE
 
@@ -268,6 +272,7 @@ class CheckReport:
                 {"path": item.path, "start_s": item.start_s, "end_s": item.end_s, "by_s": round(over, 3)}
                 for item, over in self.past_end
             ],
+            "shared": list(findings.shared),
             "mislabeled": list(findings.mislabeled),
             "overlabeled": [
                 {"path": video.path, "frames_labeled": end, "frames_decoded": video.frames_decoded}
@@ -319,12 +324,17 @@ class CheckReport:
             yield f"{_count(self.empty_classes, 'class', 'classes')} without a readable video: {named}"
         if self.one_sided:
             label, missing = next(iter(self.one_sided.items()))
-            more = f", and {len(self.one_sided) - 1} more classes" if len(self.one_sided) > 1 else ""
+            others = list(self.one_sided)[1:]
+            more = f", and {_count(others, 'more class', 'more classes')}" if others else ""
             yield f"not every class is in every split: {label} is missing from {', '.join(missing)}{more}"
         assumed = [video for video in self.videos if video.fps_source == "assumed"]
         if assumed:
             folders = _count(assumed, "frame folder")
             yield f"{folders} without a frame rate: 25 frames/s are assumed, say it with --fps"
+        several = list(dict.fromkeys(item.path for item in self.manifest.items if len(item.every_label) > 1))
+        if several:
+            verb = "has" if len(several) == 1 else "have"
+            yield f"{_count(several, 'video')} {verb} several labels; the table counts the first"
         unlisted = self.manifest.findings.unlisted
         if unlisted:
             named = first_few(unlisted, shown=3)

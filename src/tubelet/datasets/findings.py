@@ -20,9 +20,12 @@ class Findings:
     notes
         Sentences for the user.
     mislabeled
-        Videos whose place or name contradicts the list's label, one sentence each.
+        Videos whose place or name contradicts the list's label, and lines of a list that contradict others, one
+        sentence each.
     labeled_frames
         Where the list labels frames: every video's path, and one past the last frame that it labels.
+    shared
+        What official folds of a list have in common and must not, one sentence each; as bad as a leak.
     """
 
     ignored: tuple[str, ...] = ()
@@ -31,3 +34,4 @@ class Findings:
     notes: tuple[str, ...] = ()
     mislabeled: tuple[str, ...] = ()
     labeled_frames: tuple[tuple[str, int], ...] = ()
+    shared: tuple[str, ...] = ()

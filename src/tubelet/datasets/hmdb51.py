@@ -152,6 +152,7 @@ def open_hmdb51(
                 unused += 1
             else:
                 items.append(Item(path, label, None if split is None else side, hmdb_group(name, label)))
+    are = "video is" if unused == 1 else "videos are"
     return listed_manifest(
         "HMDB51",
         split,
@@ -162,7 +163,7 @@ def open_hmdb51(
         [*present.values(), *videos.others],
         listed=sum(map(len, lists.values())),
         empty=f"it would hold {missing[0]}" if missing else "all that are there are in neither part of the split",
-        notes=[f"{unused:,} videos are in neither part of split {split}"] if unused else [],
+        notes=[f"{unused:,} {are} in neither part of split {split}"] if unused else [],
         flip=flip,
         fps=fps,
         grouping="the sources that clips of a class were cut from, from the names",

@@ -193,6 +193,15 @@ def _text(path: Path) -> str:
         ) from error
 
 
+def names_videos(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a table of videos: its first line has a column ``file_name`` or ``path``."""
+    try:
+        _header(Path(path), _text(Path(path)), tolerant=True)
+    except InputDataError:
+        return False
+    return True
+
+
 def _header(path: Path, text: str, tolerant: bool) -> tuple[str, list[str], int]:
     """Delimiter, column names (the path's always "path") and the line of the header."""
     rows = enumerate(re.split(r"\r\n|\r|\n", text), 1)  # not splitlines: csv knows no other line ends

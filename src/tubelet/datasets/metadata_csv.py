@@ -11,12 +11,14 @@ from tubelet.datasets.class_folders import finish_own_folder
 from tubelet.datasets.discovery import list_folder, require_folder, walk, walk_videos
 from tubelet.datasets.findings import Findings
 from tubelet.datasets.groups import assign_groups
-from tubelet.datasets.item_table import Item, canonical_split, read_items
+from tubelet.datasets.item_table import Item, canonical_split, names_videos, read_items
 from tubelet.datasets.manifest import Manifest, classes_of
 from tubelet.errors import InputDataError
 from tubelet.reporting.text import first_few
 
 TABLE = "metadata.csv"
+WRITTEN = "manifest.csv"
+"""What ``data check --out`` calls the table that it writes."""
 
 
 @dataclass
@@ -30,11 +32,22 @@ class _Rows:
 
 
 def find_tables(root: Path) -> tuple[Path, ...]:
-    """``root/metadata.csv``, or else the ``metadata.csv`` of each split folder (``root/train``, …)."""
-    if (root / TABLE).is_file():
-        return (root / TABLE,)
-    names = [name for name in list_folder(root).folders if canonical_split(name)]
-    return tuple(root / name / TABLE for name in names if (root / name / TABLE).is_file())
+    """``root/metadata.csv``, or else the ``metadata.csv`` of each split folder (``root/train``, …).
+
+    Where there is none, a ``manifest.csv`` in the same places does, if it has a column for the videos.
+    """
+    splits = [root / name for name in list_folder(root).folders if canonical_split(name)]
+    for name, fits in ((TABLE, Path.is_file), (WRITTEN, _is_written)):
+        if fits(root / name):
+            return (root / name,)
+        if tables := tuple(folder / name for folder in splits if fits(folder / name)):
+            return tables
+    return ()
+
+
+def _is_written(path: Path) -> bool:
+    # Others call other things so, therefore its columns are looked at.
+    return path.is_file() and names_videos(path)
 
 
 def open_metadata_csv(
@@ -50,7 +63,8 @@ def open_metadata_csv(
 
     The table's columns: ``file_name`` (or ``path``), relative to the table's folder, and any of ``label``,
     ``split``, ``group``, ``start_s``, ``end_s``; every other column is one more label. It lies in the root,
-    or one in each split folder (the layout of Hugging Face's ``videofolder``), whose name is then the split.
+    or one in each split folder (the layout of Hugging Face's ``videofolder``), whose name is then the split. Without
+    one ``manifest.csv``, as ``data check --out`` writes it, is read instead.
 
     Parameters
     ----------
@@ -103,6 +117,9 @@ def open_metadata_csv(
     read = {table.relative_to(folder).as_posix() for table in tables}
     ignored = tuple(sorted(path for path, is_video in beside if not is_video and path not in read))
     notes = [f"a line is repeated and counts once: {first_few(rows.repeated)}"] if rows.repeated else []
+    passed_over = [name for name in ignored if name.rpartition("/")[2] == WRITTEN]
+    if passed_over and not given.is_file() and tables[0].name == TABLE:
+        notes.append(f"{first_few(passed_over)} is not read, since {TABLE} is there")
     missing = tuple(name for name, _ in rows.missing)
     findings = Findings(ignored, missing, unlisted, tuple(notes))
     manifest = Manifest(
@@ -124,7 +141,7 @@ def _read(root: Path, table: Path, rows: _Rows) -> None:
     read = read_items(table)
     rows.grouped = rows.grouped or "group" in read.columns
     for item, line in zip(read.items, read.lines, strict=True):
-        where = f"line {line}" if not prefix else f"{prefix}{TABLE} line {line}"
+        where = f"line {line}" if not prefix else f"{prefix}{table.name} line {line}"
         path = _existing(root, prefix + item.path)
         split = item.split or (canonical_split(prefix.rstrip("/")) if prefix else None)
         item = replace(item, path=path or prefix + item.path, split=split)
@@ -164,7 +181,7 @@ def _missing(root: Path, table: Path, rows: _Rows) -> InputDataError:
         f"{len(rows.missing)} of {total} videos of the table do not exist",
         path=table,
         why=first_few(named, "; "),
-        remedy=f"file names are relative to the folder of {TABLE}",
+        remedy=f"file names are relative to the folder of {table.name}",
     )
 
 

@@ -272,7 +272,8 @@ def listed_manifest(
             remedy="give the folder that holds the class folders",
         )
     if missing:
-        part = f"{len(missing):,} of {listed:,} listed videos are not there: this is a part of {name}"
+        of = f"{len(missing):,} of {listed:,} listed video{'s' * (listed != 1)}"
+        part = f"{of} {'is' if len(missing) == 1 else 'are'} not there: this is a part of {name}"
         notes = [*notes, part]
     return Manifest(
         name.lower() if split is None else f"{name.lower()}-split{split}",

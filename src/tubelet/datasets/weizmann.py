@@ -21,6 +21,9 @@ from tubelet.reporting.text import first_few
 ACTIONS = ("bend", "jack", "jump", "pjump", "run", "side", "skip", "walk", "wave1", "wave2")
 """The ten actions; class indices follow this order whatever part of the set is there."""
 
+_NAME_OF_SET = "weizmann"
+_ACTORS = 9
+
 # "wave1" is an action while the 1 of "walk1" numbers a take, so the actions are spelled out.
 _NAME = re.compile(rf"(?P<actor>[^_]+)_(?P<action>{'|'.join(ACTIONS)})[0-9]*", re.IGNORECASE)
 
@@ -54,35 +57,25 @@ def open_weizmann(
     Returns
     -------
     Manifest
-        Ten classes; the group of a video is its actor; no splits.
+        Ten classes, as the names of the videos say; the group of a video is its actor; no splits. A video in the folder
+        of another action is in ``findings.mislabeled``, see `refuse_misplaced`.
 
     Raises
     ------
     InputDataError
-        No video is named like this, or a name contradicts the folder it lies in.
+        No video is named like this.
     """
     folder = require_folder(root)
     items: list[Item] = []
     ignored: list[str] = []
     others: list[str] = []
-    contradictions: list[str] = []
     for path, is_video in sorted(walk(folder)):
         parsed = parse_name(path) if is_video else None
         if parsed is None:
             (others if is_video else ignored).append(path)
             continue
         actor, action = parsed
-        parent = PurePosixPath(path).parent.name.lower()
-        if parent in ACTIONS and parent != action:
-            contradictions.append(path)
         items.append(Item(path, action, None, actor))
-    if contradictions:
-        raise InputDataError(
-            "the names of videos contradict the action folders they lie in",
-            path=folder,
-            why=first_few(contradictions, shown=5),
-            remedy="rename or move them",
-        )
     if not items:
         raise InputDataError(
             "no video is named like those of Weizmann",
@@ -90,9 +83,16 @@ def open_weizmann(
             why=f"first {others[0]}" if others else "it holds no video",
             remedy=f"they are named <actor>_<action>.avi, the action one of {', '.join(ACTIONS)}",
         )
-    notes = [f"{len(others)} videos are named otherwise and left out: {first_few(others, shown=3)}"] if others else []
+    notes = []
+    if others:
+        are = "video is" if len(others) == 1 else "videos are"
+        notes.append(f"{len(others)} {are} named otherwise and left out: {first_few(others, shown=3)}")
+    actors = len({item.group for item in items})
+    if actors != _ACTORS:
+        notes.append(f"{actors} actor{'s' * (actors != 1)}, Weizmann has {_ACTORS}")
+    mislabeled = tuple(f"{item.path}: named after {item.label}" for item in items if _is_misplaced(item))
     return Manifest(
-        "weizmann",
+        _NAME_OF_SET,
         folder,
         tuple(items),
         ACTIONS,
@@ -100,5 +100,32 @@ def open_weizmann(
         fps,
         "actors, from the names",
         allow_outside,
-        Findings(ignored=tuple(ignored), unlisted=tuple(others), notes=tuple(notes)),
+        Findings(ignored=tuple(ignored), unlisted=tuple(others), notes=tuple(notes), mislabeled=mislabeled),
     ).require_inside()
+
+
+def refuse_misplaced(manifest: Manifest) -> Manifest:
+    """Return the manifest, unless it is Weizmann's and has videos in the folder of another action.
+
+    Without a list nothing says which of the two is right, so that no figure can be made of them; ``data check`` names
+    them all.
+
+    Raises
+    ------
+    InputDataError
+        There are such videos; the first are named.
+    """
+    if manifest.name == _NAME_OF_SET and manifest.findings.mislabeled:
+        raise InputDataError(
+            "the names of videos contradict the action folders they lie in",
+            path=manifest.root,
+            why=first_few([item.path for item in manifest.items if _is_misplaced(item)], shown=5),
+            remedy="rename or move them",
+        )
+    return manifest
+
+
+def _is_misplaced(item: Item) -> bool:
+    """Whether a video lies in the folder of another action than its name's."""
+    parent = PurePosixPath(item.path).parent.name.lower()
+    return parent in ACTIONS and parent != item.label

@@ -286,7 +286,8 @@ def evaluate_pairs(
     if not known:
         said.append("not all actions are known, so only the samples of the folds could be proved disjoint")
     if view.contradictions:
-        said.append(f"{view.contradictions} pairs are labeled otherwise than their actions say; the labels count")
+        are, their = ("pair is", "its") if view.contradictions == 1 else ("pairs are", "their")
+        said.append(f"{view.contradictions} {are} labeled otherwise than {their} actions say; the labels count")
     tested = np.isfinite(cross.margins)
     interval = None
     if len(cross.folds) > 1:  # the folds are what was repeated

@@ -112,9 +112,12 @@ def pairs_of_table(table: DescriptorTable, view: PairView, layers: Sequence[str]
     notes = []
     if not here.all():
         missing = [f"{sample:04d}" for sample in view.sample_ids if sample not in row]
+        gone = len(view) - int(here.sum())
+        are, their = ("is", "its") if gone == 1 else ("are", "their")
+        have = "has" if len(missing) == 1 else "have"
         notes.append(
-            f"{len(view) - int(here.sum())} of {len(view)} pairs are left out, because {len(missing)} of their samples "
-            f"have no descriptors ({first_few(missing, shown=5)})"
+            f"{gone} of {len(view)} pairs {are} left out, because {len(missing)} of {their} samples {have} no "
+            f"descriptors ({first_few(missing, shown=5)})"
         )
     chosen = view.select(here)
     pairs = np.array([[row[sample] for sample in pair] for pair in chosen.samples.tolist()], dtype=np.int64)

@@ -243,7 +243,8 @@ class Result:
                 for row in shown
             ]
             if len(shown) < len(self.per_class):
-                lines.append(f"  and {len(self.per_class) - len(shown)} classes without {count}")
+                rest = len(self.per_class) - len(shown)
+                lines.append(f"  and {rest} class{'es' * (rest != 1)} without {count}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
