@@ -62,13 +62,8 @@ class Run:
     @property
     def data_folder(self) -> Path | None:
         """``--data`` of that command."""
-        words = self.command
-        for before, word in zip(["", *words], words, strict=False):
-            if before == "--data":
-                return Path(word)
-            if word.startswith("--data="):
-                return Path(word.partition("=")[2])
-        return None
+        given = option_of(self.command, "--data")
+        return None if given is None else Path(given)
 
     def curves(self) -> Iterator[tuple[str, Path]]:
         """What was trained (seed, stream; empty for a single training) and the folder of it or of its folds."""
@@ -78,6 +73,16 @@ class Run:
         for child in sorted(path for path in self.folder.iterdir() if path.is_dir()):
             if next(child.glob("metrics.csv"), None) or next(child.glob("*/metrics.csv"), None):
                 yield child.name, child
+
+
+def option_of(words: Sequence[str], name: str) -> str | None:
+    """What a command line gives an option, as ``--data DIR`` or ``--data=DIR``; None where it gives nothing."""
+    for before, word in zip(["", *words], words, strict=False):
+        if before == name:
+            return word
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+    return None
 
 
 def run_folders(paths: Sequence[Path]) -> list[Path]:
