@@ -20,6 +20,7 @@ from tubelet.protocols.leak import (
     trained_on,
     unknown_training,
 )
+from tubelet.protocols.leaked import is_leaked
 
 
 def actors(*names: str, dataset: str = "acts") -> Manifest:
@@ -40,6 +41,7 @@ def test_seen_groups_are_refused_or_noted(tmp_path: Path) -> None:
         refuse_seen_groups(weights, actors("bob", "eve"))
     (note,) = refuse_seen_groups(weights, actors("bob", "ann", "eve"), allow=True)
     assert "2 of the 3 test groups" in note
+    assert is_leaked([note])
 
 
 def test_what_was_seen_is_remembered_through_fine_tuning(tmp_path: Path) -> None:
@@ -74,6 +76,7 @@ def test_further_sets_are_remembered_and_not_tested_on(tmp_path: Path) -> None:
     assert refuse_shared_groups(further, actors("kim")) == []
     (note,) = refuse_shared_groups(further, actors("kim", dataset="third"), allow=True)
     assert "third" in note
+    assert is_leaked([note])
 
 
 def videos(folder: Path, kind: str, *names: str, salt: str = "") -> Manifest:

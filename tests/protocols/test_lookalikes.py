@@ -16,6 +16,7 @@ from tubelet.errors import InputDataError, UsageError
 from tubelet.models.registry import create_model
 from tubelet.protocols import lookalikes
 from tubelet.protocols.leak import refuse_seen_groups, trained_on
+from tubelet.protocols.leaked import is_leaked
 from tubelet.protocols.lookalikes import (
     FINGERPRINTS,
     fingerprints_record,
@@ -62,6 +63,7 @@ def test_copies_of_training_videos_are_refused_with_the_pair_named(
     assert "near_miss" not in str(error.value)
     (note,) = refuse_seen_groups(weights, test, allow=True)
     assert note.startswith("3 of the 4 test videos show what the weights were trained on too: ")
+    assert is_leaked([note])
     assert refuse_seen_groups(weights, test.select(keep=lambda item: "near_miss" in item.path)) == []
 
 

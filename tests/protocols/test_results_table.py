@@ -160,3 +160,17 @@ def test_records_are_numbers() -> None:
     assert float(rows[0]["low"]) == one["low"]
     assert rows[0]["unlike_it"] == "split 1 here, the mean of splits 1 to 3 there"
     assert (rows[1]["system"], rows[1]["published"]) == ('with "quotes", and commas', "")
+
+
+def test_leaked_rows_are_marked_and_not_the_best() -> None:
+    note = "3 of the 12 test videos show what the weights were trained on too: a, b"
+    (table,) = tables(
+        row(made(first(12), name="seen", notes=[note])), row(made(first(9), name="good")),
+        row(made(first(6), name="b")), sort="accuracy",
+    )  # fmt: skip
+    assert [cells[0] for cells in table.rows] == ["good", "b", "seen †"]
+    assert (table.best.name, table.strong) == ("good", [0])
+    assert "†: leaked, test videos were seen in training; leaked rows are not ranked." in table.caption()
+    (alone,) = tables(row(made(first(12), name="seen", notes=[note])))
+    assert (alone.called(alone.best), alone.strong) == ("seen †", [])
+    assert alone.caption().endswith("†: leaked, test videos were seen in training.")

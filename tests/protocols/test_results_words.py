@@ -54,6 +54,7 @@ def test_a_comparison_named_beforehand_is_told_whatever_it_shows() -> None:
     text = told(made(first(9), name="a"), made(first(8), name="b"), planned=("a", "b"))
     assert "Named beforehand: b is 8.3 points worse than a (95 % interval of the paired difference" in text
     assert "these videos do not show a difference." in text
+    assert text.split("\n\n")[1].startswith("Named beforehand: "), "a paragraph of its own"
 
 
 def test_figures_in_print_are_placed_in_or_beside_our_interval() -> None:
@@ -122,3 +123,63 @@ def test_methods_are_those_of_the_settings() -> None:
         "**network.** A linear SVM (C = 1, 10 principal components) on fc6 of c3d, each scaled to length one.\n\n"
         "Training and test: 1 fold."
     )
+
+
+def test_methods_of_svms_beside_streams_say_what_they_read_and_who_trained_it() -> None:
+    plan = {
+        "streams": [{"name": "rgb", "model": "c3d_small", "svm": "fc6", "train": {"iterations": 9}},
+                    {"name": "flow", "model": "tsn_resnet50", "svm": None}],
+        "features": [{"name": "image", "model": "squeezenet", "weights": "required", "layer": "pool10"}],
+        "combinations": [{"name": "both", "of": ["rgb", "image"]}],
+    }  # fmt: skip
+    command = ["tubelet", "evaluate", "streams", "x.toml", "--weights", "/models/imagenet"]
+    networks = [Network("c3d_small", {}, 1, 1, (3, 16, 56, 56)), Network("squeezenet", {}, 1, 1, (3, 1, 227, 227))]
+
+    def words(name: str, layers: list[str], numbers: int, used: list[Network]) -> str:
+        settings = {"folds": "groups", "svm": {"svm_c": 1.0, "pca": None}, "layers": layers, "numbers": numbers}
+        result = made(first(9), name=name, settings=settings)
+        result = replace(result, provenance={**result.provenance, "experiment": plan, "command": command})
+        told = methods(Run(Path("run"), "run", (system_of("run", [(result,)], used),), {}, {}))
+        return told.partition("\n")[0]
+
+    fitted = "a linear SVM (C = 1) fitted on each fold's training videos"
+    assert words("both", ["fc6", "pool10"], 1024, networks) == (
+        "**both.** Fc6 of c3d_small and pool10 of squeezenet, clips averaged, length one, side by side, 1,024 numbers; "
+        f"{fitted}; rgb trained as in its own row; image frozen, weights: imagenet."
+    )
+    assert words("rgb fc6 + SVM", ["fc6"], 512, networks[:1]) == (
+        f"**rgb fc6 + SVM.** Fc6 of c3d_small, clips averaged, length one, 512 numbers; {fitted}; "
+        "rgb trained as in its own row."
+    )
+    assert words("image", ["pool10"], 512, networks[1:]).endswith(f"; {fitted}; image frozen, weights: imagenet.")
+
+
+LEAK = "the weights were trained on 2 of the 4 test groups"
+
+
+def test_leaked_rows_are_not_ranked() -> None:
+    text = told(
+        made(first(60, 60), name="seen", notes=[LEAK]), made(first(54, 60), name="good"), made(first(6, 60), name="low")
+    )
+    assert "**good** gets 90.0 % of the videos right" in text
+    assert ", the most of 2 systems; guessing" in text
+    assert "Leaked rows are not ranked: seen †." in text
+    assert "better than low (+80.0 points)" in text
+    assert "than seen" not in text
+    alone = told(made(first(9), name="seen", notes=[LEAK]))
+    assert "**seen †** gets 75.0 %" in alone
+    assert "It is leaked: test videos were seen in training" in alone
+
+
+def test_rows_with_other_numbers_of_videos_are_told() -> None:
+    text = told(made(first(9), name="few"), made(first(6, 36), name="many"))
+    assert "The systems were not tested on equally many videos (12 to 36)" in text
+    assert "equally many" not in told(made(first(9), name="a"), made(first(6), name="b"))
+
+
+def test_the_best_may_be_worse_on_the_videos_that_both_have() -> None:
+    # As where a row has further videos, all wrong: its figure is low, on the common videos it is not.
+    fewer = replace(made(first(99, 100), name="all"), value=0.5)
+    text = told(fewer, replace(made(first(60, 100), name="best"), value=0.9))
+    assert "On the videos that both have it is worse than all (-39.0 points)." in text
+    assert "better than all" not in text

@@ -11,6 +11,7 @@ import pytest
 from protocols.made_results import first, made
 from tubelet.artifacts import write_json, write_text
 from tubelet.errors import InputDataError
+from tubelet.protocols.results_table import results_tables
 from tubelet.protocols.runs import NoRunError, UnfinishedRunError, read_run, read_runs, run_folders, run_names
 
 
@@ -201,3 +202,24 @@ def test_every_command_that_ends_with_figures_is_read(trained_run: Any) -> None:
     assert svm.networks[0].input == (3, 16, 56, 56)
     config = json.loads((trained_run.folder / "model" / "config.json").read_text())
     assert config["num_classes"] == len(net.result.classes)
+
+
+def test_notes_at_the_top_go_to_the_rows_that_they_are_about(tmp_path: Path) -> None:
+    stream = {**made(first(6), name="c3d").to_dict(), "parameters": 1, "macs": 1, "input": [3, 1, 8, 8]}
+    svms = [
+        {**made(first(count), name=name).to_dict(), "made_of": f"SVM on {of}, 1,024 numbers"}
+        for name, of, count in (
+            ("c3d fc6 + SVM", "fc6 of c3d", 7), ("image", "pool10 of image", 8),
+            ("c3d + image", "fc6 of c3d + pool10 of image", 9),
+        )
+    ]  # fmt: skip
+    svms[0]["notes"] = ["its own"]
+    tops = ["its own", "image: which videos its network saw is not known", "3 of 15 videos have no scores"]
+    write_json(tmp_path / "result.json", {"streams": [stream], "svms": svms, "fusions": [], "notes": tops})
+    run = read_run(tmp_path, "x")
+    assert {one.name: one.result.notes for one in run.systems} == {
+        "c3d": (tops[2],), "c3d fc6 + SVM": (tops[0], tops[2]), "image": (tops[1], tops[2]),
+        "c3d + image": (tops[1], tops[2]),
+    }  # fmt: skip
+    (table,) = results_tables([run])
+    assert f"b: {tops[1]}." in table.markdown().splitlines()

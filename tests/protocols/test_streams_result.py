@@ -226,6 +226,7 @@ def test_svms_stand_between_streams_and_fusions() -> None:
     found = with_svms()
     assert [row.protocol for row in found.rows] == ["rgb", "flow", "rgb fc6 + SVM", "image", "joined", "sum", "mean"]
     assert [row.value for row in found.svms] == pytest.approx([accuracy(file.scores) for file in SVMS.values()])
+    assert [row.notes for row in found.svms] == [(), *[("image: somebody else's",)] * 2], "each row has its own notes"
     assert found.best.value == max(row.value for row in found.rows)
     assert [found.made_of(name) for name in ("rgb", "image", "joined", "sum")] == [
         "network",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -32,6 +34,16 @@ def test_bars_say_their_figures() -> None:
         assert drawing is not None
         for text in ("3-D", "1.2 M", "87.0\u00a0%", "published figure", "chance 10\u00a0%"):
             assert f">{text}<" in drawing.decode()
+
+
+def test_long_names_take_two_lines_and_stay_apart() -> None:
+    long = "network, mean of dense views of the videos"
+    figure = interval_bars([Bar(f"{long} ({run})", 0.5, note="1 M") for run in ("first_run", "second_run")])
+    assert figure.svg is not None
+    assert figure.narrow_svg is not None
+    for run in ("first_run", "second_run"):
+        assert re.search(rf">[^<>…]*\({run}\)<", figure.svg.decode()), "whole, on its second line"
+        assert f"({run})<" in figure.narrow_svg.decode()
 
 
 def test_bars_without_chance_or_publication() -> None:

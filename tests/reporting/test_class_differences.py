@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 import pytest
 
 from tubelet.errors import UsageError
@@ -18,6 +21,15 @@ def test_gains_come_first_and_counts_are_told() -> None:
     assert figure.alt == (
         "Bars of the difference in 3 classes: 1 better (jump by 50 points), 1 worse (walk by 60 points)."
     )
+
+
+def test_ticks_say_where_they_stand() -> None:
+    figure = class_differences([0, 8], [8, 0], [100, 100], ["a", "b"])  # the axis goes to 10 points at least
+    assert figure.svg is not None
+    ticks = sorted({float(text) for text in re.findall(r">([+\u2212-]\d[\d.]*|0)<", figure.svg.decode())})
+    steps = {round(b - a, 6) for a, b in pairwise(ticks)}
+    assert len(ticks) > 4
+    assert len(steps) == 1, "evenly spaced"
 
 
 def test_of_many_classes_those_that_differ_most_are_drawn() -> None:

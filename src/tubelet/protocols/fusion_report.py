@@ -31,7 +31,7 @@ def write_fusion(folder: Path, fusion: Fusion, provenance: Mapping[str, Any]) ->
         result_bar(one, f"weight {weight:g}", strong=False)
         for one, weight in zip(fusion.streams, fusion.weights, strict=True)
     ] + [result_bar(one, "fusion", strong=True) for one in fusion.fused]
-    caption = f"Share of videos recognized; whiskers: 95 % bootstrap interval over {unit}. Dashed: chance."
+    caption = f"Share of videos recognized; whiskers: 95\u00a0% bootstrap interval over {unit}. Dashed: chance."
     chance = 1 / len(results[0].classes)
     page.add_figure(kept(interval_bars(bars, chance=chance, caption=caption), folder / "plots" / "accuracy.png"))
     page.add_table(

@@ -11,6 +11,7 @@ from sklearn.svm import LinearSVC
 
 from tubelet.descriptors.pooling import l2_normalize
 from tubelet.errors import InputDataError, UsageError
+from tubelet.protocols.leaked import of_test
 from tubelet.protocols.score_file import FloatArray, ScoreFile
 from tubelet.reporting.text import first_few
 
@@ -96,7 +97,7 @@ def check_training(
             why="figures on videos that were seen in training say nothing",
             remedy="score another split, or mark the result with --allow-leak",
         )
-    return [f"the fusion's SVM was trained on {leaked} of the {len(groups)} test groups"] if leaked else []
+    return [f"the fusion's SVM was trained on {of_test(leaked, len(groups), 'groups')}"] if leaked else []
 
 
 def _stacked(files: Sequence[ScoreFile]) -> FloatArray:

@@ -15,6 +15,7 @@ from tubelet.datasets.groups import ucf_source
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.errors import UsageError
 from tubelet.models.folder import read_provenance
+from tubelet.protocols.leaked import of_test
 from tubelet.protocols.lookalikes import refuse_copies
 from tubelet.provenance import hash_json
 
@@ -91,7 +92,7 @@ def refuse_seen_groups(
     shared = len(set(compress(test.item_groups, seen)))
     if not shared:
         return refuse_copies(weights, others, allow=allow, workers=workers)
-    found = f"the weights were trained on {shared} of the {len(test.groups)} test groups"
+    found = f"the weights were trained on {of_test(shared, len(test.groups), 'groups')}"
     if not allow:
         raise UsageError(
             found,
@@ -122,7 +123,7 @@ def refuse_shared_groups(further: Sequence[Manifest], test: Manifest, *, allow: 
         shared = _seen_groups({"trained_on": trained_on(one)}, test)
         if not shared:
             continue
-        found = f"the further training set {one.name} holds {shared} of the {len(test.groups)} test groups"
+        found = f"the further training set {one.name} holds {of_test(shared, len(test.groups), 'groups')}"
         if not allow:
             raise UsageError(
                 found,

@@ -19,6 +19,7 @@ from tubelet.datasets.fingerprints import Fingerprints, fingerprint_videos, join
 from tubelet.datasets.manifest import Manifest
 from tubelet.errors import UsageError
 from tubelet.models.folder import read_provenance
+from tubelet.protocols.leaked import of_test
 from tubelet.reporting.terminal import progress
 
 _log = logging.getLogger(__name__)
@@ -164,7 +165,7 @@ def _refused(pairs: Sequence[Duplicate], test: Manifest, what: str, path: str | 
     best: dict[str, Duplicate] = {}
     for pair in pairs:  # the most alike first
         best.setdefault(pair.b, pair)
-    found = f"{len(copies)} of the {len(test)} test videos show{'s' * (len(copies) == 1)} what {what} too"
+    found = f"{of_test(len(copies), len(test), 'videos')} show{'s' * (len(copies) == 1)} what {what} too"
     named = "; ".join(pair.sentence() for pair in list(best.values())[:_NAMED])
     more = f"; and {len(best) - _NAMED} more" if len(best) > _NAMED else ""
     if not allow:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tubelet.errors import TubeletError
 from tubelet.models.registry import model_info
 from tubelet.protocols.results_table import Sources, listed
 from tubelet.protocols.results_words import plain
-from tubelet.protocols.runs import Run
+from tubelet.protocols.runs import Run, option_of
 from tubelet.protocols.systems import System
 from tubelet.reporting.text import times
 
@@ -36,6 +37,8 @@ def _training_words(system: System, sources: Sources | None) -> str:
     result, settings = system.result, system.result.settings
     if system.made_of:
         return plain(f"the sum {system.fused_as}")
+    if "svm" in settings and "layers" in settings:
+        return _svm_words(system, sources)
     plan: Mapping[str, Any] = settings
     for each in result.provenance.get("experiment", {}).get("streams", []):
         if each.get("name") == result.protocol:
@@ -44,10 +47,7 @@ def _training_words(system: System, sources: Sources | None) -> str:
         tables = [
             f"{each.get('layer') or 'vectors'} of {each.get('model') or each['name']}" for each in settings["tables"]
         ]
-        fitted = [f"C = {settings.get('svm_c', 1):g}"]
-        fitted += ["z-scored"] if settings.get("zscore") else []
-        fitted += [f"{settings['pca']} principal components"] if settings.get("pca") else []
-        return f"a linear SVM ({', '.join(fitted)}) on {plain(listed(tables))}, each scaled to length one"
+        return f"{_fitted_words(settings)} on {plain(listed(tables))}, each scaled to length one"
     parts = [_network_words(system, plan, sources)]
     train = plan.get("train")
     if isinstance(train, Mapping):
@@ -64,6 +64,53 @@ def _training_words(system: System, sources: Sources | None) -> str:
             f"linear SVM with C = {plan.get('svm_c', 1):g}"
         )
     return "; ".join(filter(None, parts))
+
+
+def _fitted_words(settings: Mapping[str, Any]) -> str:
+    fitted = [f"C = {settings.get('svm_c', 1):g}"]
+    fitted += ["z-scored"] if settings.get("zscore") else []
+    fitted += [f"{settings['pca']} principal components"] if settings.get("pca") else []
+    return f"a linear SVM ({', '.join(fitted)})"
+
+
+def _svm_words(system: System, sources: Sources | None) -> str:
+    """An SVM's row of ``evaluate streams``: what it reads, how it was fitted, and where the networks are from."""
+    result, settings = system.result, system.result.settings
+    plan: Mapping[str, Any] = result.provenance.get("experiment") or {}
+    streams = {each["name"]: each for each in plan.get("streams", ())}
+    features = {each["name"]: each for each in plan.get("features", ())}
+    rows = {name: [name] for name in features}
+    rows |= {f"{name} {each['svm']} + SVM": [name] for name, each in streams.items() if each.get("svm")}
+    rows |= {each["name"]: list(each["of"]) for each in plan.get("combinations", ())}
+    of = rows.get(result.protocol, [])
+    models = [{**streams, **features}[name]["model"] for name in of] or [one.model for one in system.networks]
+    layers = [str(layer) for layer in settings["layers"]]
+    if len(models) != len(layers):
+        reads = listed([plain(layer) for layer in layers])
+    else:
+        pairs = zip(layers, models, strict=True)
+        reads = listed([f"{plain(layer)} of {plain(model)}{_cited(model, sources)}" for layer, model in pairs])
+    beside = ", side by side" if len(layers) > 1 else ""
+    numbers = f", {settings['numbers']:,} numbers" if "numbers" in settings else ""
+    where = "the training videos" if settings.get("folds") is None else "each fold's training videos"
+    parts = [
+        f"{reads}, clips averaged, length one{beside}{numbers}",
+        f"{_fitted_words(settings['svm'])} fitted on {where}",
+    ]
+    trained = [plain(name) for name in of if name in streams]
+    if trained:
+        parts.append(f"{listed(trained)} trained as in {'its own row' if len(trained) == 1 else 'their own rows'}")
+    parts += [_frozen_words(features[name], result.provenance.get("command", ())) for name in of if name in features]
+    return "; ".join(parts)
+
+
+def _frozen_words(feature: Mapping[str, Any], command: Sequence[str]) -> str:
+    """A network that learned nothing here, and whose weights it has."""
+    weights = feature.get("weights", "required")
+    if weights == "required":
+        given = option_of([str(word) for word in command], "--weights")
+        weights = "those that were given" if given is None else Path(given).name
+    return plain(f"{feature['name']} frozen, weights: {weights}")
 
 
 def _network_words(system: System, plan: Mapping[str, Any], sources: Sources | None) -> str:

@@ -158,7 +158,7 @@ def _bars(page: Page, table: ResultsTable, plots: Path) -> None:
 
 
 def _comparisons(page: Page, table: ResultsTable, found: Comparisons, plots: Path) -> None:
-    if not found.against:
+    if not found.against and not found.planned:
         return
     page.add_section("Paired comparisons", comparison_text(table, found), level=3)
     gaps, differences = [], []
@@ -167,15 +167,20 @@ def _comparisons(page: Page, table: ResultsTable, found: Comparisons, plots: Pat
         differences.append(one)
         ends = one.interval
         gaps.append(Gap(f"{one.second} over {one.first}", one.accuracy, ends.low, ends.high, "named beforehand"))
+    named = {frozenset((id(first), id(second))) for first, second, _ in found.planned}
     for system, pair in found.against:
+        if frozenset((id(system), id(found.best))) in named:
+            continue  # it stands above already
         one = named_difference(table, system, found.best, pair)
         differences.append(one)
         gaps.append(Gap(f"over {one.first}", one.accuracy, one.interval.low, one.interval.high))
-    before = ", below the comparison that was named beforehand" if found.planned else ""
     caption = (
-        "In points of accuracy, with 95 % intervals over the same videos. Filled: the interval lies on one side of 0. "
-        f"What {plain(table.called(found.best))} gains over each other system{before}."
+        "In points of accuracy, with 95\u00a0% intervals over the same videos. "
+        "Filled: the interval lies on one side of 0."
     )
+    if len(gaps) > len(found.planned):
+        before = ", below the comparison that was named beforehand" if found.planned else ""
+        caption += f" What {plain(table.called(found.best))} gains over each other system{before}."
     figure = paired_differences(gaps, title=f"Paired differences on {table.dataset}", caption=caption)
     page.add_figure(kept(figure, plots / "differences.png"))
     gain_table(
@@ -191,14 +196,18 @@ def _comparisons(page: Page, table: ResultsTable, found: Comparisons, plots: Pat
 def _for_classes(table: ResultsTable, found: Comparisons) -> list[tuple[System, System]]:
     """The pairs whose gain by class is drawn: those named beforehand, else the best and the next best."""
     chosen = [(first, second) for first, second, _ in found.planned]
-    if not chosen:
+    if not chosen and found.against:
         others = [system for system, _ in found.against]
         chosen = [(max(others, key=lambda system: system.result.value), found.best)]
 
     def counts(system: System) -> list[int]:
         return [row.n for row in system.result.per_class]
 
-    return [(a, b) for a, b in chosen if counts(a) == counts(b) and any(counts(a))]
+    def right(system: System) -> list[int]:
+        return [row.correct for row in system.result.per_class]
+
+    # Where no class differs there is nothing to draw.
+    return [(a, b) for a, b in chosen if counts(a) == counts(b) and any(counts(a)) and right(a) != right(b)]
 
 
 def _mistakes(page: Page, table: ResultsTable, runs: Sequence[Run], facts: PageFacts, plots: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from tubelet.errors import UsageError
 from tubelet.protocols.bootstrap import Interval
+from tubelet.protocols.leaked import MARK, is_leaked
 from tubelet.protocols.result import Published
 from tubelet.protocols.runs import Run
 from tubelet.protocols.systems import System
@@ -61,22 +62,33 @@ class ResultsTable:
     sources: Sources
 
     @property
+    def ranked(self) -> tuple[System, ...]:
+        """The rows that did not see test videos in training; all where each one did."""
+        return tuple(system for system in self.systems if not leaked(system)) or self.systems
+
+    @property
     def best(self) -> System:
-        """The row with the highest accuracy; of equal ones the first."""
-        return max(self.systems, key=lambda system: system.result.value)
+        """Of the `ranked` rows the one with the highest accuracy; of equal ones the first."""
+        return max(self.ranked, key=lambda system: system.result.value)
 
     @property
     def strong(self) -> list[int]:
-        """Indices of the rows with the highest accuracy; none where there is but one row."""
-        if len(self.systems) < 2:
+        """Indices of the `ranked` rows with the highest accuracy; none where there is but one."""
+        ranked = self.ranked
+        if len(ranked) < 2:
             return []
         top = self.best.result.value
-        return [index for index, system in enumerate(self.systems) if abs(system.result.value - top) < 1e-9]
+        return [
+            index
+            for index, system in enumerate(self.systems)
+            if system in ranked and abs(system.result.value - top) < 1e-9
+        ]
 
     def called(self, system: System) -> str:
-        """A system in running text: by its name, with the run's where another run has one of that name."""
+        """A system in running text: by its name, with the run's where another run has one of that name; † if leaked."""
         alone = sum(other.name == system.name for other in self.systems) == 1
-        return system.name if alone else f"{system.name} ({system.run})"
+        name = system.name if alone else f"{system.name} ({system.run})"
+        return f"{name} {MARK}" if leaked(system) else name
 
     @cached_property
     def columns(self) -> list[str]:
@@ -156,6 +168,9 @@ class ResultsTable:
             parts.append("The mean over classes is the same.")
         if self.strong:
             parts.append("Bold: the highest." if len(self.strong) == 1 else "Bold: the highest ones.")
+        if any(leaked(system) for system in self.systems):
+            ranked = "; leaked rows are not ranked" if len(self.ranked) < len(self.systems) else ""
+            parts.append(f"{MARK}: leaked, test videos were seen in training{ranked}.")
         return " ".join(parts)
 
     def __str__(self) -> str:
@@ -226,7 +241,7 @@ def _sorted(systems: Sequence[System], sort: Sort) -> list[System]:
     if sort == "name":
         return sorted(systems, key=lambda system: (system.name, system.run))
     if sort == "accuracy":
-        return sorted(systems, key=lambda system: -system.result.value)
+        return sorted(systems, key=lambda system: (leaked(system), -system.result.value))
     found = [(system.parameters if sort == "parameters" else system.macs, system) for system in systems]
     return [system for _, system in sorted(found, key=lambda pair: (pair[0] is None, pair[0] or 0))]
 
@@ -237,7 +252,7 @@ def _cells(system: System, sources: Sources) -> dict[str, str]:
     shape = inputs.pop() if len(inputs) == 1 else None
     line = result.published
     cells = {
-        "system": system.name,
+        "system": f"{system.name} {MARK}" if leaked(system) else system.name,
         "network": system.model,
         "input": "" if shape is None else times(shape),
         "parameters": "" if system.parameters is None else engineering(system.parameters),
@@ -251,6 +266,11 @@ def _cells(system: System, sources: Sources) -> dict[str, str]:
         "source": "" if line is None else f"[{sources.number(work_of(line))}]",
     }
     return {name: text for name, text in cells.items() if text}
+
+
+def leaked(system: System) -> bool:
+    """Whether it saw test videos in training, by its notes."""
+    return is_leaked(system.result.notes)
 
 
 def work_of(line: Published) -> str:

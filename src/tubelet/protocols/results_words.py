@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tubelet.protocols.fusion import Difference
-from tubelet.protocols.results_table import ResultsTable, interval_words, listed, work_of
+from tubelet.protocols.results_table import ResultsTable, interval_words, leaked, listed, work_of
 from tubelet.protocols.runs import Run
 from tubelet.protocols.streams_result import difference_sentence
 from tubelet.protocols.systems import Pair, System, paired
@@ -28,12 +28,15 @@ class Comparisons:
         Comparisons that were named before the figures were seen: first and second of "second minus first".
     alone
         Rows that have other videos, or kept no outcomes.
+    unranked
+        Rows that are leaked, beside a best that is not.
     """
 
     best: System
     against: tuple[tuple[System, Pair], ...]
     planned: tuple[tuple[System, System, Pair], ...]
     alone: tuple[System, ...]
+    unranked: tuple[System, ...] = ()
 
 
 def comparisons(table: ResultsTable, runs: Sequence[Run]) -> Comparisons:
@@ -41,7 +44,7 @@ def comparisons(table: ResultsTable, runs: Sequence[Run]) -> Comparisons:
     best = table.best
     against: list[tuple[System, Pair]] = []
     alone = []
-    for system in table.systems:
+    for system in table.ranked:
         pair = None if system is best else paired(system, best)
         if pair is not None:
             against.append((system, pair))
@@ -57,13 +60,17 @@ def comparisons(table: ResultsTable, runs: Sequence[Run]) -> Comparisons:
             pair = paired(first, second)
             if pair is not None:
                 planned.append((first, second, pair))
-    return Comparisons(best, tuple(against), tuple(planned), tuple(alone))
+    unranked = tuple(system for system in table.systems if system not in table.ranked)
+    return Comparisons(best, tuple(against), tuple(planned), tuple(alone), unranked)
 
 
 def summary(table: ResultsTable, found: Comparisons) -> str:
-    """One paragraph: the best figure, what it is told apart from, what print has, and what to be careful about."""
+    """What the figures say, and a paragraph for each comparison that was named beforehand.
+
+    The best figure, what it is told apart from, what print has, and what to be careful about.
+    """
     best, result = table.best, table.best.result
-    others = len(table.systems) - 1
+    others = len(table.ranked) - 1
     shares = "of the pairs" if result.unit == "pair" else f"of the {result.unit}s"
     what = f"{result.n} {result.unit}s" + (f" of {len(result.classes)} classes" if result.classes else "")
     interval = ""
@@ -83,15 +90,25 @@ def summary(table: ResultsTable, found: Comparisons) -> str:
     name = table.called(best)
     right = f"**{plain(name)}** gets {percent(result.value)} {shares} right{interval}"
     sentences = [f"On {table.dataset} ({what}), {right}{plain(most)}{chance}."]
+    counts = {system.result.n for system in table.ranked}
+    if len(counts) > 1:
+        sentences.append(
+            f"The systems were not tested on equally many {result.unit}s ({min(counts)} to {max(counts)}), so the "
+            "highest figure need not be that of the best system."
+        )
+    if found.unranked:
+        names = listed([table.called(system) for system in found.unranked])
+        sentences.append(f"Leaked rows are not ranked: {plain(names)}.")
+    elif leaked(best):
+        sentences.append("It is leaked: test videos were seen in training, so the figure says nothing of new videos.")
     sentences += _told_apart(table, found, {*table.strong})
     named = [
         plain(_spaced(difference_sentence(named_difference(table, first, second, pair))))
         for first, second, pair in found.planned
     ]
-    sentences += [f"Named beforehand: {sentence}." for sentence in named]
     sentences += _beside_print(table)
     sentences += [f"To be noted of {plain(name)}: {plain(note)}." for note in result.notes]
-    return " ".join(sentences)
+    return "\n\n".join([" ".join(sentences), *(f"Named beforehand: {sentence}." for sentence in named)])
 
 
 def named_difference(table: ResultsTable, first: System, second: System, pair: Pair) -> Difference:
@@ -101,19 +118,23 @@ def named_difference(table: ResultsTable, first: System, second: System, pair: P
 
 def _told_apart(table: ResultsTable, found: Comparisons, strong: set[int]) -> list[str]:
     top = {id(table.systems[index]) for index in strong}
-    apart, unclear = [], []
+    apart, behind, unclear = [], [], []
     for system, pair in found.against:
         if id(system) in top:
             continue
         interval = pair.difference.interval
-        if interval.low > 0 or interval.high < 0:
-            gain = 100 * pair.difference.accuracy
-            apart.append(f"{table.called(system)} ({gain:+.1f} points)")
+        gain = f"{table.called(system)} ({100 * pair.difference.accuracy:+.1f} points)"
+        if interval.low > 0:
+            apart.append(gain)
+        elif interval.high < 0:  # the best of all videos may be worse on those that both have
+            behind.append(gain)
         else:
             unclear.append(table.called(system))
     told = []
     if apart:
-        told.append(f"On the same videos it is better than {plain(listed(apart))}, by paired 95 % intervals.")
+        told.append(f"On the same videos it is better than {plain(listed(apart))}, by paired 95\u00a0% intervals.")
+    if behind:
+        told.append(f"On the videos that both have it is worse than {plain(listed(behind))}.")
     if unclear:
         begin = "It is" if apart else "On the same videos it is"
         told.append(f"{begin} not told apart from {plain(listed(unclear))}.")
@@ -153,6 +174,9 @@ def comparison_text(table: ResultsTable, found: Comparisons) -> str:
     if found.alone:
         names = listed([table.called(system) for system in found.alone])
         parts.append(f"Not compared, because their videos differ or were not kept one by one: {plain(names)}.")
+    if found.unranked:
+        names = listed([table.called(system) for system in found.unranked])
+        parts.append(f"Not compared, because they saw test videos in training: {plain(names)}.")
     fewer = [(system, pair) for system, pair in found.against if pair.missing]
     if fewer:
         told = listed([f"{table.called(system)} on {pair.n} videos" for system, pair in fewer])

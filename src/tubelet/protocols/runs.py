@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tubelet.errors import InputDataError
 from tubelet.protocols.result import RESULT, Result, results_in
-from tubelet.protocols.run_rows import SEEDS, systems_of
+from tubelet.protocols.run_rows import SEEDS, Found, systems_of
 from tubelet.protocols.systems import System
 from tubelet.reporting.text import first_few
 from tubelet.training.metrics import read_metrics
@@ -62,13 +62,8 @@ class Run:
     @property
     def data_folder(self) -> Path | None:
         """``--data`` of that command."""
-        words = self.command
-        for before, word in zip(["", *words], words, strict=False):
-            if before == "--data":
-                return Path(word)
-            if word.startswith("--data="):
-                return Path(word.partition("=")[2])
-        return None
+        given = option_of(self.command, "--data")
+        return None if given is None else Path(given)
 
     def curves(self) -> Iterator[tuple[str, Path]]:
         """What was trained (seed, stream; empty for a single training) and the folder of it or of its folds."""
@@ -78,6 +73,16 @@ class Run:
         for child in sorted(path for path in self.folder.iterdir() if path.is_dir()):
             if next(child.glob("metrics.csv"), None) or next(child.glob("*/metrics.csv"), None):
                 yield child.name, child
+
+
+def option_of(words: Sequence[str], name: str) -> str | None:
+    """What a command line gives an option, as ``--data DIR`` or ``--data=DIR``; None where it gives nothing."""
+    for before, word in zip(["", *words], words, strict=False):
+        if before == name:
+            return word
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+    return None
 
 
 def run_folders(paths: Sequence[Path]) -> list[Path]:
@@ -131,7 +136,7 @@ def read_run(folder: Path, name: str) -> Run:
     record = _json(folder / _ENVIRONMENT) if (folder / _ENVIRONMENT).is_file() else held.get("provenance", {})
     try:
         found = [(keys, fields, Result.from_dict(fields)) for keys, fields in results_in(held)]
-        systems = systems_of(folder, name, found)
+        systems = systems_of(folder, name, _with_notes(held, found))
         if not record and systems:
             record = systems[0].result.provenance
         planned = _planned(held)
@@ -214,6 +219,31 @@ def _planned(held: Mapping[str, Any]) -> tuple[str, str] | None:
         return None
     first = held["differences"][0]
     return str(first["first"]), str(first["second"])
+
+
+def _with_notes(held: Mapping[str, Any], found: Sequence[Found]) -> list[Found]:
+    """The rows with notes that stand only at the top of the file: those on a named part go to the rows made of it.
+
+    What cannot be told to be about some rows goes to all of them: a mark too many does less harm than one too few.
+    """
+    known = {note for _, _, result in found for note in result.notes}
+    rows = list(found)
+    for note in [str(each) for each in held.get("notes") or ()]:
+        if note in known:
+            continue
+        part = note.partition(":")[0]
+        about = [index for index, (_, fields, _) in enumerate(rows) if part in _parts(fields)]
+        for index in about or range(len(rows)):
+            keys, fields, result = rows[index]
+            rows[index] = keys, fields, replace(result, notes=(*result.notes, note))
+    return rows
+
+
+def _parts(fields: Mapping[str, Any]) -> list[str]:
+    """Names of the streams and features that a row of ``evaluate streams`` is made of, itself included."""
+    made = str(fields.get("made_of", "")).removeprefix("SVM on ").rpartition(", ")[0]
+    parts = [each.partition(" of ")[2] for each in made.split(" + ")] if made else []
+    return [str(fields.get("protocol")), *parts, *map(str, fields.get("streams", ()))]
 
 
 Skipped = Callable[[InputDataError], None]

@@ -290,7 +290,7 @@ def _svm_result(file: ScoreFile, name: str, settings: Mapping[str, Any], provena
     return classification_result(
         file.scores, file.label_names, file.classes, protocol=name, video_ids=file.video_ids, groups=file.groups,
         settings={**settings, **{key: file.settings[key] for key in ("svm", "layers", "numbers")}},
-        provenance=provenance,
+        provenance=provenance, notes=file.notes,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from tubelet.errors import UsageError
 from tubelet.reporting.figure import COLUMN_PX, NARROW_PX, Figure, place, render, resize
 from tubelet.reporting.intervals import share_axis, whisker
 from tubelet.reporting.style import ACCENT, MUTED, REST, SERIES, SURFACE
-from tubelet.reporting.text import percent, printable, shorten, text_width
+from tubelet.reporting.text import percent, printable, shorten, text_width, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -85,12 +85,19 @@ def _draw_bars(sheet: Drawing, width: float, bars: Sequence[Bar], chance: float 
     # Names stand left of the bars, or above them where the page is narrow.
     above = width <= NARROW_PX
     room = width - 20 if above else 240.0
-    names = [shorten(bar.label, room * (0.6 if above and bar.note else 1), 13) for bar in bars]
+    # What tells systems apart often stands at the end of their names, so that is kept.
+    names = [
+        [shorten(bar.label, room * (0.6 if bar.note else 1), 13, keep_end=True)]
+        if above
+        else wrapped(bar.label, room, 13)
+        for bar in bars
+    ]
     notes = [shorten(bar.note, room * (0.4 if above else 1), 11) for bar in bars]
-    widths = [text_width(name, 13) for name in names] + [text_width(note, 11) for note in notes]
+    widths = [text_width(line, 13) for lines in names for line in lines] + [text_width(note, 11) for note in notes]
     left = 4.0 if above else 14 + max(widths)
     marked = any(bar.published is not None for bar in bars)
-    step, top = 56.0 if above else 52.0, 30.0 if chance is not None else 10.0
+    step = 60.0 if any(len(lines) > 1 for lines in names) else 56.0 if above else 52.0
+    top = 30.0 if chance is not None else 10.0
     resize(sheet, width, top + step * len(bars) + 34.0 + 24.0 * marked)
     axes = sheet.add_axes(place(sheet, left, top, width - left - 72, step * len(bars)))
     share_axis(axes, len(bars))
@@ -134,8 +141,9 @@ def _draw_bars(sheet: Drawing, width: float, bars: Sequence[Bar], chance: float 
         )
         if above:
             halo = {"facecolor": SURFACE.light, "edgecolor": "none", "boxstyle": "square,pad=0.1"}
-            axes.annotate(names[row], (0, row - 0.27), xytext=(2, 0), va="center", fontsize=13, bbox=halo, **beside)
-            across = text_width(names[row], 13) + 12
+            name = names[row][0]
+            axes.annotate(name, (0, row - 0.27), xytext=(2, 0), va="center", fontsize=13, bbox=halo, **beside)
+            across = text_width(name, 13) + 12
             axes.annotate(
                 notes[row],
                 (0, row - 0.265),
@@ -146,11 +154,21 @@ def _draw_bars(sheet: Drawing, width: float, bars: Sequence[Bar], chance: float 
                 **beside,
             )
             continue
-        lift = 0.14 if bar.note else 0.0
-        axes.annotate(names[row], (0, row - lift), xytext=(-12, 0), ha="right", va="center", fontsize=13, **beside)
+        two = len(names[row]) > 1
+        lift, drop = (0.16, 0.32) if two else (0.14, 0.19)
+        axes.annotate(
+            "\n".join(names[row]),
+            (0, row - (lift if bar.note else 0.0)),
+            xytext=(-12, 0),
+            ha="right",
+            va="center",
+            multialignment="right",
+            fontsize=13,
+            **beside,
+        )
         axes.annotate(
             notes[row],
-            (0, row + 0.19),
+            (0, row + drop),
             xytext=(-12, 0),
             ha="right",
             va="center",

@@ -76,7 +76,7 @@ def class_differences(
         axes.set_yticks([])
         axes.grid(axis="x")
         axes.tick_params(axis="x", length=0, pad=6)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:+.0f}" if value else "0")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
         for spine in ("bottom", "left"):
             axes.spines[spine].set_visible(False)
         axes.axvline(0, color=INK.light, linewidth=1.0)

@@ -87,6 +87,17 @@ def shorten(text: object, width_px: float, size_px: float, *, keep_end: bool = F
     return _cut(line, low, keep_end)
 
 
+def wrapped(text: object, width_px: float, size_px: float) -> list[str]:
+    """``text`` made printable, on two lines where one of ``width_px`` is too short; the second keeps its end."""
+    line = printable(text)
+    words = line.split(" ")
+    count = len(words)
+    while count > 1 and text_width(" ".join(words[:count]), size_px) > width_px:
+        count -= 1
+    lines = [" ".join(words[:count]), " ".join(words[count:])]
+    return [shorten(each, width_px, size_px, keep_end=True) for each in lines if each]
+
+
 def _cut(line: str, length: int, keep_end: bool) -> str:
     if not keep_end:
         return line[:length].rstrip() + _ELLIPSIS
