@@ -80,6 +80,25 @@ def test_a_wrong_command_says_what_to_do(
     assert complaint in found.complaint
 
 
+def test_a_run_instead_of_its_table_is_told_where_the_table_lies(tubelet: Tubelet, table: Path) -> None:
+    for command in (("verify", table.parent), ("explain", table.parent, table)):
+        found = tubelet(*command)
+        assert (found.code, found.complaint) == (
+            4, f"there is no descriptor table here: {table.parent}; give {table}, where there is one",
+        )  # fmt: skip
+
+
+def test_of_one_missing_video_it_is_not_said_that_data_is_to_be_given(
+    tubelet: Tubelet, trained_run: Any, table: Path, tmp_path: Path
+) -> None:
+    films = shutil.copytree(trained_run.videos, tmp_path / "films")
+    (films / "test/down/down_00000.avi").unlink()
+    found = tubelet("verify", table, "--share", "100%", "--data", films, "--json")
+    assert found.code == 3
+    (missing,) = [video for video in found.json["video_checks"] if video["state"] == "missing"]
+    assert missing["detail"] == f"there is no such video below --data: {films / 'test/down/down_00000.avi'}"
+
+
 def test_a_table_whose_model_went_names_the_option(tubelet: Tubelet, table: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(table, tmp_path / "table")
     record = json.loads((copy / "provenance.json").read_text())

@@ -37,6 +37,14 @@ def test_names_of_lines_that_are_near_to_each_other_do_not_overlap() -> None:
     assert heights == [2, 1]
 
 
+def test_names_that_are_moved_inwards_at_the_end_of_the_axis_do_not_overlap() -> None:
+    """67 % and 100 % are far enough apart, but the name of 100 % is moved towards the other."""
+    figure = interval_dots(DOTS, base=(0.667, 0.6, 0.7), expected=1.0)
+    assert figure.narrow_svg is not None
+    lines = [line for line in figure.narrow_svg.decode().splitlines() if ">ours" in line or ">expected" in line]
+    assert len({found[1] for line in lines if (found := re.search(r' y="([\d.]+)"', line))}) == 2
+
+
 @pytest.mark.parametrize("dots", [[], [Dot("a", "percent", 87.0, 0.1, 0.2)], [Dot("a", "low", 0.5, -0.1, 0.6)]])
 def test_dots_that_are_no_fractions_are_refused(dots: list[Dot]) -> None:
     with pytest.raises(UsageError):

@@ -128,7 +128,9 @@ class DescriptorTable:
         self.folder = Path(folder)
         if not has_table(self.folder):
             raise InputDataError(
-                "there is no descriptor table here", path=self.folder, remedy="make one with tubelet extract"
+                "there is no descriptor table here",
+                path=self.folder,
+                remedy=table_below(self.folder) or "make one with tubelet extract",
             )
         self._table = open_lance(self.folder)
 
@@ -262,6 +264,12 @@ class DescriptorTable:
 def has_table(folder: str | os.PathLike[str]) -> bool:
     """Whether a descriptor table lies in this folder."""
     return (Path(folder) / TABLE_FOLDER).is_dir()
+
+
+def table_below(folder: str | os.PathLike[str]) -> str:
+    """Advice for who gave a run's folder instead of the table in it, ``give RUN/descriptors``; empty without one."""
+    below = sorted(found.parent for found in Path(folder).glob(f"*/{TABLE_FOLDER}"))
+    return f"give {' or '.join(map(str, below[:3]))}, where there is one" if below else ""
 
 
 def open_lance(folder: str | os.PathLike[str]) -> Any:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tubelet.descriptors.pooling import FloatArray, GroupedMeans, l2_normalize
 from tubelet.descriptors.runner import model_source_of, recipe_name_of
 from tubelet.descriptors.schema import VECTOR_PREFIX
-from tubelet.descriptors.store import DescriptorTable, has_table
+from tubelet.descriptors.store import DescriptorTable, has_table, table_below
 from tubelet.errors import InputDataError, UsageError
 from tubelet.failures import FAILED_FILE
 
@@ -100,7 +100,9 @@ def open_vectors(path: str | os.PathLike[str], layer: str | None = None, name: s
     if source.is_dir():
         if not has_table(source):
             raise InputDataError(
-                "there is no descriptor table here", path=source, remedy="make one with tubelet extract, or give a file"
+                "there is no descriptor table here",
+                path=source,
+                remedy=table_below(source) or "make one with tubelet extract, or give a file",
             )
         return _of_table(source, layer, title)
     readers = {".npz": _read_npz, ".parquet": _read_parquet, ".csv": _read_csv}

@@ -21,6 +21,7 @@ from tubelet.protocols.result import Result
 Suspect = Literal["color order", "mean", "stride", "normalization", "split"]
 SUSPECTS: tuple[Suspect, ...] = get_args(Suspect)
 LEVEL = 0.95
+_WIDE = 0.2  # an interval that is wider hides differences that anybody would call large
 DIAGNOSIS = "diagnosis"
 """Key of a diagnosis in a run's ``result.json``."""
 
@@ -188,16 +189,21 @@ class Diagnosis:
             moving = [one for one in self.tried if one.moves]
             what = f"{expected} lies within the interval of our {ours}: there is nothing to explain"
             if not moving:
-                return f"{_capital(what)}, and no variant moves the figure by more than chance."
-            most = max(moving, key=lambda one: abs(one.difference))
-            return f"{_capital(what)}. What moves it most is the {most.suspect}: {most.words()}."
+                said = f"{_capital(what)}, and no variant moves the figure by more than chance."
+            else:
+                most = max(moving, key=lambda one: abs(one.difference))
+                said = f"{_capital(what)}. What moves it most is the {most.suspect}: {most.words()}."
+                said += self._tied(most, moving)
+            return said + self._unseen()
         if self.explaining:
             best, *others = self.explaining
+            others = [one for one in others if (one.value, one.interval) != (best.value, best.interval)]
             ends = best.interval
             said = (
                 f"The {best.suspect} explains it: {best.words()}, and {expected} lies within that figure's interval, "
                 f"{ends.low:.1%} to {ends.high:.1%}."
             )
+            said += self._tied(best, [one for one in self.tried if one.explains])
             if others:
                 listed = "; ".join(f"the {one.suspect}, {one.words()}" for one in others)
                 said += f" These would explain it too, less closely: {listed}."
@@ -208,8 +214,34 @@ class Diagnosis:
         best = min(moving, key=self._remains)
         return (
             f"None of the five explains it. The {best.suspect} comes closest: {best.words()}, which leaves "
-            f"{100 * self._remains(best):.1f} points to {expected}."
+            f"{100 * self._remains(best):.1f} points to {expected}.{self._tied(best, moving)}"
         )
+
+    def _tied(self, best: Tried, among: Sequence[Tried]) -> str:
+        """A sentence that names the other variants with just the same figure; empty where there is none."""
+        alike = [
+            one.name if one.suspect == best.suspect else f"the {one.suspect} {one.name}"
+            for one in among
+            if one is not best and (one.value, one.interval) == (best.value, best.interval)
+        ]
+        if not alike:
+            return ""
+        return f" The same with {'; '.join(alike)}: these videos do not tell them apart."
+
+    def _unseen(self) -> str:
+        """What so few videos could not show, and the variant that comes closest; empty where there are enough."""
+        if self.interval.high - self.interval.low <= _WIDE:
+            return ""
+        below, above = self.value - self.interval.low, self.interval.high - self.value
+        gap = self.expected.value - self.value
+        hidden = above if gap > 0 else below if gap < 0 else max(below, above)
+        many = f"{self.n} video{'s' * (self.n != 1)}"
+        said = f" But with {many} a difference of less than {100 * hidden:.0f} points would not show"
+        nearer = [one for one in self.tried if self._remains(one) < abs(gap)]
+        if not nearer:
+            return f"{said}; no variant comes closer."
+        best = min(nearer, key=self._remains)
+        return f"{said}; closest: the {best.suspect}, {best.words()}.{self._tied(best, nearer)}"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the sentence and the culprit."""

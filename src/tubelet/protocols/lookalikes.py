@@ -133,7 +133,8 @@ def refuse_copies(
     if not len(seen):
         return []
     pairs = find_duplicates(seen, look_at(test, workers=workers))
-    return _refused(pairs, test, "the weights were trained on", os.fspath(weights), allow)
+    # Groups would not help: weights that are given have seen the copies already.
+    return _refused(pairs, test, "the weights were trained on", os.fspath(weights), allow, "take them out of the test")
 
 
 def refuse_copies_between(
@@ -151,14 +152,17 @@ def refuse_copies_between(
         return []
     looks = joined([look_at(one, workers=workers) for one in training])
     pairs = find_duplicates(looks, look_at(_part(test, kept), workers=workers))
-    return _refused(pairs, test, "training has", None, allow)
+    remedy = "take them out, give both the same group in metadata.csv,"
+    return _refused(pairs, test, "training has", None, allow, remedy)
 
 
 def _part(manifest: Manifest, kept: Sequence[int]) -> Manifest:
     return replace(manifest, items=tuple(manifest.items[index] for index in kept))
 
 
-def _refused(pairs: Sequence[Duplicate], test: Manifest, what: str, path: str | None, allow: bool) -> list[str]:
+def _refused(
+    pairs: Sequence[Duplicate], test: Manifest, what: str, path: str | None, allow: bool, remedy: str
+) -> list[str]:
     if not pairs:
         return []
     copies = {pair.b for pair in pairs}
@@ -173,7 +177,7 @@ def _refused(pairs: Sequence[Duplicate], test: Manifest, what: str, path: str | 
             found,
             path=path,
             why=f"{named}{more}",
-            remedy="take them out, give both the same group in metadata.csv, or mark the result with --allow-leak "
-            f"(tubelet duplicates lists them all, {SWITCH}=1 does not look)",
+            remedy=f"{remedy} or mark the result with --allow-leak (tubelet duplicates lists them all, {SWITCH}=1 does "
+            "not look)",
         )
     return [f"{found}: {named}{more}"]

@@ -140,14 +140,18 @@ def _draw(sheet: Drawing, width: float, dots: Sequence[Dot], base: tuple[float, 
 
 
 def _name_lines(axes: Axes, base: float, expected: float, across: float) -> None:
-    """Name both lines above the axes; where they are near to each other, one name is lifted."""
+    """Name both lines above the axes; where their names would overlap, one is lifted."""
     words = [(base, f"ours {percent(base)}", MUTED), (expected, f"expected {percent(expected)}", SERIES[1])]
     halves = [text_width(text, 11.5) / 2 for _, text, _ in words]
-    close = abs(base - expected) * across < sum(halves) + 8
-    for lift, (at, text, color), half in zip((0, 15 if close else 0), words, halves, strict=True):
-        x = min(max(at * across, half), across - half) / across if across > 2 * half else at
-        axes.annotate(text, (x, 0), xytext=(0, 10 + lift), textcoords="offset points", ha="center", fontsize=11.5,
-                      color=color.light, annotation_clip=False)  # fmt: skip
+    # Names are moved inwards at the ends of the axis, and only then can be told whether they overlap.
+    centers = [
+        min(max(at * across, half), across - half) if across > 2 * half else at * across
+        for (at, _, _), half in zip(words, halves, strict=True)
+    ]
+    close = abs(centers[0] - centers[1]) < sum(halves) + 8
+    for lift, center, (_, text, color) in zip((0, 15 if close else 0), centers, words, strict=True):
+        axes.annotate(text, (center / across, 0), xytext=(0, 10 + lift), textcoords="offset points", ha="center",
+                      fontsize=11.5, color=color.light, annotation_clip=False)  # fmt: skip
 
 
 def _alt(dots: Sequence[Dot], base: tuple[float, float, float], expected: float) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tubelet.descriptors.audit.attribution import AGAIN, TOGETHER, Attribution, Effect
+from tubelet.descriptors.audit.attribution import AGAIN, TOGETHER, Attribution, Effect, _concluded
 from tubelet.descriptors.audit.explain import Explanation, explain
 from tubelet.descriptors.audit.explain_report import explanation_lines, write_explanation
 from tubelet.descriptors.audit.recorded import RecordedTable
@@ -156,6 +156,34 @@ def test_whole_videos_are_compared_where_clips_are_cut_otherwise(
         share = share_gone(video_rows(toy, pixels), video_rows(made, pixels), target)
         assert effects(found)[setting].accounts_for == pytest.approx(share, abs=1e-3)
     assert found.coverage.rows == 4  # each video's first clip
+
+
+def test_equal_clips_do_not_make_equal_videos_where_further_clips_are_cut(
+    table: Path, toy: HandMade, videos: Path, pixels: Pixels, tmp_path: Path
+) -> None:
+    planted = toy.planted(stride_frames=16)  # instead of 8: every other clip
+    found = compared(table, planted.table(tmp_path / "other", videos, pixels), toy, planted, videos=0)
+    common = sum(len(planted.clips(frames)[1]) for frames in pixels.values())
+    one, other = video_rows(toy, pixels), video_rows(planted, pixels)
+    cosine = np.median((one * other).sum(axis=1))
+    assert found.verdict() == (
+        f"over {common} clips that both have the vectors are equal bit by bit ({9 - common} are only in A), but the "
+        f"videos' vectors differ: median cosine {cosine:.4f} over 4 videos; they differ in stride"
+    )
+
+
+def test_a_setting_that_accounts_for_little_is_not_said_to_account_for_most() -> None:
+    effects = [
+        Effect("scale", accounts_for=0.07),
+        Effect("mean", accounts_for=0.02),
+        Effect(TOGETHER, accounts_for=1.0),
+    ]
+    found = _concluded("clip", 9, 4, effects, differ=True, comparable=True)
+    assert found.sentence == (
+        "no single setting accounts for much of the squared difference (scale most: 7%); together they account for 100%"
+    )
+    half = _concluded("clip", 9, 4, [Effect("scale", accounts_for=0.6)], differ=True, comparable=True)
+    assert half.sentence == "scale accounts for most: 60% of the squared difference"
 
 
 def test_other_files_under_the_same_names(

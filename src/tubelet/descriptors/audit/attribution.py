@@ -25,6 +25,7 @@ Key = tuple[str, int]
 """A video and the index of its clip, -1 for the whole."""
 
 _NOTICED = 0.02
+_MUCH = 0.5
 
 
 @dataclass(frozen=True)
@@ -187,10 +188,16 @@ def _concluded(
         if together is not None and together > _NOTICED:
             text += f"; all together account for {together:.0%} of the squared difference"
         return Attribution(level, items, videos, tuple(effects), None, text)
-    text = f"{chief.setting} accounts for most: {chief.accounts_for:.0%} of the squared difference"
+    share = f"{chief.accounts_for:.0%}"
+    much = (chief.accounts_for or 0.0) >= _MUCH
     if chief.setting == AGAIN:
-        text = f"A does not come out again here, and that accounts for most: {chief.accounts_for:.0%} of the squared "
-        text += "difference; tubelet verify says more"
+        more = "most" if much else "more than any setting"
+        text = f"A does not come out again here, and that accounts for {more}: {share} of the squared difference; "
+        text += "tubelet verify says more"
+    elif much:
+        text = f"{chief.setting} accounts for most: {share} of the squared difference"
+    else:
+        text = f"no single setting accounts for much of the squared difference ({chief.setting} most: {share})"
     if together is not None:
         text += f"; together they account for {together:.0%}"
     return Attribution(level, items, videos, tuple(effects), chief.setting, text)

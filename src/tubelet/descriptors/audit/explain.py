@@ -19,6 +19,7 @@ from tubelet.descriptors.audit.ways import Side, ways_of
 from tubelet.errors import InputDataError, TubeletError, UsageError
 
 _PREFERRED = ("fc6", "pool5")
+_SAME = ("equal", "rounding")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ class Explanation:
     def verdict(self) -> str:
         """One sentence."""
         relation = self.clips or self.videos
-        if relation is not None and relation.kind != "other":
+        cut_otherwise = self._cut_otherwise()
+        if cut_otherwise:
+            what = cut_otherwise
+        elif relation is not None and relation.kind != "other":
             what = relation.sentence
         elif relation is not None:
             level = "common clips" if self.clips is not None else "videos"
@@ -93,6 +97,18 @@ class Explanation:
         named = f"; they differ in {', '.join(telling)}" if telling else "; no recorded setting that matters differs"
         found = f"; {self.attribution.sentence}" if self.attribution is not None else ""
         return f"{what}{named}{found}"
+
+    def _cut_otherwise(self) -> str:
+        """Where common clips are simply related, but further clips make the videos differ: both; else nothing."""
+        clips, videos, cover = self.clips, self.videos, self.coverage
+        places = ((cover.rows_only_first, "A"), (cover.rows_only_second, "B"))
+        only = ", ".join(f"{rows} {'is' if rows == 1 else 'are'} only in {table}" for rows, table in places if rows)
+        if clips is None or clips.kind == "other" or videos is None or videos.kind in _SAME or not only:
+            return ""
+        return (
+            f"over {clips.rows} clips that both have {clips.sentence} ({only}), but the videos' vectors differ: median "
+            f"cosine {videos.cosine.median:.4f} over {videos.rows} videos"
+        )
 
 
 def explain(

@@ -182,7 +182,7 @@ def request_of(
         raise VideoError(
             "a video of the table is not where it was" if data is None else "there is no such video below --data",
             path=places[0] if places else video,
-            remedy="say with --data which folder its name is relative to: " + video,
+            remedy=f"say with --data which folder its name is relative to: {video}" if data is None else None,
         )
     fps = facts.get("fps") if facts.get("fps_source") == "given" else None
     wanted = None if clips is None else frozenset(clips)

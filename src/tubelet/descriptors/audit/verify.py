@@ -107,7 +107,7 @@ def verify(
             missing.what,
             path=missing.path,
             why=f"none of the {len(chosen)} videos chosen is there",
-            remedy=missing.remedy,
+            remedy=missing.remedy or f"say with --data which folder its name is relative to: {next(iter(chosen))}",
         )
     here, allowances = "", []
     for columns, ids in _made_alike(table, requests).items():
