@@ -35,20 +35,20 @@ def test_two_folders_are_compared(tubelet: Any, copies_folder: Path) -> None:
         ("walk/two.avi", "run/small.avi"),
         ("run/three.avi", "run/half_rate.mp4"),
     }
-    assert lines[-1] == "3 of train against 4 of test videos: 3 pairs of copies"
+    assert lines[-1] == "3 videos of train against 4 videos of test: 3 pairs of copies"
 
 
 def test_nothing_found_is_said(tubelet: Any, copies_folder: Path) -> None:
     outcome = tubelet("duplicates", copies_folder / "train", "--workers", 1, "--mirror")
     assert outcome.code == 0
-    assert outcome.out == "3 of train videos: 0 pairs of copies\n"
+    assert outcome.out == "3 videos of train: 0 pairs of copies\n"
     few = tubelet("duplicates", copies_folder / "train", copies_folder / "test", "--workers", 1, "--min-seconds", 2.5)
     assert "2 pairs of copies" in few.out, "the trimmed one shares less than two seconds"
 
 
 def test_a_file_is_no_copy_of_itself(tubelet: Any, copies_folder: Path, tmp_path: Path) -> None:
     again = tubelet("duplicates", copies_folder / "train", copies_folder / "train" / "walk", "--workers", 1)
-    assert again.out == "3 of train against 2 of walk videos: 0 pairs of copies\n"
+    assert again.out == "3 videos of train against 2 videos of walk: 0 pairs of copies\n"
     shutil.copy(copies_folder / "train/walk/one.avi", tmp_path)
     rows = ["file_name,start_s,end_s", "one.avi,0,2", "one.avi,1,3"]
     (tmp_path / "metadata.csv").write_text("\n".join(rows))
@@ -71,14 +71,27 @@ def test_splits_that_share_a_video_end_with_4_and_the_report_shows_it(
     assert trimmed["offset_s"] == pytest.approx(-22 / 25, abs=0.07)
     assert trimmed["overlap_s"] == pytest.approx(49 / 25, abs=0.3)
 
-    assert json.loads((tmp_path / "out/duplicates.json").read_text())[0]["similarity"] > 0.9
+    assert json.loads((tmp_path / "out/duplicates.json").read_text()) == found
     assert json.loads((tmp_path / "out/failed.jsonl").read_text())["video_id"] == "test/walk/text.mp4"
     page = (tmp_path / "out/report.html").read_text()
     assert page.count('class="strip"') == 6, "three pairs side by side"
     assert "test/walk/trimmed.mp4" in page
     plain = tubelet("duplicates", listed, "--workers", 1)
+    assert plain.out.splitlines()[-2] == "7 videos of films: 3 pairs of copies, 6 videos in 3 sets"
     assert plain.out.splitlines()[-1] == "PROBLEM: 3 pairs lie in two splits: what is tested was trained on"
     assert "unreadable: cannot open as a video" in plain.err
+
+
+def test_one_video_needs_others(tubelet: Any, copies_folder: Path, tmp_path: Path) -> None:
+    one = copies_folder / "train/walk/one.avi"
+    alone = tubelet("duplicates", one)
+    assert (alone.code, alone.complaint) == (
+        2, f"one video has nothing to be compared with: {one}; name OTHER videos, too",
+    )  # fmt: skip
+    found = tubelet("duplicates", one, copies_folder / "test/walk", "--workers", 1, "-o", tmp_path / "out")
+    assert found.out.splitlines()[-1].endswith("against 2 videos of walk: 1 pair of copies")
+    assert found.out.splitlines()[-1].startswith("1 video of ")
+    assert not (tmp_path / "out/failed.jsonl").exists()
 
 
 def test_unreadable_videos_end_with_3(tubelet: Any, listed: Path) -> None:

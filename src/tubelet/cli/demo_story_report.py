@@ -173,7 +173,7 @@ def _accuracy(page: Page, found: Story, plots: Path) -> None:
         chances,
         title="What each descriptor knows",
         caption=f"Share of {n} unseen videos that a linear SVM on the descriptor gets right, with 95 % bootstrap "
-        "intervals. Blue: more than guessing. Gray: guessed. Dashed: chance.",
+        "intervals. Blue: more than guessing. Gray: not more than guessing. Dashed: chance.",
     )
     page.add_figure(kept(figure, plots / "story.png"))
     if all(row.expected[one].met(found.results[row.key][one].value) for row in found.rows for one in FACTORS

@@ -9,7 +9,7 @@ import typer
 
 from tubelet.cli.options import FpsOption, JsonOption, WorkersOption, print_json, say
 from tubelet.cli.sources import open_videos
-from tubelet.errors import ExitCode
+from tubelet.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from tubelet.datasets.fingerprints import Fingerprints
@@ -32,20 +32,22 @@ def duplicates(
     workers: WorkersOption = 2,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Write duplicates.json, failed.jsonl and report.html with film strips."),
+        typer.Option("--out", "-o", help="Write duplicates.json, report.html with film strips, and what failed."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find videos that are encoded again, scaled, trimmed, letterboxed or at another rate: pairs, with their offset.
 
     Videos are decoded once and remembered. Exit code 4 if a pair lies in two splits of a table, else 3 if videos cannot
-    be read, else 0. Pieces shorter than about a second, crops and other speeds are not found.
+    be read, else 0. Pieces shorter than about 1.2 s, crops and other speeds are not found.
     """
-    from tubelet.cli.duplicates_report import Places, print_pairs, write_pairs
-    from tubelet.datasets.duplicates import clusters, find_duplicates
+    from tubelet.cli.duplicates_report import Places, pairs_record, print_pairs, write_pairs
+    from tubelet.datasets.duplicates import find_duplicates
     from tubelet.reporting.terminal import progress
 
     manifests = [open_videos(source, fps) for source in (data, other) if source is not None]
+    if other is None and len(manifests[0]) == 1:
+        raise UsageError("one video has nothing to be compared with", path=data, remedy="name OTHER videos, too")
     looks, failed = zip(*(_fingerprints(manifest, workers) for manifest in manifests), strict=True)
     failures = [failure for part in failed for failure in part]
     second = looks[1] if other is not None else None
@@ -59,15 +61,7 @@ def duplicates(
         report = write_pairs(out, pairs, places, looks, failures, workers=workers)
         say(f"written: {report}")
     if as_json:
-        print_json(
-            {
-                "videos": [len(part) for part in looks],
-                "seconds": round(sum(part.seconds for part in looks), 3),
-                "pairs": [{**pair.to_dict(), "crosses_splits": places.crosses_splits(pair)} for pair in pairs],
-                "sets": [list(names) for names in clusters(pairs)] if other is None else None,
-                "failed": [{"path": failure.path, "error": failure.error} for failure in failures],
-            }
-        )
+        print_json(pairs_record(pairs, places, looks, failures))
     else:
         print_pairs(pairs, manifests, looks, leaks, _LISTED)
     for failure in failures[:_LISTED]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,11 @@ from tubelet.provenance import environment
 from tubelet.reporting.filmstrip import clip_strips
 from tubelet.reporting.page import Page
 from tubelet.reporting.strips import Strip
-from tubelet.reporting.text import aligned, percent, printable, seconds
+from tubelet.reporting.text import aligned, percent, printable, seconds, shorten
 
 _FRAMES, _HEIGHT = 6, 96
 _SHOWN = 40  # pairs with film strips on the page
+_NAME_PX, _FONT_PX = 310.0, 15.0  # two names and a figure in a page's column; duplicates.json has them whole
 
 
 class Places:
@@ -49,6 +51,19 @@ class Places:
         """Whether the two videos are in different splits of one table."""
         (_, first), (_, second) = self.of(pair)
         return len(self.manifests) == 1 and None not in (first.split, second.split) and first.split != second.split
+
+
+def pairs_record(
+    pairs: Sequence[Duplicate], places: Places, looks: Sequence[Fingerprints], failures: Sequence[FailedVideo]
+) -> dict[str, Any]:
+    """What ``duplicates.json`` holds and ``--json`` prints; ``sets`` is None where two folders were compared."""
+    return {
+        "videos": [len(part) for part in looks],
+        "seconds": round(sum(part.seconds for part in looks), 3),
+        "pairs": [{**pair.to_dict(), "crosses_splits": places.crosses_splits(pair)} for pair in pairs],
+        "sets": [list(names) for names in clusters(pairs)] if len(places.manifests) == 1 else None,
+        "failed": [{"path": failure.path, "error": failure.error} for failure in failures],
+    }
 
 
 def print_pairs(
@@ -81,11 +96,11 @@ def print_pairs(
             out.print(Text(f"… and {len(pairs) - shown} more (--json lists all)", "dim"))
         out.print()
     compared = " against ".join(
-        f"{len(part)} of {printable(one.name)}" for one, part in zip(manifests, looks, strict=True)
+        f"{_count(len(part), 'video')} of {printable(one.name)}" for one, part in zip(manifests, looks, strict=True)
     )
     videos = len({name for pair in pairs for name in (pair.a, pair.b)})
-    sets = f", {videos} videos in {len(clusters(pairs))} sets" if pairs and len(manifests) == 1 else ""
-    out.print(f"{compared} videos: {len(pairs)} pair{'s' * (len(pairs) != 1)} of copies{sets}")
+    sets = f", {videos} videos in {_count(len(clusters(pairs)), 'set')}" if pairs and len(manifests) == 1 else ""
+    out.print(f"{compared}: {_count(len(pairs), 'pair')} of copies{sets}")
     if leaks:
         what = "pair lies" if len(leaks) == 1 else "pairs lie"
         out.print(Text(f"PROBLEM: {len(leaks)} {what} in two splits: what is tested was trained on", "bold red"))
@@ -100,8 +115,8 @@ def write_pairs(
     *,
     workers: int = 1,
 ) -> Path:
-    """Write ``duplicates.json``, ``failed.jsonl`` and ``report.html`` and return the path of the last."""
-    write_json(out / "duplicates.json", [pair.to_dict() for pair in pairs])
+    """Write ``duplicates.json``, ``report.html`` and, where videos failed, ``failed.jsonl``; the report's path."""
+    write_json(out / "duplicates.json", pairs_record(pairs, places, looks, failures))
     list_failures(out / FAILED_FILE, failures)
     manifests = places.manifests
     videos = sum(map(len, looks))
@@ -115,14 +130,14 @@ def write_pairs(
     if not pairs:
         page.add_text("No two videos share a stretch that lasts long enough and moves.")
     else:
-        columns = ("video", "where", "is also in", "where", "bits equal")
+        columns = ("video", "is also in", "bits equal")
         rows = [
-            (p.a, _where(p.start_a_s, p.seconds, p.share_a), p.b + _remark(p),
-             _where(p.start_b_s, p.seconds, p.share_b), percent(p.similarity, 0))
+            (_place(p.a, p.start_a_s, p.seconds, p.share_a),
+             _place(p.b, p.start_b_s, p.seconds, p.share_b, _remark(p)), percent(p.similarity, 0))
             for p in pairs
         ]  # fmt: skip
         page.add_section("Pairs", "The most alike first. Half of the bits would be equal by chance.")
-        page.add_table(columns, rows, align="lllll")
+        page.add_table(columns, rows, align="lll")
         strips: list[Strip] = []
         with ClipDecoder(workers=workers) as decoder:
             for number, pair in enumerate(pairs[:_SHOWN], 1):
@@ -163,8 +178,14 @@ def _frames(manifest: Manifest, item: Item, start_s: float, length_s: float, dec
     return decoder.clip(os.fspath(path), indices, size, fps=manifest.fps)
 
 
-def _where(start_s: float, length_s: float, share: float) -> str:
-    return f"{seconds(start_s, start_s + length_s)} ({percent(share, 0)})"
+def _place(name: str, start_s: float, length_s: float, share: float, remark: str = "") -> str:
+    """A name and which part of it: where there is no room for both, the line breaks between the two."""
+    place = f"{seconds(start_s, start_s + length_s)} ({percent(share, 0)})"
+    return f"{shorten(name, _NAME_PX, _FONT_PX, keep_end=True)} {place}{remark}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _remark(pair: Duplicate) -> str:
