@@ -64,23 +64,19 @@ def write_comparison(folder: Path, comparison: Comparison, videos: Sequence[Desc
         tables.insert(0, ("The most telling", comparison.ranked()[:_NAMED]))
     for title, rows in tables:
         page.add_table(
-            ["layer", "similarity", "alike is", *headings],
-            [[one.layer, one.measure, _alike(one.more_is_alike), *_cells(one, comparison)] for one in rows],
+            ["layer", "similarity", *headings],
+            [[one.layer, one.measure, *_cells(one, comparison)] for one in rows],
             caption=title,
         )
     page.add_table(
         ["similarity", "formula", "alike is"],
-        [[measure.name, measure.formula, _alike(measure.more_is_alike)] for measure in MEASURES],
+        [[measure.name, measure.formula, "more" if measure.more_is_alike else "less"] for measure in MEASURES],
         caption="The twelve similarities",
     )
     for note in comparison.notes:
         page.add_text(f"Note: {note}.")
     page.set_provenance(environment(layers=list(comparison.layers)))
     return page.save(folder / "report.html")
-
-
-def _alike(more: bool) -> str:
-    return "more" if more else "less"
 
 
 def _cells(one: Reason, comparison: Comparison) -> list[str]:
@@ -106,7 +102,7 @@ def _columns(comparison: Comparison) -> list[tuple[str, str]]:
     if comparison.reference is not None:
         found.append(("closer than", "closer_than"))
         if any(one.closer_than_same is not None for one in comparison.reasons):
-            found += [("closer than same class", "closer_than_same"), ("AUC alone", "telling")]
+            found += [("same class", "closer_than_same"), ("AUC alone", "telling")]
     return found
 
 
@@ -119,6 +115,8 @@ def _explanation(comparison: Comparison) -> str:
         )
     if comparison.reference is not None:
         parts.append(f"Closer than: the share of other pairs that are less alike, out of {comparison.reference}.")
+        if any(one.closer_than_same is not None for one in comparison.reasons):
+            parts.append("Same class: the same of pairs of one class. AUC alone: how well a number tells the two.")
     return "\n\n".join(parts) or "The numbers alone; a classifier of pairs or a table of other videos would judge them."
 
 
