@@ -113,3 +113,24 @@ def test_a_real_run_with_its_videos(tubelet: Tubelet, trained_run: Any, tmp_path
     assert "trained from scratch for 3 steps of 4 clips" in text
     assert (tmp_path / "plots" / "curves_run.png").exists()
     assert "the run's command" not in text
+
+
+def test_a_planned_comparison_stands_once_and_leaked_rows_are_marked(tubelet: Tubelet, tmp_path: Path) -> None:
+    leak = "the weights were trained on 2 of the 4 test groups"
+    streams = [
+        {**made(first(count), name=name, notes=notes).to_dict(), "parameters": 1, "macs": 1, "input": [3, 1, 8, 8]}
+        for name, count, notes in (("rgb", 9, []), ("flow", 9, []), ("seen", 12, [leak]))
+    ]
+    run = {"streams": streams, "fusions": [], "differences": [{"first": "rgb", "second": "flow"}], "primary": True}
+    write_json(tmp_path / "run" / "result.json", run)
+    found = tubelet("report", tmp_path / "run", "-o", tmp_path / "out", "--data", tmp_path)
+    assert found.code == 0, found.err
+    assert "seen † " in found.out
+    text = words_of((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert "rgb gets 75.0 % of the videos right" in text
+    assert "Leaked rows are not ranked: seen †." in text
+    assert text.count("flow rgb +0.0") + text.count("rgb flow +0.0") == 1, "in the table of differences"
+    assert "below what was named" not in text, "there is no other"
+    plots = {path.name for path in (tmp_path / "out" / "plots" / "acts").iterdir()}
+    assert "differences.png" in plots
+    assert not any("minus" in name for name in plots), "no class differs"

@@ -81,7 +81,9 @@ def gain_table(
 
 
 def class_figure(page: Page, first: Result, second: Result, plots: Path) -> None:
-    """What ``second`` gains over ``first`` in every class, as a figure of the page and as a file."""
+    """What ``second`` gains over ``first`` in every class, as a figure and a file; nothing where none differs."""
+    if [row.correct for row in first.per_class] == [row.correct for row in second.per_class]:
+        return
     title = f"{second.protocol} minus {first.protocol}"
     figure = class_differences(
         [row.correct for row in first.per_class],

@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tubelet.protocols.fusion_report import class_figure, gain_table
+from tubelet.protocols.leaked import MARK
 from tubelet.protocols.results_methods import methods
 from tubelet.protocols.results_mistakes import data_roots, film_of, frame_rate, mistakes_of
-from tubelet.protocols.results_table import ResultsTable, listed
+from tubelet.protocols.results_table import ResultsTable, leaked, listed
 from tubelet.protocols.results_words import Comparisons, comparison_text, comparisons, named_difference, plain, summary
 from tubelet.protocols.run_report import confusion_figures, kept, mean_rows, plain_name
 from tubelet.protocols.runs import Run
@@ -153,6 +154,8 @@ def _bars(page: Page, table: ResultsTable, plots: Path) -> None:
     chance = 1 / classes if classes else 0.5 if table.best.result.unit == "pair" else None
     marks = " Diamonds: the line in print of the table." if any(bar.published is not None for bar in bars) else ""
     caption = f"Whiskers: the intervals of the table. Dashed: guessing.{marks}"
+    if any(leaked(system) for system in table.systems):
+        caption += f" {MARK}: leaked, test videos were seen in training."
     figure = interval_bars(bars, chance=chance, title=f"Accuracy on {table.dataset}", caption=caption)
     page.add_figure(kept(figure, plots / "accuracy.png"))
 
@@ -179,7 +182,7 @@ def _comparisons(page: Page, table: ResultsTable, found: Comparisons, plots: Pat
         "Filled: the interval lies on one side of 0."
     )
     if len(gaps) > len(found.planned):
-        before = ", below the comparison that was named beforehand" if found.planned else ""
+        before = ", below what was named beforehand" if found.planned else ""
         caption += f" What {plain(table.called(found.best))} gains over each other system{before}."
     figure = paired_differences(gaps, title=f"Paired differences on {table.dataset}", caption=caption)
     page.add_figure(kept(figure, plots / "differences.png"))
@@ -203,11 +206,7 @@ def _for_classes(table: ResultsTable, found: Comparisons) -> list[tuple[System, 
     def counts(system: System) -> list[int]:
         return [row.n for row in system.result.per_class]
 
-    def right(system: System) -> list[int]:
-        return [row.correct for row in system.result.per_class]
-
-    # Where no class differs there is nothing to draw.
-    return [(a, b) for a, b in chosen if counts(a) == counts(b) and any(counts(a)) and right(a) != right(b)]
+    return [(a, b) for a, b in chosen if counts(a) == counts(b) and any(counts(a))]
 
 
 def _mistakes(page: Page, table: ResultsTable, runs: Sequence[Run], facts: PageFacts, plots: Path) -> None:

@@ -220,11 +220,12 @@ def confusion_figures(
     counts = np.array(result.confusion)[np.ix_(rows, rows)]
     name = plain_name(title)
     alone = result.unit == "video"  # clips of one video come out alike, so that their number says too much
+    ends = " with its 95\u00a0% interval" if alone else ""
     return (
         kept(confusion_matrix(counts, classes, caption=f"{title}: rows are the true classes."),
               plots / f"confusion_{name}.png"),
         kept(class_accuracy(counts, classes, chance=1 / len(result.classes), intervals=alone,
-                             caption=f"{title}: accuracy of each class{' with its 95 % interval' if alone else ''}."),
+                             caption=f"{title}: accuracy of each class{ends}."),
               plots / f"classes_{name}.png"),
     )  # fmt: skip
 

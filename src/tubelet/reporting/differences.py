@@ -73,7 +73,7 @@ def _draw(sheet: Drawing, width: float, gaps: Sequence[Gap], reach: float) -> No
     # Names stand left of the points, or above them where the page is narrow.
     above = width <= NARROW_PX
     room = width - 20 if above else 300.0
-    names = [shorten(gap.label, room, 13) for gap in gaps]
+    names = [shorten(gap.label, room, 13, keep_end=True) for gap in gaps]
     notes = ["" if above else shorten(gap.note, room, 11) for gap in gaps]
     widths = [text_width(name, 13) for name in names] + [text_width(note, 11) for note in notes]
     left = 6.0 if above else 14 + max(widths)
@@ -88,7 +88,7 @@ def _draw(sheet: Drawing, width: float, gaps: Sequence[Gap], reach: float) -> No
     axes.set_yticks([])
     axes.grid(axis="x")
     axes.tick_params(axis="x", length=0, pad=6)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:+.0f}" if value else "0")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
     for spine in ("bottom", "left"):
         axes.spines[spine].set_visible(False)
     axes.axvline(0, color=INK.light, linewidth=1.0, zorder=1)
