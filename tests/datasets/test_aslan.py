@@ -43,7 +43,7 @@ def table(rows: np.ndarray, separator: str = " ") -> str:
     return "".join(separator.join(map(str, row)) + "\n" for row in rows.tolist())
 
 
-def same_pairs(view: PairView) -> None:
+def assert_same_pairs(view: PairView) -> None:
     assert (view.number, len(view), view.sizes) == (2, 12, (4, 4, 4))
     assert view.samples.tolist() == SPLITS[:, :, :2].reshape(-1, 2).tolist()
     assert view.same.tolist() == [True, True, False, False] * 3
@@ -57,13 +57,13 @@ def same_pairs(view: PairView) -> None:
 
 
 def test_view_2_as_mat(tmp_path: Path) -> None:
-    same_pairs(read_view(as_mat(tmp_path)))
+    assert_same_pairs(read_view(as_mat(tmp_path)))
 
 
 def test_view_2_under_another_name_and_in_the_folder_of_the_download(tmp_path: Path) -> None:
     (tmp_path / "Views").mkdir()
     as_mat(tmp_path / "Views", name="splits")
-    same_pairs(read_view(tmp_path))
+    assert_same_pairs(read_view(tmp_path))
 
 
 @pytest.mark.parametrize("separator", [" ", ",", "\t", "; "])
@@ -71,13 +71,13 @@ def test_view_2_as_text_side_by_side(tmp_path: Path, separator: str) -> None:
     rows = np.concatenate(list(SPLITS), axis=1)
     assert rows.shape == (4, 15)
     (tmp_path / "View2.txt").write_text("# split 1 | 2 | 3\n\n" + table(rows, separator))
-    same_pairs(read_view(tmp_path))
+    assert_same_pairs(read_view(tmp_path))
 
 
 def test_view_2_as_text_with_the_split_first(tmp_path: Path) -> None:
     rows = np.concatenate([np.insert(part, 0, index + 1, axis=1) for index, part in enumerate(SPLITS)])
     (tmp_path / "View2.csv").write_text(table(rows, ","))
-    same_pairs(read_view(tmp_path))
+    assert_same_pairs(read_view(tmp_path))
 
 
 def test_the_official_size_is_known(tmp_path: Path) -> None:

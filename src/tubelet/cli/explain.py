@@ -15,8 +15,8 @@ from tubelet.cli.options import (
     SeedOption,
     WorkersOption,
     choose_device,
-    print_json,
     say,
+    show_found,
 )
 from tubelet.cli.sources import recipe_with_mean, recorded_model
 from tubelet.errors import TubeletError
@@ -85,12 +85,7 @@ def explain(
         workers=workers,
     )
     report = None if out is None else write_explanation(out, found)
-    if as_json:
-        print_json({**found.to_dict(), "report": None if report is None else str(report)})
-    else:
-        typer.echo("\n".join(explanation_lines(found)))
-    if report is not None:
-        say(f"report: {report}")
+    show_found(found.to_dict(), explanation_lines(found), report, as_json=as_json)
 
 
 def _side(

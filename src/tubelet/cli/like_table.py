@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tubelet.cli.sources import open_model, recipe_with_mean
-from tubelet.errors import InputDataError, UsageError
+from tubelet.cli.sources import recipe_with_mean, recorded_model
+from tubelet.errors import InputDataError
 
 if TYPE_CHECKING:
     from tubelet.descriptors.extractor import Extractor
@@ -48,12 +48,7 @@ def extractor_like(
     from tubelet.descriptors.extractor import Extractor
     from tubelet.descriptors.runner import model_source_of
 
-    opened = model or model_source_of(table.folder)
-    if opened is None:
-        raise UsageError(
-            "the table does not say where its model lies", path=table.folder, remedy="name it with --model"
-        )
-    net = open_model(opened)
+    net = recorded_model({"model_source": model_source_of(table.folder)}, table.folder, model)
     made_by = table.only("weights_sha256")
     if made_by != net.weights_id:
         raise InputDataError(

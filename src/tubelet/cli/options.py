@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,6 +92,16 @@ def print_json(value: Any) -> None:
     """Print JSON on standard output; NaN is not JSON and is refused."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     sys.stdout.flush()
+
+
+def show_found(record: Mapping[str, Any], lines: Sequence[str], report: Path | None, *, as_json: bool) -> None:
+    """Print what a command found, as JSON or as lines for people, and where its report lies, where it wrote one."""
+    if as_json:
+        print_json({**record, "report": None if report is None else str(report)})
+    else:
+        typer.echo("\n".join(lines))
+    if report is not None:
+        say(f"report: {report}")
 
 
 def say(text: str) -> None:

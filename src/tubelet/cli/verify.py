@@ -17,8 +17,7 @@ from tubelet.cli.options import (
     WorkersOption,
     choose_device,
     one_of,
-    print_json,
-    say,
+    show_found,
 )
 from tubelet.cli.sources import recipe_with_mean, recorded_model
 from tubelet.errors import UsageError
@@ -78,12 +77,7 @@ def verify(
         workers=workers,
     )
     report = None if out is None else write_verification(out, found)
-    if as_json:
-        print_json({**found.to_dict(), "report": None if report is None else str(report)})
-    else:
-        typer.echo("\n".join(verification_lines(found)))
-    if report is not None:
-        say(f"report: {report}")
+    show_found(found.to_dict(), verification_lines(found), report, as_json=as_json)
     raise typer.Exit(found.exit_code)
 
 

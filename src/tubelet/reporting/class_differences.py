@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tubelet.errors import UsageError
+from tubelet.reporting.differences import points_axis
 from tubelet.reporting.figure import COLUMN_PX, Figure, place, render, resize
 from tubelet.reporting.style import BAD, GOOD, INK, MUTED
 from tubelet.reporting.text import first_few, printable, shorten, text_width
@@ -73,12 +74,7 @@ def class_differences(
         axes = sheet.add_axes(place(sheet, left, 10, width - left - right, step * len(shown)))
         axes.set_xlim(-1.05 * reach, 1.05 * reach)
         axes.set_ylim(len(shown) - 0.5, -0.5)
-        axes.set_yticks([])
-        axes.grid(axis="x")
-        axes.tick_params(axis="x", length=0, pad=6)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
-        for spine in ("bottom", "left"):
-            axes.spines[spine].set_visible(False)
+        points_axis(axes)
         axes.axvline(0, color=INK.light, linewidth=1.0)
         for row, k in enumerate(shown):
             axes.barh(row, gain[k], height=0.56, color=(GOOD if gain[k] > 0 else BAD).light, linewidth=0)

@@ -12,6 +12,7 @@ from tubelet.reporting.style import BAD, GOOD, INK, MUTED, SURFACE
 from tubelet.reporting.text import printable, shorten, text_width
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
 
@@ -69,6 +70,16 @@ def paired_differences(gaps: Sequence[Gap], *, title: str = "Differences", capti
     return render(draw, COLUMN_PX, title=title, caption=caption, alt=_alt(gaps))
 
 
+def points_axis(axes: Axes) -> None:
+    """An axis of points gained or lost: signed ticks, a grid across, no frame."""
+    axes.set_yticks([])
+    axes.grid(axis="x")
+    axes.tick_params(axis="x", length=0, pad=6)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
+    for spine in ("bottom", "left"):
+        axes.spines[spine].set_visible(False)
+
+
 def _draw(sheet: Drawing, width: float, gaps: Sequence[Gap], reach: float) -> None:
     # Names stand left of the points, or above them where the page is narrow.
     above = width <= NARROW_PX
@@ -85,12 +96,7 @@ def _draw(sheet: Drawing, width: float, gaps: Sequence[Gap], reach: float) -> No
     axes = sheet.add_axes(place(sheet, left, 8, width - left - right, step * len(gaps)))
     axes.set_xlim(-reach, reach)
     axes.set_ylim(len(gaps) - 0.5, -0.5)
-    axes.set_yticks([])
-    axes.grid(axis="x")
-    axes.tick_params(axis="x", length=0, pad=6)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
-    for spine in ("bottom", "left"):
-        axes.spines[spine].set_visible(False)
+    points_axis(axes)
     axes.axvline(0, color=INK.light, linewidth=1.0, zorder=1)
     beside: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False, "va": "center"}
     for row, gap in enumerate(gaps):

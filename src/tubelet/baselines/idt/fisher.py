@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-from tubelet.baselines.idt.tracks import Floats
+from tubelet.baselines.idt.tracks import Floats, drawn
 from tubelet.errors import UsageError
 
 _LEAST_VARIANCE = 1e-6
@@ -150,9 +150,8 @@ def learn_mixtures(samples: Mapping[str, NDArray[np.floating]], settings: Fisher
                 f"{settings.gaussians} Gaussians of {numbers} numbers need more than {len(values)} trajectories",
                 remedy="learn fewer Gaussians, or give more training videos",
             )
-        rng = np.random.default_rng(settings.seed)
-        drawn = np.asarray(values[rng.permutation(len(values))[: settings.sample]], dtype=np.float64)
-        reduced = PCA(numbers, svd_solver="covariance_eigh").fit(drawn)
+        chosen = np.asarray(drawn(values, settings.sample, settings.seed), dtype=np.float64)
+        reduced = PCA(numbers, svd_solver="covariance_eigh").fit(chosen)
         fitted: Any = GaussianMixture(
             settings.gaussians,
             covariance_type="diag",
@@ -160,6 +159,6 @@ def learn_mixtures(samples: Mapping[str, NDArray[np.floating]], settings: Fisher
             max_iter=settings.iterations,
             init_params="k-means++",
             random_state=settings.seed,
-        ).fit(reduced.transform(drawn))
+        ).fit(reduced.transform(chosen))
         found[name] = Mixture(reduced.mean_, reduced.components_, fitted.weights_, fitted.means_, fitted.covariances_)
     return FisherEncoder(found)

@@ -71,6 +71,11 @@ def joined(parts: list[Trajectories], settings: IdtSettings) -> Trajectories:
     )
 
 
+def drawn(values: NDArray[np.floating], most: int, seed: int) -> NDArray[np.floating]:
+    """At most so many rows, in random order: what codebooks and mixtures are learned from."""
+    return values[np.random.default_rng(seed).permutation(len(values))[:most]]
+
+
 def new_points(frame: Gray, tracked: Floats, settings: IdtSettings) -> Floats:
     """Middles of the grid's squares ``(n, 2)`` that have texture and no point yet.
 

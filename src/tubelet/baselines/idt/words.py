@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from tubelet.baselines.idt.tracks import Floats
+from tubelet.baselines.idt.tracks import Floats, drawn
 from tubelet.errors import UsageError
 
 _BLOCK = 1 << 24  # distances held at once, 64 MB
@@ -103,11 +103,9 @@ def learn_words(samples: Mapping[str, NDArray[np.floating]], settings: WordsSett
                 f"{settings.words} words cannot be learned from {len(values)} trajectories",
                 remedy="learn fewer words, or give more training videos",
             )
-        rng = np.random.default_rng(settings.seed)
-        drawn = rng.permutation(len(values))[: settings.sample]
         clusters = KMeans(
             settings.words, init="random", n_init=1, max_iter=settings.iterations, random_state=settings.seed
-        ).fit(np.asarray(values[drawn], dtype=np.float32))
+        ).fit(np.asarray(drawn(values, settings.sample, settings.seed), dtype=np.float32))
         found[name] = clusters.cluster_centers_.astype(np.float32)
     return Codebooks(found)
 
