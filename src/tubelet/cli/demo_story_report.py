@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tubelet.flow.estimate import estimate
-from tubelet.protocols.run_report import interval_text, kept, training_facts
+from tubelet.protocols.run_report import kept, training_facts
 from tubelet.protocols.story import DIFFICULTY, FACTORS, FLOW, NETS, Story, reversed_share
 from tubelet.protocols.story_rows import StoryRow
 from tubelet.provenance import environment
@@ -202,7 +202,7 @@ def _accuracy(page: Page, found: Story, plots: Path) -> None:
         ],
         align="llll",
         highlight=0,
-        caption="Share right with its 95 % interval, and what the making of the videos lets expect.",
+        caption="Percent right (95 % interval): what the making of the videos lets expect.",
     )
 
 
@@ -217,7 +217,9 @@ def _shares(found: Story, row: StoryRow) -> list[Share]:
 
 def _figure(found: Story, row: StoryRow, factor: str) -> str:
     result = next(result for name, result in found.results[row.key].items() if name == factor)
-    return f"{percent(result.value)} ({interval_text(result.interval)}); {row.expected[factor].words}"
+    ends = result.interval
+    sure = "" if ends is None else f" ({100 * ends.low:.1f}–{100 * ends.high:.1f})"
+    return f"{100 * result.value:.1f}{sure}: {row.expected[factor].words}"
 
 
 def _learning(page: Page, curve: Sequence[Mapping[str, float]], steps: int, plots: Path) -> None:
