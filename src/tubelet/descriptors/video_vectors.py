@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,46 @@ _PREFERRED = ("fc6", "pool5")  # the papers' descriptors: C3D's, then that of ne
 _PREDICTIONS = frozenset({"prob"})
 
 
+class VectorTable(Protocol):
+    """What a protocol is given: vectors of videos, which may have to be learned from a fold's training videos first.
+
+    Attributes
+    ----------
+    name, path, layer, facts, failed
+        As those of `VideoVectors`.
+    video_ids
+        ``(n,)`` str, sorted: the videos that have vectors.
+    length
+        Numbers of a vector.
+    hash
+        Hexadecimal SHA-256 of all that the vectors are made from.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def layer(self) -> str: ...
+    @property
+    def video_ids(self) -> NDArray[np.str_]: ...
+    @property
+    def facts(self) -> dict[str, Any]: ...
+    @property
+    def failed(self) -> dict[str, str]: ...
+    @property
+    def length(self) -> int: ...
+    @property
+    def hash(self) -> str: ...
+
+    def for_training(self, video_ids: Sequence[str]) -> VideoVectors:
+        """The vectors of all videos as these training videos make them: what has to be learned sees no other."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class VideoVectors:
-    """A table's vectors, one per video, each of length one.
+    """A table's vectors, one per video, each of length one: a `VectorTable` that has nothing to learn.
 
     Attributes
     ----------
@@ -65,6 +102,15 @@ class VideoVectors:
         digest = hashlib.sha256("\n".join(self.video_ids.tolist()).encode())
         digest.update(np.ascontiguousarray(self.vectors).tobytes())
         return digest.hexdigest()
+
+    @property
+    def length(self) -> int:
+        """Numbers of a vector."""
+        return int(self.vectors.shape[1])
+
+    def for_training(self, video_ids: Sequence[str]) -> VideoVectors:
+        """Itself, whichever videos are trained on."""
+        return self
 
     def take(self, video_ids: Sequence[str]) -> FloatArray:
         """Vectors of these videos in this order, ``(len(video_ids), D)``; all must be there."""

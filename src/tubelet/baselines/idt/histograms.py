@@ -21,6 +21,8 @@ CHANNELS = ("hog", "hof", "mbhx", "mbhy")
 
 Floats = NDArray[np.float32]
 
+_NO_VOTE = 1e-6  # gray levels, and pixels of flow: a thousandth of what flow is known to
+
 
 def votes(frame: Gray, vectors: Floats, settings: IdtSettings) -> Floats:
     """What every pixel says for each channel and direction.
@@ -57,6 +59,8 @@ def box_sums(found: Floats, side: int) -> Floats:
     sums: Floats = cv2.boxFilter(
         found, cv2.CV_32F, (side, side), anchor=(0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT
     )
+    # OpenCV slides its sums, adding and taking away: where no pixel votes, rounding leaves a little, or less than nothing.
+    sums[sums < _NO_VOTE] = 0.0
     return sums
 
 
