@@ -59,7 +59,7 @@ def box_sums(found: Floats, side: int) -> Floats:
     sums: Floats = cv2.boxFilter(
         found, cv2.CV_32F, (side, side), anchor=(0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT
     )
-    # OpenCV slides its sums, adding and taking away: where no pixel votes, rounding leaves a little, or less than nothing.
+    # OpenCV slides its sums, adding and taking away: where no pixel votes, rounding leaves a little, or less than none.
     sums[sums < _NO_VOTE] = 0.0
     return sums
 
