@@ -33,6 +33,15 @@ def list_failures(path: Path, failures: Sequence[FailedVideo]) -> None:
             path.unlink()
 
 
+def read_failures(folder: Path) -> dict[str, str]:
+    """Why videos failed, by ``video_id``, as a folder's ``failed.jsonl`` says; none without the file."""
+    listed = folder / FAILED_FILE
+    if not listed.exists():
+        return {}
+    entries = [json.loads(line) for line in listed.read_text(encoding="utf-8").splitlines()]
+    return {str(entry["video_id"]): str(entry["error"]) for entry in entries}
+
+
 def counts_line(folder: str, verb: str, *, done: int, skipped: int, failed: int, partial: int) -> str:
     """``FOLDER: 3 stored (1 of them lost frames), 2 already there, 0 failed``: how a run over many videos ended."""
     lost = f" ({partial} of them lost frames)" if partial else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import os
 import zipfile
 import zlib
@@ -21,7 +20,7 @@ from tubelet.descriptors.runner import model_source_of, recipe_name_of
 from tubelet.descriptors.schema import VECTOR_PREFIX
 from tubelet.descriptors.store import DescriptorTable, has_table, table_below
 from tubelet.errors import InputDataError, UsageError
-from tubelet.failures import FAILED_FILE
+from tubelet.failures import read_failures
 
 VIDEO_ID = "video_id"
 _PREFERRED = ("fc6", "pool5")  # the papers' descriptors: C3D's, then that of networks without fc6
@@ -192,7 +191,7 @@ def _of_table(folder: Path, layer: str | None, title: str) -> VideoVectors:
     chosen = choose_layer(table.layers, layer, folder)
     videos = table.videos(chosen)
     vectors = _checked(videos.vectors, folder)
-    return VideoVectors(title, folder, chosen, videos.video_id, vectors, table_facts(table), table_failures(folder))
+    return VideoVectors(title, folder, chosen, videos.video_id, vectors, table_facts(table), read_failures(folder))
 
 
 def table_facts(table: DescriptorTable) -> dict[str, Any]:
@@ -200,15 +199,6 @@ def table_facts(table: DescriptorTable) -> dict[str, Any]:
     columns = ("model", "weights_sha256", "recipe_hash", "sampling")
     facts: dict[str, Any] = {column: table.only(column) for column in columns}
     return facts | {"recipe": recipe_name_of(table.folder), "model_source": model_source_of(table.folder)}
-
-
-def table_failures(folder: Path) -> dict[str, str]:
-    """Why videos are not in a table of ours, by ``video_id``."""
-    listed = folder / FAILED_FILE
-    if not listed.exists():
-        return {}
-    entries = [json.loads(line) for line in listed.read_text(encoding="utf-8").splitlines()]
-    return {str(entry["video_id"]): str(entry["error"]) for entry in entries}
 
 
 def choose_layer(layers: Sequence[str], wanted: str | None, path: Path) -> str:

@@ -23,9 +23,9 @@ from tubelet.datasets.splits import Fold
 from tubelet.descriptors.pooling import l2_normalize
 from tubelet.descriptors.request import item_id
 from tubelet.descriptors.store import ClipTable, DescriptorTable
-from tubelet.descriptors.video_vectors import VideoVectors, choose_layer, table_facts, table_failures
+from tubelet.descriptors.video_vectors import VideoVectors, choose_layer, table_facts
 from tubelet.errors import InputDataError
-from tubelet.failures import FailedVideo
+from tubelet.failures import FailedVideo, read_failures
 from tubelet.protocols.bootstrap import MIN_GROUPS, Interval
 from tubelet.protocols.result import Result
 from tubelet.reporting.text import first_few
@@ -156,7 +156,7 @@ def open_clips(path: Path, layer: str | None = None, name: str | None = None) ->
     ids = np.array([item_id(_clip_item(Item(video), clips, row)) for video, rows in by_video.items() for row in rows])
     order = np.argsort(ids)
     vectors = l2_normalize(clips.vectors)[order] if len(ids) else clips.vectors
-    given = VideoVectors(name or path.stem, path, chosen, ids[order], vectors, facts, table_failures(path))
+    given = VideoVectors(name or path.stem, path, chosen, ids[order], vectors, facts, read_failures(path))
     frames = {video: int(state["frames_decoded"]) for video, state in table.states().items()}
     return ClipVectors(clips, int(sampling["step_frames"]), int(sampling["clip_length"]), by_video, frames, given)
 

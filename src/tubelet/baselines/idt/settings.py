@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tubelet.errors import UsageError
@@ -90,3 +91,16 @@ class IdtSettings:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the flow algorithm's own parameters."""
         return {**asdict(self), "flow_settings": find_algorithm(self.flow).settings()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> IdtSettings:
+        """The inverse of `to_dict`; what else a record holds is not looked at.
+
+        Raises
+        ------
+        KeyError, TypeError, UsageError
+            A parameter is missing, or is none.
+        """
+        own = {item.name: values[item.name] for item in fields(cls)}
+        camera = own["camera"]
+        return cls(**{**own, "camera": None if camera is None else CameraSettings(**camera)})
