@@ -16,6 +16,7 @@ import typer
 
 from tubelet.allocator import set_allocator
 from tubelet.cli import (
+    bench,
     classify,
     compare,
     convert_weights,
@@ -69,6 +70,7 @@ app.command("convert-weights", short_help="Weights of Caffe or PyTorch into a mo
 app.command("models", short_help="The networks, or everything about one of them.")(models.models)
 app.add_typer(data.app, name="data")
 app.command("duplicates", short_help="Videos that show the same, however they were encoded.")(duplicates.duplicates)
+app.add_typer(bench.app, name="bench")
 app.command("doctor", short_help="What is installed; a golden clip run through.")(doctor.doctor)
 
 # Typer's usage errors, whether it brings its own Click (0.16 on) or imports the package.

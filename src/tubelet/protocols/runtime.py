@@ -1,189 +1,27 @@
 """How long descriptors take beside trajectories and optical flow: C3D's table 6, on the machine at hand.
 
-Here is what the figures are: speeds, ratios and what they would come to on the whole of UCF101. `runtime_rounds` measures.
+What was measured becomes a table beside the paper's, with what differs and what puts it in doubt. `runtime_rounds`
+measures, `runtime_turns` computes.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from tubelet.errors import UsageError
 from tubelet.protocols.published import MEMORY, PublishedFigure, published
+from tubelet.protocols.runtime_turns import UCF101_FRAMES, UCF101_VIDEOS, Round, RuntimeRow, number
 from tubelet.reporting.text import aligned
-
-UCF101_VIDEOS = 13_320
-UCF101_FRAMES = 2_500_000
-"""About: 13,320 videos of 27 hours at 25 frames/s. The paper's 313 frames/s and its hours go with it."""
 
 BUSY_SHARE = 0.9
 """A method that has less of its core than this was kept from it, by other work or by waiting for the disk."""
 BUSY_LOAD = 0.5
+LEAST_ROUNDS = 5
 
-
-@dataclass(frozen=True)
-class Method:
-    """What is measured.
-
-    Attributes
-    ----------
-    name
-        As ``--methods`` calls it: ``c3d``, ``c3d_bf16``, ``idt``, ``tvl1``, ``dis``.
-    label
-        What it is in words: "c3d fc6, float32".
-    row
-        The paper's row that it stands beside.
-    unlike
-        What sets it apart from that row, a few words; empty where nothing does.
-    unit
-        What it makes: clips, trajectories, fields.
-    device
-        ``cpu`` or ``cuda``.
-    start_s
-        Seconds from the process's start until it was ready: Python, libraries, the network. Not part of any speed.
-    warm_up_s
-        Seconds of its first run, over the first frames of a video. Not part of any speed either.
-    """
-
-    name: str
-    label: str
-    row: str
-    unlike: str
-    unit: str
-    device: str = "cpu"
-    start_s: float = 0.0
-    warm_up_s: float = 0.0
-
-    @property
-    def is_descriptor(self) -> bool:
-        """Whether it is what the others are compared with."""
-        return self.row == "C3D"
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One method, once over one video.
-
-    Attributes
-    ----------
-    frames
-        Frames of the video, the same for all methods of a round.
-    seconds
-        From opening the file until everything made of it was written.
-    processor_s
-        Processor time that the method's process and those below it took meanwhile; None where nobody counts it.
-    made
-        How many of the method's units came out.
-    nbytes
-        Bytes written.
-    """
-
-    frames: int
-    seconds: float
-    processor_s: float | None
-    made: int
-    nbytes: int
-
-
-@dataclass(frozen=True)
-class Round:
-    """One video, done by every method in turn.
-
-    Attributes
-    ----------
-    video_id
-        Which video.
-    size_wh
-        Its width and height in pixels.
-    load
-        Average load of the machine in the minute before the run of rounds began; None where the system does not say.
-    turns
-        By the methods' names.
-    """
-
-    video_id: str
-    size_wh: tuple[int, int]
-    load: float | None
-    turns: Mapping[str, Turn]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {**asdict(self), "size_wh": list(self.size_wh)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Round:
-        """The inverse of `to_dict`."""
-        width, height = values["size_wh"]
-        turns = {name: Turn(**turn) for name, turn in values["turns"].items()}
-        return cls(str(values["video_id"]), (int(width), int(height)), values["load"], turns)
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Median, least and largest of the rounds' figures."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> Spread:
-        """Of at least one figure."""
-        ordered = sorted(values)
-        return cls(statistics.median(ordered), ordered[0], ordered[-1])
-
-    def text(self, unit: str = "") -> str:
-        """``4.62 (4.51–4.70)``: three digits, more where a figure has them before the point."""
-        return f"{number(self.median)}{unit} ({number(self.low)}–{number(self.high)})"
-
-
-@dataclass(frozen=True)
-class RuntimeRow:
-    """One method's figures.
-
-    Attributes
-    ----------
-    method
-        What was measured.
-    rounds, frames
-        Rounds, and frames of all of them together.
-    fps
-        Frames per second of the clock, reading and writing included.
-    times_as_long
-        How many times as long as the descriptor it took for the same video; None where no descriptor was measured.
-    processor_fps
-        Frames per second of processor time; None where it is not known.
-    processor_times
-        As ``times_as_long``, of processor time: what it would be without other work on the machine.
-    processor_share
-        Processor time as a share of what one core had to give, all rounds together.
-    made_per_frame
-        Units for each frame.
-    bytes_per_frame
-        Bytes written for each frame.
-    """
-
-    method: Method
-    rounds: int
-    frames: int
-    fps: Spread
-    times_as_long: Spread | None
-    processor_fps: Spread | None
-    processor_times: Spread | None
-    processor_share: float | None
-    made_per_frame: float
-    bytes_per_frame: float
-
-    @property
-    def ucf101_h(self) -> float:
-        """Hours for all of UCF101 at this speed: extrapolated from a few clips, not measured."""
-        return UCF101_FRAMES / self.fps.median / 3600
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {**asdict(self), "ucf101_h_extrapolated": self.ucf101_h}
+_UNITS = {"speed": " frames/s", "time": " h", "times as long as C3D": "x"}
+_DENSE = 1 / 8  # network inputs for each frame of a long video, at a stride of 8 frames
+_FEW_CLIPS = 0.95
 
 
 @dataclass(frozen=True)
@@ -211,57 +49,60 @@ class RuntimeResult:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know, a sentence each; what puts the figures in doubt comes first."""
-        return (*self.doubts, *self._differences())
+        return (*self.doubts, *self.differences)
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """What was not as it should have been on this machine."""
         found = []
-        loads = sorted({one.load for one in self.rounds if one.load is not None and one.load > BUSY_LOAD})
+        loads = [one.load for one in self.rounds if one.load is not None and one.load > BUSY_LOAD]
         if loads:
             found.append(
-                f"the machine was busy: an average load of {loads[-1]:.1f} before the rounds began; measure again when "
-                "nothing else runs"
+                f"the machine was busy: an average load of {max(loads):.1f} before the rounds began; measure again "
+                "when nothing else runs"
             )
-        if self.settings.get("threads") == 1:
-            short = [
-                f"{row.method.name} {row.processor_share:.0%}"
-                for row in self.rows
-                if row.processor_share is not None and row.processor_share < BUSY_SHARE and row.method.device == "cpu"
-            ]
-            if short:
-                found.append(
-                    f"not all methods had their core for themselves ({', '.join(short)} of it): times of the clock are too "
-                    "long, and ratios of processor time nearer to the truth"
-                )
-        if len(self.rounds) < 5:
-            found.append(f"{len(self.rounds)} rounds say little about how much the figures vary; 5 are the least to trust")
+        short = [
+            f"{row.method.name} {row.processor_share:.0%}"
+            for row in self.rows
+            if row.processor_share is not None and row.processor_share < BUSY_SHARE and row.method.device == "cpu"
+        ]
+        if short and self.settings.get("threads", 1) == 1:  # with several cores a method may leave some idle by itself
+            found.append(
+                f"methods had less than a core for themselves ({', '.join(short)} of it): by the clock all are slower "
+                "than they are, and ratios of processor time are nearer to the truth"
+            )
+        if len(self.rounds) < LEAST_ROUNDS:
+            found.append(f"{len(self.rounds)} rounds say little of how much the figures vary; give it {LEAST_ROUNDS}")
         return tuple(found)
 
-    def _differences(self) -> list[str]:
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """What is unlike the paper, and how it was measured."""
         found = []
-        if any(row.method.is_descriptor for row in self.rows):
-            on_cpu = all(row.method.device == "cpu" for row in self.rows if row.method.is_descriptor)
-            mine = "on a processor here, on a K40 graphics card in the paper" if on_cpu else "on another card than the paper's"
-            found.append(f"the descriptor was computed {mine}: the ratios compare algorithms and devices at once")
-            small = sorted({row.made_per_frame for row in self.rows if row.method.is_descriptor})
-            if small and small[0] < 0.115:
+        descriptors = [row for row in self.rows if row.method.is_descriptor]
+        if descriptors:
+            where = {
+                "cpu": "on a processor here, and on a K40 graphics card in the paper",
+                "cuda": "on another graphics card than the paper's K40",
+            }[descriptors[0].method.device]
+            found.append(f"the descriptor was computed {where}; the paper's ratios compare a card with a core")
+            density = min(row.made_per_frame for row in descriptors)
+            if density < _FEW_CLIPS * _DENSE:
                 found.append(
-                    f"short clips hold fewer network inputs ({small[0]:.3f} for each frame; a long video at stride 8 has "
-                    f"0.125), so the descriptor's frames/s flatter it by up to {0.125 / small[0] - 1:.0%}"
+                    f"short clips hold fewer network inputs ({density:.3f} for each frame; a long video has {_DENSE:.3f}), "
+                    f"so that on long videos the descriptor is up to {_DENSE / density - 1:.0%} slower than here"
                 )
-        if any(row.method.unlike for row in self.rows):
-            found += [f"{row.method.name}: {row.method.unlike}" for row in self.rows if row.method.unlike]
+        found += [f"{row.method.name}: {row.method.unlike}" for row in self.rows if row.method.unlike]
         found.append(
-            "opening, demuxing, decoding, resizing, computing and writing are counted; starting Python, loading libraries "
-            "and building the network are not, nor is each method's first run"
+            "opening, demuxing, decoding, resizing, computing and writing are counted; starting Python, loading "
+            "libraries and building the network are not, nor is each method's first run"
         )
-        found.append("the files had been read before, so that no method paid for the disk")
+        found.append("every file had been read before, so that no method paid for the disk")
         found.append(
-            f"hours for UCF101 are extrapolated to {UCF101_VIDEOS:,} videos of about {UCF101_FRAMES / 1e6:.1f} million "
-            "frames, not measured"
+            f"hours for UCF101 are extrapolated to its {UCF101_VIDEOS:,} videos of about {UCF101_FRAMES / 1e6:.1f} "
+            "million frames, not measured"
         )
-        return found
+        return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -291,68 +132,20 @@ class RuntimeResult:
         return [next(iter(one.turns.values())).frames for one in self.rounds]
 
     def __str__(self) -> str:
-        rows = [["method", "frames/s", "times the descriptor's time", "UCF101", "in the paper"]]
+        rows = [["method", "frames/s", "times as long", "by processor time", "UCF101", "in the paper"]]
         rows += [
             [
                 row.method.label,
                 row.fps.text(),
                 "-" if row.times_as_long is None else row.times_as_long.text("x"),
+                "-" if row.processor_times is None else row.processor_times.text("x"),
                 f"{number(row.ucf101_h)} h",
                 paper_text(row.method.row),
             ]
             for row in self.rows
         ]
-        return "\n".join(
-            [self.headline(), *(f"  {line}" for line in aligned(rows, right=(1, 2, 3))), *map("  note: {}".format, self.notes)]
-        )
-
-
-def runtime_rows(methods: Sequence[Method], rounds: Sequence[Round]) -> tuple[RuntimeRow, ...]:
-    """Each method's speed and its ratio to the descriptor's, over the rounds.
-
-    Parameters
-    ----------
-    methods
-        In the order of the table; the first descriptor among them is what the others are compared with.
-    rounds
-        At least one, each with a turn of every method.
-
-    Raises
-    ------
-    UsageError
-        There are no rounds, or in one of them the methods did not see the same frames.
-    """
-    if not rounds:
-        raise UsageError("no round was finished", remedy="give it more --seconds, or fewer --most-frames")
-    for one in rounds:
-        if len({turn.frames for turn in one.turns.values()}) != 1 or set(one.turns) < {m.name for m in methods}:
-            raise UsageError(f"the methods did not see the same frames of {one.video_id}")
-    base = next((method.name for method in methods if method.is_descriptor), None)
-    return tuple(_row(method, rounds, base) for method in methods)
-
-
-def _row(method: Method, rounds: Sequence[Round], base: str | None) -> RuntimeRow:
-    turns = [one.turns[method.name] for one in rounds]
-    frames = sum(turn.frames for turn in turns)
-    times = None
-    if base is not None:
-        times = Spread.of(turn.seconds / one.turns[base].seconds for turn, one in zip(turns, rounds, strict=True))
-    processor = [turn.processor_s for turn in turns if turn.processor_s]
-    known = len(processor) == len(turns)
-    based = [] if base is None else [one.turns[base].processor_s for one in rounds]
-    both = known and bool(based) and all(based)
-    return RuntimeRow(
-        method=method,
-        rounds=len(turns),
-        frames=frames,
-        fps=Spread.of(turn.frames / turn.seconds for turn in turns),
-        times_as_long=times,
-        processor_fps=Spread.of(t.frames / s for t, s in zip(turns, processor, strict=True)) if known else None,
-        processor_times=Spread.of(s / b for s, b in zip(processor, based, strict=True) if b) if both else None,
-        processor_share=sum(processor) / sum(turn.seconds for turn in turns) if known else None,
-        made_per_frame=sum(turn.made for turn in turns) / frames,
-        bytes_per_frame=sum(turn.nbytes for turn in turns) / frames,
-    )
+        table = [f"  {line}" for line in aligned(rows, right=(1, 2, 3, 4))]
+        return "\n".join([self.headline(), *table, *(f"  note: {note}" for note in self.notes)])
 
 
 def paper_figures(row: str) -> dict[str, PublishedFigure]:
@@ -360,18 +153,11 @@ def paper_figures(row: str) -> dict[str, PublishedFigure]:
     return {figure.metric: figure for figure in published(table="c3d_6") if figure.method == row}
 
 
-def paper_text(row: str) -> str:
+def paper_text(row: str, metrics: Collection[str] = tuple(_UNITS)) -> str:
     """A row of the paper's table in one line; what nobody has looked up is marked."""
-    units = {"speed": " frames/s", "time": " h", "times as long as C3D": "x"}
     parts = [
-        f"{figure.value:g}{units[metric]}" + (f" [{MEMORY}]" if figure.tag == MEMORY else "")
+        f"{figure.value:g}{_UNITS[metric]}" + (f" [{MEMORY}]" if figure.tag == MEMORY else "")
         for metric, figure in paper_figures(row).items()
+        if metric in metrics
     ]
-    return f"{row}: {', '.join(parts)}"
-
-
-def number(value: float) -> str:
-    """Three digits, and all of those before the point: ``0.312``, ``4.62``, ``15.1``, ``1,234``."""
-    if value >= 99.95:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}" if value >= 0.995 else f"{value:.3f}"
+    return f"{row} {', '.join(parts)}"

@@ -1,10 +1,10 @@
-"""The clips that runtimes are measured on: the first frames of videos that are sound, the same files for every method."""
+"""The clips that runtimes are measured on: the first frames of sound videos, the same files for every method."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,10 @@ class Clips:
         Where first frames are put.
     most_frames
         Frames of each video that are used, or 0 for all of them.
+    limit
+        Only so many videos, spread over all.
+    without
+        Ids of videos that are known not to be sound.
 
     Attributes
     ----------
@@ -81,11 +85,20 @@ class Clips:
         Videos that were left out so far, with the reason.
     """
 
-    def __init__(self, videos: Sequence[tuple[str, Path]], folder: Path, most_frames: int) -> None:
+    def __init__(
+        self,
+        videos: Sequence[tuple[str, Path]],
+        folder: Path,
+        most_frames: int,
+        *,
+        limit: int | None = None,
+        without: Collection[str] = (),
+    ) -> None:
         self.failed: list[tuple[str, str]] = []
         self._folder = folder
         self._most_frames = most_frames
-        self._waiting = [videos[index] for index in spread_order(len(videos))]
+        ordered = [videos[index] for index in spread_order(len(videos))[:limit]]
+        self._waiting = [(name, path) for name, path in ordered if name not in without]
         self._sound: list[Clip] = []
         self._decoder = ClipDecoder()
         self._cutter = GuardedPool("tubelet.protocols.runtime_clips:cut")
@@ -145,10 +158,10 @@ class Clips:
         return self._checked(video_id, target, path, least)
 
     def _checked(self, video_id: str, path: Path, original: Path, least: int = LEAST_FRAMES) -> Clip:
-        """Decode it once: to know that it is sound, how many frames it has, and so that it lies in the system's cache."""
+        """Decode it once, to know that it is sound and how many frames it has; then it lies in the system's cache."""
         report = verdict = self._measure(path)
         if report.status != "ok" and path != original:
-            # Of two frames that XviD packs into one packet the cut may lose the second, which is no damage of the video.
+            # Of two frames that XviD packs into one packet the cut may lose the second: the video is sound.
             verdict = self._measure(original)
         problem = None
         if verdict.status != "ok":

@@ -13,6 +13,7 @@ from tubelet.reporting.style import ACCENT, MUTED, REST, SERIES, SURFACE
 from tubelet.reporting.text import percent, printable, shorten, text_width, wrapped
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
 
@@ -125,7 +126,7 @@ def _draw_bars(sheet: Drawing, width: float, bars: Sequence[Bar], chance: float 
         )
         whisker(axes, y, bar.low, bar.high, 0.11)
         if bar.published is not None:
-            axes.plot([bar.published], [y], **_diamond())
+            axes.plot([bar.published], [y], **diamond())
         end = max(bar.value, bar.high or 0.0)
         if bar.published is not None:  # the figure stands beside its bar, unless the diamond stands there
             reach = end + (22 + text_width(percent(bar.value), 13)) / (width - left - 72)
@@ -177,19 +178,25 @@ def _draw_bars(sheet: Drawing, width: float, bars: Sequence[Bar], chance: float 
             **beside,
         )
     if marked:
-        axes.plot([], [], label="published figure", **_diamond())
-        axes.legend(
-            loc="upper left",
-            bbox_to_anchor=(0.0, 0.0),
-            borderaxespad=2.4,
-            handletextpad=0.2,
-            fontsize=11.5,
-            borderpad=0.0,
-            handlelength=1.0,
-        )
+        diamond_legend(axes, "published figure")
 
 
-def _diamond() -> dict[str, Any]:
+def diamond_legend(axes: Axes, name: str, drop: float = 2.4) -> None:
+    """Say below the axes what the diamonds are; ``drop`` is the distance in letters."""
+    axes.plot([], [], label=name, **diamond())
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(0.0, 0.0),
+        borderaxespad=drop,
+        handletextpad=0.2,
+        fontsize=11.5,
+        borderpad=0.0,
+        handlelength=1.0,
+    )
+
+
+def diamond() -> dict[str, Any]:
+    """How a published figure is drawn: arguments of ``axes.plot``."""
     return {
         "marker": "D",
         "markersize": 7.5,
