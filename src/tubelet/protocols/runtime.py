@@ -89,10 +89,10 @@ class RuntimeResult:
             density = min(row.made_per_frame for row in descriptors)
             if density < _FEW_CLIPS * _DENSE:
                 found.append(
-                    f"short clips hold fewer network inputs ({density:.3f} for each frame; a long video has {_DENSE:.3f}), "
-                    f"so that on long videos the descriptor is up to {_DENSE / density - 1:.0%} slower than here"
+                    f"short clips hold fewer network inputs ({density:.3f} for each frame; a long video has "
+                    f"{_DENSE:.3f}), so that on long videos the descriptor takes up to {_DENSE / density - 1:.0%} more"
                 )
-        found += [f"{row.method.name}: {row.method.unlike}" for row in self.rows if row.method.unlike]
+        found += [f"{row.method.label}: {row.method.unlike}" for row in self.rows if row.method.unlike]
         found.append(
             "opening, demuxing, decoding, resizing, computing and writing are counted; starting Python, loading "
             "libraries and building the network are not, nor is each method's first run"
@@ -124,7 +124,7 @@ class RuntimeResult:
         threads = self.settings.get("threads", 1)
         cores = "one core" if threads == 1 else f"{threads} cores"
         return (
-            f"runtime of {len(self.rows)} methods in turns on the same {len(videos)} clips ({frames} frames in "
+            f"{len(self.rows)} methods in turns on the same {len(videos)} clips ({frames} frames in "
             f"{len(self.rounds)} rounds, {', '.join(sizes)}), {cores} each, reading and writing included"
         )
 

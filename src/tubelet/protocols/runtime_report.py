@@ -83,7 +83,10 @@ def speeds(rows: Sequence[RuntimeRow]) -> Figure:
 
 def runtime_page(result: RuntimeResult, figure: Figure) -> Page:
     """The report."""
-    page = Page("Runtime", f"{result.headline()}. C3D (Tran et al., ICCV 2015), table 6, on this machine.")
+    headline = result.headline()
+    page = Page(
+        "Runtime", f"{headline[:1].upper()}{headline[1:]}. C3D (Tran et al., ICCV 2015), table 6, on this machine."
+    )
     page.add_numbers(
         *[
             (
@@ -98,7 +101,7 @@ def runtime_page(result: RuntimeResult, figure: Figure) -> Page:
         page.add_text(f"**Note:** {doubt}.")
     page.add_figure(figure)
     page.add_table(
-        ["method", "frames/s", "times as long", "by processor time", "of its cores", "UCF101, h", "start, s"],
+        ["method", "frames/s", "times as long", "by processor time", "of its cores", "all of UCF101, h", "start, s"],
         [
             [
                 row.method.label,
@@ -112,22 +115,28 @@ def runtime_page(result: RuntimeResult, figure: Figure) -> Page:
             for row in result.rows
         ],
         align="lrrrrrr",
-        caption="Here: median (least–largest) over the rounds. Times as long: as the first descriptor took for the "
-        "same clip. Hours for UCF101 are extrapolated.",
+        caption="This machine: median (least–largest) over the rounds. Times as long: as the first descriptor took for "
+        "the same clip. Hours for UCF101 are extrapolated.",
         wide=True,
     )
     page.add_table(
-        ["in the paper", "frames/s", "times as long", "UCF101, h"],
+        ["in the paper", "frames/s", "times as long", "UCF101, h", "note"],
         [
-            [name, *(_published(paper_figures(name).get(metric)) for metric in ("speed", _PAPER[2], "time"))]
+            [
+                name,
+                *(_published(paper_figures(name).get(metric)) for metric in ("speed", _PAPER[2], "time")),
+                _note(name),
+            ]
             for name in ("C3D", "iDT", "Brox flow, GPU", "Brox flow, CPU")
         ],
-        align="lrrr",
+        align="lrrrl",
         caption="C3D, table 6: all of UCF101, reading and writing included, one core or one K40. What is marked "
         f"[{MEMORY}] nobody has looked up for this page.",
     )
-    page.add_section("What differs", "\n\n".join(f"{note[:1].upper()}{note[1:]}." for note in result.notes))
-    page.add_section("Rounds", "Every method does the whole clip of a round in turn, in a process of its own.")
+    page.add_section("What differs", "\n\n".join(f"{note[:1].upper()}{note[1:]}." for note in result.differences))
+    page.add_section(
+        "Rounds", "In a round every method, in a process of its own, does the same clip, one after the other."
+    )
     names = [row.method.name for row in result.rows]
     page.add_table(
         ["clip", "frames", "size", *(f"{name}, s" for name in names)],
@@ -168,6 +177,10 @@ def _ratio(spread: Spread | None, of: str = "") -> str:
     if spread is None:
         return "-"
     return f"{number(spread.median)}x {of}" if of else spread.text("x")
+
+
+def _note(row: str) -> str:
+    return next(iter(paper_figures(row).values())).note
 
 
 def _published(figure: Any) -> str:

@@ -68,19 +68,19 @@ def known_methods(names: Sequence[str], descriptor: Descriptor) -> tuple[Method,
             "tvl1",
             "TV-L1 flow",
             "Brox flow, GPU",
-            "TV-L1 on a processor, Brox's method on a K40 in the paper",
+            "another method than the paper's, which is Brox's (2004), and on a processor",
             "fields",
         ),
         "dis": Method(
             "dis",
             "DIS flow",
             "Brox flow, GPU",
-            "DIS (2016) on a processor, Brox's method on a K40 in the paper",
+            "a method of 2016 and not the paper's, which is Brox's (2004), and on a processor",
             "fields",
         ),
     }
     for name, precision in (("c3d", "float32"), ("c3d_bf16", "bfloat16")):
-        unlike = "" if descriptor.name == "c3d" else f"{descriptor.name}, C3D in the paper"
+        unlike = "" if descriptor.name == "c3d" else "another network than the paper's, which is C3D"
         label = f"{descriptor.name} {descriptor.layer}, {precision}" + (", GPU" if descriptor.device == "cuda" else "")
         found[name] = Method(name, label, "C3D", unlike, "clips", descriptor.device)
     return tuple(found[name] for name in names)
@@ -198,6 +198,7 @@ def run_rounds(
     seconds: float | None = None,
     folder: Path,
     say: Say = lambda text: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Measure until there are so many rounds, or until another would end too late; each finished one is kept.
 
@@ -220,6 +221,8 @@ def run_rounds(
         Where methods write, and what they write is deleted.
     say
         Told what runs and how long it will take.
+    clock
+        Seconds, increasing; tests give their own. Methods have clocks of their own.
 
     Raises
     ------
@@ -243,9 +246,9 @@ def run_rounds(
         expected = _start(running, warm_up, journal, first, say)
         left = rounds - len(journal.rounds)
         say(f"{left} rounds of about {duration(expected)}: {duration(left * expected)}")
-        began, before = time.monotonic(), len(journal.rounds)
+        began, before = clock(), len(journal.rounds)
         while len(journal.rounds) < rounds:
-            done, spent = len(journal.rounds) - before, time.monotonic() - began
+            done, spent = len(journal.rounds) - before, clock() - began
             mean = spent / done if done else expected
             if done and seconds is not None and spent + mean > seconds:
                 say(f"another round would not end within {duration(seconds)}: {done} of {left} are done")
@@ -254,7 +257,7 @@ def run_rounds(
             journal.left_out(clips.failed)
             if one is not None:
                 journal.add(one)
-                left_s = (rounds - len(journal.rounds)) * (time.monotonic() - began) / (len(journal.rounds) - before)
+                left_s = (rounds - len(journal.rounds)) * (clock() - began) / (len(journal.rounds) - before)
                 say(_told(one, len(journal.rounds), rounds, left_s))
 
 
