@@ -56,6 +56,8 @@ def test_what_is_unlike_the_paper_is_said() -> None:
     assert "DIS flow: a method of 2016" in told
     assert "extrapolated to its 13,320 videos" in told
     assert "TV-L1 flow: another method" in told
+    assert "cannot hold a process to a core" not in told
+    assert "cannot hold a process to a core" in str(replace(made_result(), settings={"held_to_cores": False}))
 
 
 def test_the_result_is_json() -> None:

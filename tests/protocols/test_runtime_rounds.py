@@ -128,9 +128,9 @@ def test_a_torn_last_line_is_no_round(stage: Stage, tmp_path: Path) -> None:
 
 
 def test_no_round_is_begun_that_would_end_too_late(stage: Stage, tmp_path: Path) -> None:
-    # A round takes 10 s of the made-up clock: after two of them 25 s leave room for none.
-    assert len(stage.run(tmp_path, rounds=7, seconds=25.0).rounds) == 2
-    assert stage.told[-1] == "another round would not end within 25 s: 2 of 7 are done"
+    # By the made-up clock first runs and every round take 10 s: after two rounds 30 of 35 s are gone.
+    assert len(stage.run(tmp_path, rounds=7, seconds=35.0).rounds) == 2
+    assert stage.told[-1] == "another round would not end within 35 s: 2 of 7 are done"
     (tmp_path / "again").mkdir()
     assert len(stage.run(tmp_path / "again", rounds=7, seconds=1.0).rounds) == 1  # one is always done
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tubelet.artifacts import lock_folder
 from tubelet.cli.options import DeviceOption, JsonOption, OverwriteOption, choose_device, say, show_found
 from tubelet.cli.sources import open_model, open_videos, source_of
 from tubelet.errors import ExitCode, MissingExtraError, UsageError
@@ -72,6 +73,7 @@ def runtime(
     from tubelet.protocols.runtime_clips import Clips
     from tubelet.protocols.runtime_report import write_runtime
     from tubelet.protocols.runtime_rounds import ROUNDS_FILE, Journal, known_methods, run_rounds
+    from tubelet.protocols.runtime_task import can_hold_to_cores
     from tubelet.protocols.runtime_turns import runtime_rows
     from tubelet.provenance import environment
     from tubelet.training.run_folder import RunFolder
@@ -80,6 +82,9 @@ def runtime(
         raise UsageError(
             f"--most-frames cannot be {most_frames}", why="a trajectory takes 16 frames", remedy="give 17 or more, or 0"
         )
+    here = machine()
+    if threads > here["cores"]:
+        raise UsageError(f"--threads cannot be {threads}", why=f"this machine has {here['cores']} cores for it")
     manifest = open_videos(videos, None)
     # A table may list several spans of a file; it is read from its first frame on, once.
     files = list({item.path: manifest.file(item) for item in manifest.items}.items())
@@ -96,10 +101,13 @@ def runtime(
         "most_frames": most_frames,
         "limit": limit or 0,
         "threads": threads,
-        "machine": machine(),
+        "held_to_cores": can_hold_to_cores(),
+        "machine": here,
     }
     folder = out or Path("runs/bench/runtime")
     RunFolder(folder, settings, overwrite=overwrite)
+    busy = UsageError("another process measures into this folder", path=folder, remedy="wait until it is done")
+    lock = lock_folder(folder, busy)
     journal = Journal(folder / ROUNDS_FILE)
     say(
         f"{', '.join(wanted)} in turns, a video each round "
@@ -113,6 +121,8 @@ def runtime(
             chosen, descriptor, clips, journal,
             rounds=rounds, threads=threads, seconds=seconds, folder=folder, say=say,
         )  # fmt: skip
+    if lock is not None:  # after an error the system frees it, when the command ends
+        os.close(lock)
     done = journal.rounds[:rounds]
     methods_found = journal.methods(chosen)
     result = RuntimeResult(

@@ -97,6 +97,11 @@ class RuntimeResult:
             "opening, demuxing, decoding, resizing, computing and writing are counted; starting Python, loading "
             "libraries and building the network are not, nor is each method's first run"
         )
+        if not self.settings.get("held_to_cores", True):
+            found.append(
+                "this system cannot hold a process to a core: libraries were told how many threads to use, and the "
+                "descriptor's decoder ran beside its network"
+            )
         found.append("every file had been read before, so that no method paid for the disk")
         found.append(
             f"hours for UCF101 are extrapolated to its {UCF101_VIDEOS:,} videos of about {UCF101_FRAMES / 1e6:.1f} "

@@ -215,8 +215,7 @@ def run_rounds(
     threads
         Cores, and threads of the libraries, for each method.
     seconds
-        No round is begun that would end later than this after the first began, judging by those before; one is always
-        done.
+        No round is begun that would end later than this after the call, judging by those before; one is always done.
     folder
         Where methods write, and what they write is deleted.
     say
@@ -233,7 +232,7 @@ def run_rounds(
     """
     if len(journal.rounds) >= rounds:
         return
-    load = load_average()
+    called, load = clock(), load_average()
     with ExitStack() as stack:
         running = []
         for method in methods:
@@ -248,9 +247,8 @@ def run_rounds(
         say(f"{left} rounds of about {duration(expected)}: {duration(left * expected)}")
         began, before = clock(), len(journal.rounds)
         while len(journal.rounds) < rounds:
-            done, spent = len(journal.rounds) - before, clock() - began
-            mean = spent / done if done else expected
-            if done and seconds is not None and spent + mean > seconds:
+            done, now = len(journal.rounds) - before, clock()
+            if done and seconds is not None and now - called + (now - began) / done > seconds:
                 say(f"another round would not end within {duration(seconds)}: {done} of {left} are done")
                 return
             one = _round(running, clips, len(journal.rounds), load, say)
@@ -267,9 +265,11 @@ def _start(running: Sequence[Waiting], warm_up: Clip, journal: Journal, first: C
     expected = 0.0
     for waiting in running:
         start_s = waiting.start()
-        turn = waiting.turn(warm_up)
+        turn = again = waiting.turn(warm_up)
         starts[waiting.method.name] = {"start_s": start_s, "warm_up_s": turn.seconds}
-        expected += turn.seconds * first.frames / warm_up.frames
+        if waiting.method.is_descriptor:  # its first run starts a decoder and loads the table's library, for seconds
+            again = waiting.turn(warm_up)
+        expected += again.seconds * first.frames / warm_up.frames
         say(
             f"{waiting.method.name}: ready after {start_s:.1f} s, first run over {turn.frames} frames "
             f"{turn.seconds:.1f} s"

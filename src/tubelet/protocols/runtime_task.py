@@ -207,6 +207,11 @@ def _flow(algorithm: str, threads: int) -> Work:
     return work
 
 
+def can_hold_to_cores() -> bool:
+    """Whether the system can bind a process to cores: Linux can, macOS and Windows cannot."""
+    return hasattr(os, "sched_setaffinity")
+
+
 def hold_to_cores(cores: int) -> int | None:
     """Let this process, and what it starts, run on so many of its cores only: the last, as the first serve interrupts.
 
@@ -215,7 +220,7 @@ def hold_to_cores(cores: int) -> int | None:
     int or None
         How many it is held to; None where the system cannot do that (macOS), so that libraries alone are told.
     """
-    if not hasattr(os, "sched_setaffinity"):
+    if not can_hold_to_cores():
         return None
     allowed = sorted(os.sched_getaffinity(0))[-cores:]
     os.sched_setaffinity(0, allowed)
