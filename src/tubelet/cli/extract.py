@@ -106,6 +106,7 @@ def extract(
     or its stored flow changed). Videos that fail are listed in failed.jsonl, and the exit code is then 3.
     With --model idt, improved dense trajectories are stored, one file per video.
     """
+    from tubelet.baselines.idt.store import has_trajectories
     from tubelet.descriptors.export import FORMATS, Format, export
     from tubelet.descriptors.extractor import Extractor
     from tubelet.descriptors.runner import extract as run
@@ -116,9 +117,9 @@ def extract(
     if model is None:
         raise UsageError(
             "extract needs a model",
-            remedy="train one (tubelet train folder --data DIR), load a model folder with --model DIR, or take "
-            f"random weights on purpose with --model untrained:NAME ({', '.join(list_models())}); improved dense "
-            f"trajectories are --model {IDT}",
+            remedy="train one (tubelet train folder --data DIR), load a model folder with --model DIR, store "
+            f"improved dense trajectories with --model {IDT}, or take random weights on purpose with --model "
+            f"untrained:NAME ({', '.join(list_models())})",
         )
     check_options(context, model)
     if model == IDT:
@@ -140,6 +141,8 @@ def extract(
     sampling = _sampling(net, views, seed, clip_length, step_frames, stride_frames, short)
     videos = open_videos(source, fps)
     table = out or Path("runs/extract") / name_of(source)
+    if has_trajectories(table):
+        raise UsageError(f"trajectories of --model {IDT} lie in this folder", path=table, remedy="name another: -o DIR")
     count = min(len(videos), limit or len(videos))
     names = (descriptor_layer(net.layer_names),) if layers is None else tuple(map(str.strip, layers.split(",")))
     say(f"{count} videos, {net.name} ({net.weights_id[:19]}), layers {', '.join(names)} -> {table}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -31,7 +32,7 @@ def check_options(context: typer.Context, model: str) -> None:
     """
     fitting = {*COMMON_OPTIONS, *OWN_OPTIONS} if model == IDT else set(context.params) - {*OWN_OPTIONS}
     given = [
-        parameter.opts[0]
+        _typed(context, parameter)
         for parameter in context.command.params
         if parameter.name is not None and parameter.name not in fitting and _is_given(context, parameter.name)
     ]
@@ -42,6 +43,12 @@ def check_options(context: typer.Context, model: str) -> None:
             f"{', '.join(given)}: {what} {whose}, and the model is {model}",
             remedy="leave away what does not belong to it",
         )
+
+
+def _typed(context: typer.Context, parameter: Any) -> str:
+    """An option as it was written: ``--no-camera``, where that says no."""
+    denied = parameter.secondary_opts and context.params[parameter.name] is False
+    return str((parameter.secondary_opts if denied else parameter.opts)[0])
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
