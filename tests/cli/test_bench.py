@@ -83,7 +83,7 @@ def test_the_same_command_measures_nothing_again(tubelet: Tubelet, measured: tup
     assert again.code == 3
     assert "1 of 1 rounds are there already" in again.err
     assert "ready after" not in again.err
-    assert "4 methods in turns on the same 1 clips (20 frames in 1 rounds" in again.out
+    assert "4 methods in turns on the same 1 clip (20 frames in 1 round," in again.out
     assert "c3d_small fc6, float32" in again.out
     assert json.loads((folder / "result.json").read_text(encoding="utf-8"))["rows"] == before.json["rows"]
 

@@ -16,6 +16,7 @@ def test_a_spread_is_the_median_and_both_ends() -> None:
     assert Spread.of([3.0, 1.0, 10.0]) == Spread(3.0, 1.0, 10.0)
     assert Spread.of([1.0, 2.0]) == Spread(1.5, 1.0, 2.0)
     assert Spread(15.06, 14.2, 1234.5).text("x") == "15.1x (14.2–1,234)"
+    assert Spread.of([2.0]).text("x") == "2.00x"
 
 
 def test_rows_follow_from_the_rounds() -> None:

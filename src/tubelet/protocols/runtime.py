@@ -72,7 +72,9 @@ class RuntimeResult:
                 "than they are, and ratios of processor time are nearer to the truth"
             )
         if len(self.rounds) < LEAST_ROUNDS:
-            found.append(f"{len(self.rounds)} rounds say little of how much the figures vary; give it {LEAST_ROUNDS}")
+            found.append(
+                f"{_count(len(self.rounds), 'round')} cannot say how much the figures vary; give it {LEAST_ROUNDS}"
+            )
         return tuple(found)
 
     @property
@@ -129,8 +131,8 @@ class RuntimeResult:
         threads = self.settings.get("threads", 1)
         cores = "one core" if threads == 1 else f"{threads} cores"
         return (
-            f"{len(self.rows)} methods in turns on the same {len(videos)} clips ({frames} frames in "
-            f"{len(self.rounds)} rounds, {', '.join(sizes)}), {cores} each, reading and writing included"
+            f"{len(self.rows)} methods in turns on the same {_count(len(videos), 'clip')} ({frames} frames in "
+            f"{_count(len(self.rounds), 'round')}, {', '.join(sizes)}), {cores} each, reading and writing included"
         )
 
     def _frames(self) -> list[int]:
@@ -166,3 +168,7 @@ def paper_text(row: str, metrics: Collection[str] = tuple(_UNITS)) -> str:
         if metric in metrics
     ]
     return f"{row} {', '.join(parts)}"
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" + "s" * (number != 1)

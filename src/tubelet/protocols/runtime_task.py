@@ -20,6 +20,7 @@ import av.logging
 from tubelet.allocator import set_allocator
 from tubelet.errors import InputDataError, UsageError
 from tubelet.protocols.runtime_turns import Turn
+from tubelet.video.limits import Limits
 
 TASK = "tubelet.protocols.runtime_task:answer"
 
@@ -131,49 +132,19 @@ def _descriptor(request: dict[str, Any], threads: int) -> Work:
 
 
 def _trajectories(threads: int) -> Work:
-    """Improved dense trajectories, from a video to a file of them."""
+    """``tubelet extract --model idt``: from a video to a file of its trajectories."""
+    from tubelet.baselines.idt.record import stored_settings
     from tubelet.baselines.idt.settings import IdtSettings
-    from tubelet.baselines.idt.store import TrajectoryRecord, TrajectoryWriter, stored_settings, trajectories_path
-    from tubelet.baselines.idt.trajectories import trajectories
+    from tubelet.baselines.idt.store import trajectories_path
+    from tubelet.baselines.idt.task import answer as store
     from tubelet.flow.opencv import opencv
-    from tubelet.provenance import tool_version
-    from tubelet.video.fingerprint import content_hash, file_stamp
-    from tubelet.video.reader import Video
 
     opencv().setNumThreads(threads)
-    settings = IdtSettings()
+    settings = stored_settings(IdtSettings())
 
     def work(path: Path, out: Path) -> Made:
-        stamp = file_stamp(path)
-        fps = _FOLDER_FPS if path.is_dir() else None
-        with (
-            Video(path, fps=fps, cache=False) as video,
-            TrajectoryWriter(trajectories_path(out, path.name), settings) as writer,
-        ):
-            for ended in trajectories((frame.image for frame in video.iter_frames()), settings):
-                writer.add(ended)
-            assert video.report is not None  # set by the complete pass
-            report, kept = video.report, writer.kept
-            writer.finish(
-                TrajectoryRecord(
-                    settings=stored_settings(settings),
-                    video_id=path.name,
-                    source_size=stamp.size,
-                    source_mtime_ns=stamp.mtime_ns,
-                    source_sha256=content_hash(path),
-                    fps=report.fps,
-                    frames=report.frames_decoded,
-                    height=report.height,
-                    width=report.width,
-                    decode_status=report.status,
-                    problems=report.problems,
-                    found=kept,
-                    kept=kept,
-                    opencv_version=str(opencv().__version__),
-                    tool_version=tool_version(),
-                )
-            )
-        return report.frames_decoded, kept
+        record = _stored(store, path, trajectories_path(out, path.stem), settings)
+        return int(record["frames"]), int(record["kept"])
 
     return work
 
@@ -183,28 +154,35 @@ def _flow(algorithm: str, threads: int) -> Work:
     from tubelet.flow.algorithms import find_algorithm
     from tubelet.flow.opencv import opencv
     from tubelet.flow.record import FlowSettings
-    from tubelet.flow.task import answer as store_flow
-    from tubelet.video.limits import Limits
+    from tubelet.flow.task import answer as store
 
     opencv().setNumThreads(threads)
     find_algorithm(algorithm).solver()  # its part of OpenCV is there
-    settings = FlowSettings(algorithm=algorithm)
+    settings = FlowSettings(algorithm=algorithm).to_dict()
 
     def work(path: Path, out: Path) -> Made:
-        request = {
-            "operation": "store",
-            "path": str(path),
-            "target": str(out / path.stem),
-            "video_id": path.name,
-            "settings": settings.to_dict(),
-            "limits": asdict(Limits()),
-        }
-        record: dict[str, Any] = {}
-        for header, _ in store_flow(request):
-            record = header.get("record", record)
+        record = _stored(store, path, out / path.stem, settings)
         return int(record["frames"]), int(record["frames"]) - 1
 
     return work
+
+
+def _stored(
+    store: Callable[[dict[str, Any]], Iterator[Item]], path: Path, target: Path, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """The record of what the workers of flow and trajectories make of a video, here in this process."""
+    request = {
+        "operation": "store",
+        "path": str(path),
+        "target": str(target),
+        "video_id": path.name,
+        "settings": settings,
+        "limits": asdict(Limits()),
+    }
+    record: dict[str, Any] = {}
+    for header, _ in store(request):
+        record = header.get("record", record)
+    return record
 
 
 def can_hold_to_cores() -> bool:

@@ -126,7 +126,9 @@ class Spread:
         return cls(statistics.median(ordered), ordered[0], ordered[-1])
 
     def text(self, unit: str = "") -> str:
-        """``4.62 (4.51–4.70)``: three digits, more where a figure has them before the point."""
+        """``4.62 (4.51–4.70)``: three digits, more where a figure has them before the point; ``1.00`` of equal ones."""
+        if self.low == self.high:
+            return f"{number(self.median)}{unit}"
         return f"{number(self.median)}{unit} ({number(self.low)}–{number(self.high)})"
 
 

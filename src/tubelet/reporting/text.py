@@ -155,7 +155,7 @@ def engineering(value: int) -> str:
     return str(value)
 
 
-def size_text(nbytes: int) -> str:
+def size_text(nbytes: float) -> str:
     """``812 kB``, ``3.4 MB``, ``1.2 GB``."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6)):
         if nbytes >= scale:

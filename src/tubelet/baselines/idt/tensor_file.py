@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -180,7 +179,10 @@ class TensorFile:
         shape, dtype, offset = self._place(name)
         if not len(chosen):
             return np.zeros((0, *shape[1:]), dtype)
-        stored = np.memmap(self.path, dtype, mode="r", offset=offset, shape=shape)
+        try:
+            stored = np.memmap(self.path, dtype, mode="r", offset=offset, shape=shape)
+        except (OSError, ValueError) as error:  # ValueError: the file ends before
+            raise self.damaged(str(error)) from error
         return np.asarray(stored[chosen])
 
     def tensor(self, name: str) -> NDArray[Any]:
@@ -203,13 +205,8 @@ class TensorFile:
             "stored trajectories are damaged",
             path=self.path,
             why=why,
-            remedy="run the same tubelet extract --model idt again, which computes them anew",
+            remedy="delete the file and run tubelet extract --model idt again, which computes it anew",
         )
-
-    @property
-    def nbytes(self) -> int:
-        """Of the file."""
-        return os.path.getsize(self.path)
 
     def _place(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
         entry = self._entries[name]
