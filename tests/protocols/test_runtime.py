@@ -45,10 +45,8 @@ def test_a_busy_machine_is_said() -> None:
 
 
 def test_few_rounds_are_said() -> None:
-    found = made_result()
-    assert replace(found, rounds=made_rounds()[:1]).doubts == (
-        "1 round cannot say how much the figures vary; give it 5",
-    )
+    found = replace(made_result(), rounds=made_rounds()[:1])
+    assert found.doubts == ("1 round cannot say how much the figures vary; give it 5",)
 
 
 def test_what_is_unlike_the_paper_is_said() -> None:

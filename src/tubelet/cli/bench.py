@@ -17,14 +17,12 @@ from tubelet.errors import ExitCode, MissingExtraError, UsageError
 if TYPE_CHECKING:
     from tubelet.protocols.runtime_rounds import Descriptor
 
-app = typer.Typer(
-    help="What things take on this machine, beside what papers print.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Speed on this machine, beside a paper's.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def _bench() -> None:
-    """What things take on this machine, beside what papers print."""
+    """Speed on this machine, beside a paper's."""
 
 
 @app.command("runtime", short_help="Descriptor, iDT and optical flow on the same clips (C3D, table 6).")

@@ -72,9 +72,8 @@ class RuntimeResult:
                 "than they are, and ratios of processor time are nearer to the truth"
             )
         if len(self.rounds) < LEAST_ROUNDS:
-            found.append(
-                f"{_count(len(self.rounds), 'round')} cannot say how much the figures vary; give it {LEAST_ROUNDS}"
-            )
+            rounds = _count(len(self.rounds), "round")
+            found.append(f"{rounds} cannot say how much the figures vary; give it {LEAST_ROUNDS}")
         return tuple(found)
 
     @property

@@ -133,9 +133,8 @@ def _descriptor(request: dict[str, Any], threads: int) -> Work:
 
 def _trajectories(threads: int) -> Work:
     """``tubelet extract --model idt``: from a video to a file of its trajectories."""
-    from tubelet.baselines.idt.record import stored_settings
     from tubelet.baselines.idt.settings import IdtSettings
-    from tubelet.baselines.idt.store import trajectories_path
+    from tubelet.baselines.idt.store import stored_settings, trajectories_path
     from tubelet.baselines.idt.task import answer as store
     from tubelet.flow.opencv import opencv
 
