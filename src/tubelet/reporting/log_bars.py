@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 
+_FIGURE_PX = 62.0  # what the number at the end of a bar takes
+
+
 @dataclass(frozen=True)
 class LogBar:
     """One system's figure; all numbers are above 0.
@@ -90,8 +93,9 @@ def log_bars(
         resize(sheet, width, 10 + step * len(bars) + 52.0 + 24.0 * marked)
         axes = sheet.add_axes(place(sheet, left, 10, width - left - 62, step * len(bars)))
         _frame(axes, len(bars), first, last, unit)
+        figure_room = 10.0 ** (_FIGURE_PX * (last - first) / (width - left - 62))
         for row, bar in enumerate(bars):
-            _bar(axes, row, bar, 10.0**first, names[row], notes[row], above=above)
+            _bar(axes, row, bar, 10.0**first, names[row], notes[row], figure_room, above=above)
         if marked:
             diamond_legend(axes, published_name, drop=4.8)
 
@@ -112,7 +116,9 @@ def _frame(axes: Axes, rows: int, first: int, last: int, unit: str) -> None:
     axes.set_xlabel(unit)
 
 
-def _bar(axes: Axes, row: int, bar: LogBar, start: float, name: str, note: str, *, above: bool) -> None:
+def _bar(
+    axes: Axes, row: int, bar: LogBar, start: float, name: str, note: str, figure_room: float, *, above: bool
+) -> None:
     y = row + (0.25 if above else 0.0)
     color = (ACCENT if bar.strong else REST).light
     axes.barh(y, bar.value - start, left=start, height=0.34 if above else 0.46, color=color, linewidth=0)
@@ -120,8 +126,8 @@ def _bar(axes: Axes, row: int, bar: LogBar, start: float, name: str, note: str, 
     ends = [bar.value, bar.high or 0.0]
     if bar.published is not None:
         axes.plot([bar.published], [y], **diamond())
-        # The figure stands beside its bar, unless the diamond is there: it takes less than a third of a decade.
-        ends += [bar.published] if bar.published < max(ends) * 2.2 else []
+        # The figure stands beside its bar, unless the diamond is there.
+        ends += [bar.published] if bar.published < max(ends) * figure_room else []
     beside: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False, "va": "center"}
     text = f"{bar.value:,.0f}" if bar.value >= 99.95 else f"{bar.value:.3g}"
     weight = "bold" if bar.strong else "normal"
