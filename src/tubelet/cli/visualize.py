@@ -61,7 +61,7 @@ def map_table(
     """
     from tubelet.cli.map_report import map_lines, map_notes, map_record, seen_note, write_map
     from tubelet.reporting.terminal import progress
-    from tubelet.visualize.agreement import agreement
+    from tubelet.visualize.agreement import measure_agreement
     from tubelet.visualize.embedding import embed_tsne
     from tubelet.visualize.points import read_points
 
@@ -77,7 +77,7 @@ def map_table(
         notes += seen_note(points, manifest)
     with progress("t-SNE", total=steps, unit="step") as bar:
         layout = embed_tsne(points.vectors, perplexity=perplexity, steps=steps, progress=bar.reach)
-    found = agreement(
+    found = measure_agreement(
         layout.points, points.vectors, points.label, points.video_id if points.unit == "clip" else None, seed=seed
     )
     notes += map_notes(points, layout, found)

@@ -112,28 +112,28 @@ def name_boxes(
     list
         The middle of each name's box, or None where there is no room.
     """
-    taken: list[tuple[float, float, float, float]] = []
+    steps = np.array(
+        [(0.0, 0.0)]
+        + [
+            (radius * np.cos(angle), radius * np.sin(angle))
+            for radius in np.arange(6.0, farthest + 1, 6.0)
+            for angle in np.arange(16) * np.pi / 8 + np.pi / 2
+        ]
+    )
+    taken = np.empty((0, 4))  # middle, width, height
     found: list[tuple[float, float] | None] = []
-    steps = [(0.0, 0.0)] + [
-        (radius * np.cos(angle), radius * np.sin(angle))
-        for radius in np.arange(6.0, farthest + 1, 6.0)
-        for angle in np.arange(16) * np.pi / 8 + np.pi / 2
-    ]
-    for (x, y), (wide, high) in zip(centers, sizes, strict=True):
-        place = None
-        for right, up in steps:
-            box = (x + right - wide / 2, y + up - high / 2, x + right + wide / 2, y + up + high / 2)
-            inside = box[0] >= 0 and box[1] >= 0 and box[2] <= width and box[3] <= height
-            if inside and not any(_overlap(box, other) for other in taken):
-                taken.append(box)
-                place = (float(x + right), float(y + up))
-                break
-        found.append(place)
+    for center, size in zip(np.array(centers, dtype=float), np.array(sizes, dtype=float), strict=True):
+        places = center + steps
+        inside = ((places >= size / 2) & (places <= np.array([width, height]) - size / 2)).all(1)
+        apart = np.abs(places[:, None] - taken[None, :, :2]) >= (size + taken[:, 2:])[None] / 2
+        free = np.flatnonzero(inside & apart.any(2).all(1))
+        if not len(free):
+            found.append(None)
+            continue
+        x, y = places[free[0]]
+        taken = np.vstack([taken, [x, y, *size]])
+        found.append((float(x), float(y)))
     return found
-
-
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _middle(xy: NDArray[np.float64]) -> tuple[float, float]:

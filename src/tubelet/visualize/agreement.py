@@ -87,7 +87,7 @@ class Agreement:
         return {**vars(self), "by_label": [vars(each) for each in self.by_label]}
 
 
-def agreement(
+def measure_agreement(
     layout: NDArray[np.float64],
     vectors: NDArray[np.floating[Any]],
     labels: Sequence[str | None],
@@ -154,7 +154,8 @@ def agreement(
                 kept_chance.append(k / others)
     asked = np.isfinite(shares).all(0)
     return Agreement(
-        *(float(shares[which, asked].mean()) if asked.any() else None for which in range(2)),
+        in_map=float(shares[0, asked].mean()) if asked.any() else None,
+        in_descriptor=float(shares[1, asked].mean()) if asked.any() else None,
         chance=float(chances[asked].mean()) if asked.any() else None,
         kept=float(np.mean(kept)) if kept else None,
         kept_by_chance=float(np.mean(kept_chance)) if kept else None,

@@ -69,8 +69,8 @@ function explore(root) {
           if (x < -9 || y < -9 || x > width + 9 || y > height + 9) continue;
           if (r < 1.6) pen.rect(x - r, y - r, 2 * r, 2 * r); else trace(pen, each.shape, x, y, r);
         }
-        pen.globalAlpha = light ? 0.9 : 0.8;
-        pen.fillStyle = color(light ? each.color : "--grid");
+        pen.globalAlpha = light ? 0.9 : 0.5;
+        pen.fillStyle = color(light ? each.color : "--rule");
         pen.fill();
       });
     }
@@ -232,7 +232,7 @@ function explore(root) {
     held = null;
   });
   canvas.addEventListener("pointercancel", () => { held = null; });
-  canvas.addEventListener("pointerleave", () => { hovered = -1; if (pinned < 0) { describe(-1); draw(); } });
+  canvas.addEventListener("pointerleave", () => { held = null; hovered = -1; if (pinned < 0) { describe(-1); draw(); } });
   canvas.addEventListener("dblclick", (event) => {
     const box = canvas.getBoundingClientRect();
     zoomBy(2, event.clientX - box.left, event.clientY - box.top);
@@ -256,6 +256,8 @@ function explore(root) {
     if (event.key !== "Enter" || !shown) return;
     let row = pinned; // one match after the other
     do row = (row + 1) % count; while (!lit[row]);
+    const x = screenX(data.x[row]), y = screenY(data.y[row]);
+    if (x < 0 || y < 0 || x > width || y > height) { left += width / 2 - x; top += height / 2 - y; }
     pin(row);
   });
 
