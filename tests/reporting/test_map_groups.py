@@ -41,7 +41,7 @@ def test_middle_is_a_point_and_not_pulled_by_a_far_one() -> None:
 
 
 def test_points_without_a_label_come_last_and_gray() -> None:
-    groups = map_groups(np.zeros((3, 2)), ["", "b", ""])
+    groups = map_groups(np.zeros((3, 2)), [None, "b", None])
     assert [(group.name, group.color) for group in groups] == [("b", 0), ("", -1)]
     assert groups[1].variable == "rest"
 

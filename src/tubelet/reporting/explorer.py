@@ -74,11 +74,11 @@ def map_explorer(
     several = [labels, names, *(each for each in (clip, start_s, end_s) if each is not None)]
     if xy.ndim != 2 or xy.shape[1] != 2 or any(len(each) != len(xy) for each in several):
         raise UsageError("a map needs (n, 2) points and n of everything else", why=f"{xy.shape}")
-    groups = map_groups(
-        xy, ["" if label is None else printable(label) for label in labels], [printable(label) for label in order or ()]
-    )
-    videos = sorted({printable(name) for name in names})
-    code = {name: index for index, name in enumerate(videos)}
+    groups = map_groups(xy, labels, order or ())
+    shown = {name: printable(name) for name in names}
+    videos = sorted(set(shown.values()))
+    place = {video: index for index, video in enumerate(videos)}
+    code = {name: place[video] for name, video in shown.items()}
     low = xy.min(0)
     unit = max(float(np.ptp(xy, axis=0).max()), 1e-12) / _STEPS
     grid = np.rint((xy - low) / unit).astype(int)
@@ -89,7 +89,7 @@ def map_explorer(
         "height": int(grid[:, 1].max()),
         "x": grid[:, 0].tolist(),
         "y": grid[:, 1].tolist(),
-        "video": [code[printable(name)] for name in names],
+        "video": [code[name] for name in names],
         "videos": videos,
         "clip": None if clip is None else [int(index) for index in clip],
         "start": _seconds(start_s),

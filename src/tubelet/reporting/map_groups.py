@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tubelet.reporting.style import REST, SERIES
+from tubelet.reporting.text import printable
 
 MOST_IN_LEGEND = 20
 """Ten colors times two shapes; more labels than these are named in the map itself."""
@@ -59,22 +60,23 @@ class Group:
         return SHAPES[self.shape]
 
 
-def map_groups(xy: NDArray[np.float64], names: Sequence[str], order: Sequence[str] = ()) -> tuple[Group, ...]:
-    """The labels of a map in the order of the legend, those of points without a label (an empty name) last.
+def map_groups(xy: NDArray[np.float64], labels: Sequence[str | None], order: Sequence[str] = ()) -> tuple[Group, ...]:
+    """The labels of a map in the order of the legend, points without a label last.
 
     Parameters
     ----------
     xy
         ``(n, 2)``.
-    names
-        n labels.
+    labels
+        n names; None where there is none.
     order
         Order of the labels, such as the class order; the others follow alphabetically.
     """
-    rank = {name: position for position, name in enumerate(order)}
+    rank = {printable(name): position for position, name in enumerate(order)}
+    shown = {label: "" if label is None else printable(label) for label in set(labels)}
     members: dict[str, list[int]] = {}
-    for row, name in enumerate(names):
-        members.setdefault(name, []).append(row)
+    for row, label in enumerate(labels):
+        members.setdefault(shown[label], []).append(row)
     known = sorted((name for name in members if name), key=lambda name: (rank.get(name, len(rank)), name))
     rows = {name: np.array(members[name]) for name in members}
     middles = {name: _middle(xy[rows[name]]) for name in members}

@@ -14,7 +14,7 @@ from tubelet.errors import UsageError
 from tubelet.reporting.figure import COLUMN_PX, NARROW_PX, WIDE_PX, Figure, place, render, resize
 from tubelet.reporting.map_groups import MOST_IN_LEGEND, Group, map_groups, name_boxes
 from tubelet.reporting.style import INK, MUTED, SURFACE
-from tubelet.reporting.text import first_few, percent, printable, shorten, text_width
+from tubelet.reporting.text import first_few, percent, shorten, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,8 +64,7 @@ def scatter_map(
         raise UsageError("a map needs finite points")
     if correct is not None and len(correct) != len(xy):
         raise UsageError("a map needs one mark per point", why=f"{len(correct)} marks, {len(xy)} points")
-    names = ["" if label is None else printable(label) for label in labels]
-    groups = map_groups(xy, names, [printable(label) for label in order or ()])
+    groups = map_groups(xy, labels, order or ())
     wrong = None if correct is None else xy[~np.asarray(correct, dtype=bool)]
     alt = _alt(len(xy), groups, correct)
     if len(groups) - (groups[-1].name == "") <= MOST_IN_LEGEND:

@@ -113,13 +113,14 @@ function explore(root) {
   function filter() {
     shown = 0;
     for (let row = 0; row < count; row++) {
-      const of = group[row];
-      const found = !query || searched[data.video[row]].includes(query) || labels[of].includes(query);
-      lit[row] = found && (!chosen.size || chosen.has(of)) ? 1 : 0;
+      const own = group[row];
+      const found = !query || searched[data.video[row]].includes(query) || labels[own].includes(query);
+      lit[row] = found && (!chosen.size || chosen.has(own)) ? 1 : 0;
       shown += lit[row];
     }
     if (pinned >= 0 && !lit[pinned]) pin(-1);
-    const some = shown === count ? `${count}` : `${shown} of ${count}`;
+    const all = count.toLocaleString("en");
+    const some = shown === count ? all : `${shown.toLocaleString("en")} of ${all}`;
     told.textContent = `${some} ${data.unit}${count === 1 ? "" : "s"}`;
     draw();
   }
@@ -183,7 +184,7 @@ function explore(root) {
     button.type = "button";
     const mark = make("canvas", "", button);
     make("span", "", button, each.name);
-    make("small", "", button, String(each.rows.length));
+    make("small", "", button, each.rows.length.toLocaleString("en"));
     button.addEventListener("click", () => {
       if (!chosen.delete(index)) chosen.add(index);
       press();
