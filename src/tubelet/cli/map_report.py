@@ -129,6 +129,8 @@ def write_map(folder: Path, points: MapPoints, layout: Embedding, found: Agreeme
     numbers = _numbers(found)
     if numbers:
         page.add_numbers(*numbers)
+    if record["notes"]:
+        page.add_text(" ".join(f"{note[:1].upper()}{note[1:]}." for note in record["notes"]))
     page.add_explorer(
         map_explorer(
             figure,
@@ -140,10 +142,7 @@ def write_map(folder: Path, points: MapPoints, layout: Embedding, found: Agreeme
             end_s=None if points.end_s is None else points.end_s.tolist(),
         )
     )
-    notes = record["notes"]
     page.add_section("How to read it", READING)
-    if notes:
-        page.add_text(" ".join(f"{note[:1].upper()}{note[1:]}." for note in notes))
     if found.by_label:
         _labels(page, found)
     page.add_section("Settings")

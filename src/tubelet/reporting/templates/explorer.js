@@ -59,7 +59,7 @@ function explore(root) {
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     const scale = unit(), x0 = screenX(0), y0 = screenY(0);
-    const r = Math.min(7, Math.max(1.1, Math.sqrt((width * height) / count) / 16) * Math.sqrt(zoom));
+    const r = Math.min(7, Math.max(1.1, Math.sqrt((width * height) / count) / 12) * Math.sqrt(zoom));
     for (const light of [0, 1]) {
       data.groups.forEach((each) => {
         pen.beginPath();
