@@ -26,7 +26,7 @@ _EXAGGERATION = 12.0
 _POINTS_PER_UNIT = 100
 _START = 1e-2  # standard deviation of the start: small, so that exaggeration can act
 _JITTER = 1e-4  # what is almost equal starts so far apart: the optimizer's tree counts points on one place as one
-_THREADS_FROM = 2000  # threads that wait for each other cost more than fewer points save
+_THREADS_FROM = 5000  # threads that wait for each other cost more than fewer points save
 _EXACT_BELOW = 200  # points whose repulsions are all summed, which costs a second: far ones are not taken together
 _TOLD_EVERY = 50
 
