@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tubelet.protocols.motion import NETS, STEPS, STEPS_LONG
@@ -129,3 +131,20 @@ def test_a_story_is_planned_without_being_told(tubelet: Tubelet, tmp_path: Path)
     wrong = tubelet("demo", "-o", tmp_path / "demo", "--weights", tmp_path, "--dry-run")
     assert wrong.code == 2
     assert "--story" in wrong.complaint
+
+
+def test_the_map_is_drawn_without_the_extra_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tubelet.cli.demo_report import _layout
+
+    vectors = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
+    layout, words = _layout(vectors)
+    assert (layout.method, words) == ("t-SNE", "t-SNE")
+    monkeypatch.setitem(sys.modules, "openTSNE", None)
+    layout, words = _layout(vectors)
+    variances = np.linalg.eigvalsh(np.cov(vectors.T.astype(np.float64)))[::-1]
+    share = variances[:2].sum() / variances.sum()
+    assert layout.method == "principal components"
+    assert (
+        words
+        == f"First two principal components ({100 * share:.0f}\u00a0% of the variance; t-SNE needs the extra `map`)"
+    )

@@ -7,6 +7,7 @@ import pytest
 
 from tubelet.errors import UsageError
 from tubelet.reporting import scatter_map
+from tubelet.reporting.style import REST
 
 
 def test_legend_follows_the_given_order_and_marks_are_explained() -> None:
@@ -20,21 +21,51 @@ def test_legend_follows_the_given_order_and_marks_are_explained() -> None:
     assert "6 points colored by 3 labels: c, a, b; 83.3\u00a0% are classified right" in figure.alt
 
 
-def test_rare_labels_are_drawn_together() -> None:
-    labels = [f"label{i:02d}" for i in range(25) for _ in range(2 if i % 5 else 1)]
-    figure = scatter_map(np.random.default_rng(0).normal(size=(len(labels), 2)), labels)
+def test_many_labels_are_named_in_the_map() -> None:
+    rng = np.random.default_rng(0)
+    labels = [f"label{i:03d}" for i in range(101) for _ in range(3)]
+    middles = rng.uniform(-1, 1, size=(101, 2)).repeat(3, axis=0)
+    figure = scatter_map(middles + rng.normal(size=(303, 2)) * 0.02, labels)
     assert figure.svg is not None
+    assert figure.wide
     text = figure.svg.decode()
-    assert ">other (6 labels)<" in text
-    assert ">label01<" in text
-    assert ">label00<" not in text  # one of the five rare ones
-    assert "and 6 others" in figure.alt
+    named = [name for name in dict.fromkeys(labels) if f">{name}<" in text]
+    assert len(named) >= 95
+    # The others are told.
+    assert all(name in figure.caption for name in set(labels) - set(named))
+    assert "colored by 101 labels" in figure.alt
+    assert figure.alt.endswith("label019, and 81 more.")
 
 
-def test_twenty_labels_each_have_their_own_look() -> None:
-    figure = scatter_map(np.random.default_rng(0).normal(size=(20, 2)), [f"l{i}" for i in range(20)])
+def test_names_without_room_are_told() -> None:
+    labels = [f"a long name of class {i:02d}" for i in range(60)]
+    points = np.zeros((60, 2))  # all in one place but two, which make the map wide
+    points[58:] = [[-50, -50], [50, 50]]
+    figure = scatter_map(points, labels, caption="Words.")
+    assert figure.caption.startswith("Words. No room to name a long name")
     assert figure.svg is not None
-    assert b"other" not in figure.svg
+    named = [label for label in labels if f">{label}<".encode() in figure.svg]
+    assert 10 < len(named) < 60
+    assert not any(label in figure.caption for label in named)
+
+
+def test_twenty_labels_stand_in_a_legend() -> None:
+    figure = scatter_map(np.random.default_rng(0).normal(size=(20, 2)), [f"l{i}" for i in range(20)])
+    assert not figure.wide
+    assert figure.narrow_svg is not None
+    assert all(f">l{i}<".encode() in figure.narrow_svg for i in range(20))
+
+
+def test_points_without_a_label_are_gray_and_told() -> None:
+    figure = scatter_map([[0, 0], [1, 1], [2, 0]], ["a", None, "b"])
+    assert figure.svg is not None
+    assert b">no label<" in figure.svg
+    assert REST.light.encode() in figure.svg
+    assert figure.alt == "Map of 3 points colored by 2 labels: a, b; 1 have no label."
+    bare = scatter_map([[0, 0], [1, 1]], [None, None])
+    assert bare.svg is not None
+    assert b">no label<" not in bare.svg  # nothing to tell apart
+    assert bare.alt == "Map of 2 points; 2 have no label."
 
 
 def test_thousands_of_points_stay_small() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from tubelet.datasets.manifest import Manifest
+from tubelet.descriptors.pooling import FloatArray
 from tubelet.descriptors.store import DescriptorTable
+from tubelet.errors import MissingExtraError
 from tubelet.protocols.motion import NETS, motion_settings
 from tubelet.protocols.recognition import Recognition
 from tubelet.protocols.result import Result
@@ -25,7 +27,7 @@ from tubelet.search.exact import ExactIndex
 from tubelet.training.metrics import read_metrics
 from tubelet.video.reader import Video
 from tubelet.video.synthetic import DEFAULT_DIFFICULTY, MOTION_CLASSES, REVERSED
-from tubelet.visualize.embedding import embed_tsne
+from tubelet.visualize.embedding import Embedding, embed_principal, embed_tsne
 
 _QUERIES, _NEIGHBORS = 6, 4
 
@@ -124,13 +126,14 @@ def _map_and_neighbors(page: Page, test: Manifest, main: Recognition, folder: Pa
         "The descriptor",
         "Clips of 16 frames, stride 8, fc6, mean over clips, L2: the C3D video descriptor, of test videos only.",
     )
+    layout, how = _layout(vectors)
     figure = scatter_map(
-        embed_tsne(vectors, seed=0),
+        layout.points,
         [outcome[video_id].label for video_id in ids],
         correct=[outcome[video_id].label == outcome[video_id].predicted for video_id in ids],
         order=MOTION_CLASSES,
         title="Map of the test videos",
-        caption=f"t-SNE of the descriptors of {len(ids)} test videos; crossed: the SVM is wrong.",
+        caption=f"{how} of the descriptors of {len(ids)} test videos; crossed: the SVM is wrong.",
     )
     figure.save(plots / "map.png")
     page.add_figure(figure)
@@ -163,6 +166,17 @@ def _map_and_neighbors(page: Page, test: Manifest, main: Recognition, folder: Pa
     )
     neighbors.save(plots / "neighbors.png")
     page.add_figure(neighbors)
+
+
+def _layout(vectors: FloatArray) -> tuple[Embedding, str]:
+    """The map, and how it was made: the demo works without extras, and then says what is missing."""
+    try:
+        layout = embed_tsne(vectors)
+    except MissingExtraError:
+        layout = embed_principal(vectors)
+        share = percent(layout.kept, 0)
+        return layout, f"First two principal components ({share} of the variance; t-SNE needs the extra `map`)"
+    return layout, "t-SNE" if layout.method == "t-SNE" else "Principal components"
 
 
 def _frames(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -33,6 +33,7 @@ from tubelet.cli import (
     search,
     train,
     verify,
+    visualize,
 )
 from tubelet.errors import ExitCode, TubeletError
 from tubelet.version import __version__
@@ -61,6 +62,7 @@ app.command("flow", short_help="Optical flow of videos, stored for two-stream ne
 app.command("classify", short_help="The top classes of videos, and along their time.")(classify.classify)
 app.command("search", short_help="The nearest clips or videos of a table.")(search.search)
 app.command("compare", short_help="Two videos: the same action or not, and why.")(compare.compare)
+app.add_typer(visualize.app, name="visualize")
 app.command("report", short_help="Runs as a page like a paper's results section, and as rows for papers.")(
     report.report
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,11 +192,22 @@ class DescriptorTable:
         lacking = " OR ".join(f"{vector_column(layer)} IS NULL" for layer in layers)
         return set(self.rows(["video_id"], f"clip_index = 0 AND ({lacking})")["video_id"])
 
-    def clips(self, layer: str, video_ids: Sequence[str] | None = None) -> ClipTable:
-        """All clips that have this layer (or those of some videos): memory for the vectors, once."""
+    def clips(
+        self,
+        layer: str,
+        video_ids: Sequence[str] | None = None,
+        draw: Callable[[int], NDArray[np.int64]] | None = None,
+    ) -> ClipTable:
+        """All clips that have this layer (or those of some videos): memory for the vectors, once.
+
+        ``draw`` is told how many there are and says which of them, counted in order, it wants; only their vectors are
+        kept.
+        """
         where = self._where(layer, video_ids)
         keys = self.rows(["video_id", "path", "clip_index", "start_frame", "end_frame", "padded"], where)
         order = np.lexsort((np.asarray(keys["clip_index"]), np.asarray(keys["video_id"], dtype=str)))
+        if draw is not None:
+            order = order[draw(len(order))]
         place = {
             (keys["video_id"][row], keys["clip_index"][row]): position for position, row in enumerate(order.tolist())
         }
@@ -205,10 +216,12 @@ class DescriptorTable:
         times = np.empty((n, 2))
         for batch in self.batches(["video_id", "clip_index", "start_s", "end_s", vector_column(layer)], where):
             ids, clip_index = batch.column("video_id").to_pylist(), batch.column("clip_index").to_pylist()
-            rows = [place[key] for key in zip(ids, clip_index, strict=True)]
-            vectors[rows] = vectors_in(batch, layer)
-            times[rows, 0] = batch.column("start_s").to_numpy()
-            times[rows, 1] = batch.column("end_s").to_numpy()
+            to = np.array([place.get(key, -1) for key in zip(ids, clip_index, strict=True)])
+            kept = to >= 0
+            if kept.any():
+                vectors[to[kept]] = vectors_in(batch, layer)[kept]
+                times[to[kept], 0] = batch.column("start_s").to_numpy()[kept]
+                times[to[kept], 1] = batch.column("end_s").to_numpy()[kept]
         return ClipTable(
             video_id=np.array([keys["video_id"][row] for row in order], dtype=str),
             path=np.array([keys["path"][row] for row in order], dtype=str),

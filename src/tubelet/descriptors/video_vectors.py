@@ -23,6 +23,7 @@ from tubelet.errors import InputDataError, UsageError
 from tubelet.failures import read_failures
 
 VIDEO_ID = "video_id"
+LABEL = "label"
 _PREFERRED = ("fc6", "pool5")  # the papers' descriptors: C3D's, then that of networks without fc6
 _PREDICTIONS = frozenset({"prob"})
 
@@ -125,8 +126,8 @@ def open_vectors(path: str | os.PathLike[str], layer: str | None = None, name: s
     path
         The folder of a table of ours, or a file: ``.npz`` with ``video_id`` ``(n,)`` and one or several arrays
         ``(n, D)``; ``.parquet`` with a column ``video_id`` and columns of lists or of numbers; ``.csv`` with a column
-        ``video_id``, all other columns being numbers. Rows of one video are averaged; every vector is then scaled to
-        length one.
+        ``video_id``, all others, but for ``label``, being numbers. Rows of one video are averaged; every vector is then
+        scaled to length one.
     layer
         Which layer, array or list column, with or without ``vector_`` in front. None: the only one there is (``prob``
         aside), else fc6, else pool5.
@@ -180,7 +181,7 @@ def open_vectors(path: str | os.PathLike[str], layer: str | None = None, name: s
     names, place = np.unique(np.asarray(ids, dtype=str), return_inverse=True)
     means = GroupedMeans(len(names), rows.shape[1])
     means.add(place.tolist(), rows.astype(np.float32))
-    return VideoVectors(title, source, chosen, names, _checked(l2_normalize(means.means()), source))
+    return VideoVectors(title, source, chosen, names, require_finite(names, l2_normalize(means.means()), source))
 
 
 _BROKEN = (zipfile.BadZipFile, zlib.error)
@@ -190,7 +191,7 @@ def _of_table(folder: Path, layer: str | None, title: str) -> VideoVectors:
     table = DescriptorTable(folder)
     chosen = choose_layer(table.layers, layer, folder)
     videos = table.videos(chosen)
-    vectors = _checked(videos.vectors, folder)
+    vectors = require_finite(videos.video_id, videos.vectors, folder)
     return VideoVectors(title, folder, chosen, videos.video_id, vectors, table_facts(table), read_failures(folder))
 
 
@@ -252,7 +253,7 @@ def _read_parquet(path: Path) -> tuple[Sequence[str], dict[str, NDArray[Any]]]:
         if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
             rows = table.column(column.name).to_pylist()
             lists[column.name] = np.array(rows, dtype=np.float64)  # of unequal length: ValueError
-        elif pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        elif column.name != LABEL and (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
             numbers.append(table.column(column.name).to_numpy())
     return ids, lists or {"": np.stack(numbers, axis=1)}
 
@@ -264,16 +265,30 @@ def _read_csv(path: Path) -> tuple[Sequence[str], dict[str, NDArray[Any]]]:
         if VIDEO_ID not in heading:
             raise ValueError("the first line has no video_id")
         column = heading.index(VIDEO_ID)
+        numbers = [place for place, name in enumerate(heading) if name not in (VIDEO_ID, LABEL)]
         ids, values = [], []
         for row in rows:
             if len(row) != len(heading):
                 raise ValueError(f"line {rows.line_num} has {len(row)} cells, not {len(heading)}")
             ids.append(row[column])
-            values.append(np.array(row[:column] + row[column + 1 :], dtype=np.float32))
+            values.append(np.array([row[place] for place in numbers], dtype=np.float32))
     return ids, {"": np.stack(values)}
 
 
-def _checked(vectors: FloatArray, path: Path) -> FloatArray:
-    if not np.isfinite(vectors).all():
-        raise InputDataError("a descriptor is not finite", path=path, why="NaN or infinity", remedy="extract it again")
+def require_finite(video_ids: NDArray[np.str_], vectors: FloatArray, path: Path) -> FloatArray:
+    """The vectors, if they are finite.
+
+    Raises
+    ------
+    InputDataError
+        One is not; it says of which video.
+    """
+    finite = np.isfinite(vectors).all(1)
+    if not finite.all():
+        raise InputDataError(
+            "a descriptor is not finite",
+            path=path,
+            why=f"NaN or infinity in {video_ids[finite.argmin()]}",
+            remedy="extract it again",
+        )
     return vectors

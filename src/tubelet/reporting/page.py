@@ -1,11 +1,14 @@
 """A result page: one HTML file that needs nothing else, readable in light and dark, on a phone and on paper.
 
-No script, no outside resource: figures are inline SVG, photographs base64, and a content security policy
-forbids the rest, so that a hostile label could do nothing even if it escaped the escaping.
+No outside resource: figures are inline SVG, photographs base64, and a content security policy forbids the rest, so
+that a hostile label could do nothing even if it escaped the escaping. Only a page with a map to explore has a script,
+the one that the policy names by its hash.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -17,6 +20,7 @@ from typing import Any, Literal
 
 from tubelet.artifacts import write_text
 from tubelet.errors import UsageError
+from tubelet.reporting.explorer import Explorer, explorer_script
 from tubelet.reporting.figure import Figure
 from tubelet.reporting.style import FONT_STACK, SERIF_STACK, variables
 from tubelet.reporting.templating import environment
@@ -34,7 +38,17 @@ class _Block:
     """One piece of the page; ``kind`` selects its form in the template."""
 
     kind: Literal[
-        "section", "abstract", "text", "numbers", "facts", "figures", "table", "code", "references", "details"
+        "section",
+        "abstract",
+        "text",
+        "numbers",
+        "facts",
+        "figures",
+        "explorer",
+        "table",
+        "code",
+        "references",
+        "details",
     ]
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -112,6 +126,15 @@ class Page:
         # Figures side by side reach beyond the column as a wide figure does.
         wide = len(figures) > 1 or figures[0].wide
         self._blocks.append(_Block("figures", {"figures": placed, "wide": wide}))
+        return self
+
+    def add_explorer(self, explorer: Explorer) -> Page:
+        """Add a map that can be explored; in print and without scripts its figure stands there."""
+        self._figures += 1
+        from markupsafe import Markup
+
+        data = {"number": self._figures, "figure": explorer.figure, "json": Markup(explorer.data)}
+        self._blocks.append(_Block("explorer", data))
         return self
 
     def add_table(
@@ -212,6 +235,8 @@ class Page:
         """The page; equal pages give equal text."""
         sections = [block.data for block in self._blocks if block.kind == "section" and block.data["level"] == 2]
         record = self._provenance
+        script = explorer_script() if any(block.kind == "explorer" for block in self._blocks) else ""
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         return (
             environment()
             .get_template("report.html.j2")
@@ -223,6 +248,8 @@ class Page:
                 blocks=self._blocks,
                 contents=sections if len(sections) >= 3 else [],
                 provenance=None if record is None else _lines(_json(record)),
+                script=script,
+                policy=f"; script-src 'sha256-{digest}'" if script else "",
                 version=__version__,
                 light=variables(dark=False),
                 dark=variables(dark=True),

@@ -1,5 +1,7 @@
-"""Looking inside: a map of a collection of videos."""
+"""Looking at what was learned: maps of descriptors."""
 
-from tubelet.visualize.embedding import embed_tsne
+from tubelet.visualize.agreement import Agreement, measure_agreement
+from tubelet.visualize.embedding import Embedding, embed_principal, embed_tsne
+from tubelet.visualize.points import MapPoints, read_points
 
-__all__ = ["embed_tsne"]
+__all__ = ["Agreement", "Embedding", "MapPoints", "embed_principal", "embed_tsne", "measure_agreement", "read_points"]
