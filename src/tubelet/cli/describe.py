@@ -32,7 +32,8 @@ TablesOption = Annotated[
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", help="Describe the videos with this first: model folder, run of tubelet train, or untrained:NAME."
+        "--model",
+        help="Describe the videos with this first: model folder, run of tubelet train, hf:ORG/NAME or untrained:NAME.",
     ),
 ]
 LayersOption = Annotated[

@@ -35,7 +35,11 @@ def extract(
     source: Annotated[Path, typer.Argument(help="A video, or a folder of videos.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Model folder, the run folder of tubelet train, or untrained:NAME."),
+        typer.Option(
+            "--model",
+            help="Model folder, the run folder of tubelet train, hf:FOLDER or hf:ORG/NAME of Hugging Face, or "
+            "untrained:NAME.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the table.", show_default="runs/extract/<source>")

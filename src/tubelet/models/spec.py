@@ -149,6 +149,9 @@ def require_source(model: str, spec: InputSpec, flow: object) -> None:
 
 
 def descriptor_layer(layer_names: Sequence[str]) -> str:
-    """The layer that videos are described with: fc6 of C3D, pool5 of Res3D, else the last map before the classifier."""
-    found = (layer for layer in ("fc6", "full6", "global_pool", "pool5") if layer in layer_names)
+    """The layer that videos are described with: fc6 of C3D, pool5 of Res3D, else the last map before the classifier.
+
+    Of networks of Hugging Face it is ``pooled`` (`tubelet.models.huggingface.network`).
+    """
+    found = (layer for layer in ("fc6", "full6", "global_pool", "pool5", "pooled") if layer in layer_names)
     return next(found, layer_names[-3])
