@@ -70,6 +70,23 @@ class InputSpec:
         return asdict(self)
 
 
+def usual_stride(spec: InputSpec, clip_length: int | None = None) -> int:
+    """Frames between the starts of clips that describe a video, where nobody says otherwise.
+
+    8 (C3D paper, section 3.3). 1 for networks of single frames: the baseline that the paper calls Imagenet is the mean
+    over every frame's features (section 4).
+
+    Parameters
+    ----------
+    spec
+        The network's input.
+    clip_length
+        Frames (fields) of a clip, if others than the network's.
+    """
+    single = (clip_length or spec.clip_length) == 1 and spec.segments == 1 and spec.modality == "rgb"
+    return 1 if single else 8
+
+
 @dataclass(frozen=True)
 class Paper:
     """Where a network comes from: the paper, its arXiv number, and the section that defines the network.

@@ -22,7 +22,6 @@ def saved(transformers: Any, made_once: Any) -> Save:
     """``saved(name)``: the folder of one of `made.NETWORKS`."""
 
     def fill(name: str, folder: Path) -> None:
-        folder.mkdir()
         network(transformers, name).save_pretrained(folder)
         write_processor(folder, video=name.startswith(("videomae", "vjepa2")))
 
