@@ -137,6 +137,7 @@ def _read(network_class: Any, folder: Path) -> tuple[Any, list[str]]:
             # Saved without the last layer on the class token: left out, not filled with random numbers.
             module, told = _from_pretrained(network_class, folder, add_pooling_layer=False)
             missing = list(told["missing_keys"])
+        of_other_shapes = [str(name) for name, *_ in told["mismatched_keys"]]
     except Exception as error:  # transformers raises what it happens to meet
         raise InputDataError(
             "transformers cannot read the network",
@@ -144,12 +145,13 @@ def _read(network_class: Any, folder: Path) -> tuple[Any, list[str]]:
             why=str(error).strip().partition("\n")[0] or type(error).__name__,
             remedy="copy the folder again, or update transformers",
         ) from error
-    if missing:
+    if missing or of_other_shapes:
+        which, names = ("not of its shape", of_other_shapes) if of_other_shapes else ("missing", missing)
         raise InputDataError(
             "the weights do not fill the network",
             path=folder,
-            why=f"missing: {first_few(sorted(missing), shown=5)}",
-            remedy="copy the folder again: what is missing would be random numbers",
+            why=f"{which}: {first_few(sorted(names), shown=5)}",
+            remedy="copy the folder again: random numbers would be in their place",
         )
     return module.eval(), sorted(told["unexpected_keys"])
 
@@ -162,6 +164,7 @@ def _from_pretrained(network_class: Any, folder: Path, **more: Any) -> tuple[Any
         trust_remote_code=False,
         dtype=torch.float32,
         output_loading_info=True,
+        ignore_mismatched_sizes=True,  # told below, in one sentence with the names
         **more,
     )
     return module, told
