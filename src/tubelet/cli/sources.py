@@ -88,10 +88,9 @@ def model_folder(path: Path) -> Path:
     InputDataError
         The run has no model yet; or the hub has none, or cannot be reached.
     """
-    from tubelet.models.huggingface.files import PREFIX, locate
+    from tubelet.models.huggingface.files import located
 
-    if str(path).startswith(PREFIX) and not path.exists():
-        return locate(str(path).removeprefix(PREFIX))
+    path = located(path)
     if (path / "model" / "config.json").is_file():
         return path / "model"
     if (path / "checkpoints").is_dir() and not (path / "config.json").is_file():

@@ -192,12 +192,17 @@ def network_of(folder: str | os.PathLike[str]) -> VideoModel:
 def read_provenance(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
     """What a model folder says about how it came about; None where it says nothing.
 
+    A folder of Hugging Face has at most a card, which names data sets.
+
     Raises
     ------
     InputDataError
         If its ``provenance.json`` cannot be read.
     """
-    path = Path(folder) / PROVENANCE
+    root = Path(folder)
+    if huggingface_files.is_huggingface(root):
+        return huggingface_files.card_provenance(root)
+    path = root / PROVENANCE
     return _read_json(path, dict) if path.exists() else None
 
 

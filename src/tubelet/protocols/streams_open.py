@@ -15,6 +15,7 @@ from tubelet.datasets.splits import Fold, group_folds, leave_one_group_out, offi
 from tubelet.errors import InputDataError, UsageError
 from tubelet.flow.library import FlowSurvey, flow_command
 from tubelet.models.folder import network_of, read_config
+from tubelet.models.huggingface.files import located
 from tubelet.models.info import ModelInfo
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta, info_of, model_info
 from tubelet.protocols.leak import refuse_seen_groups
@@ -198,6 +199,7 @@ def open_features(
                 remedy="give a model folder with --weights DIR",
             )
         folder = weights if plan.weights == "required" and weights is not None else Path(plan.weights)
+        folder = located(folder)
         config = read_config(folder)
         if config.name != plan.model:
             raise UsageError(

@@ -77,6 +77,12 @@ def locate(source: str) -> Path:
         ) from error
 
 
+def located(path: Path) -> Path:
+    """``path``, or the folder that it stands for where it begins with ``hf:``; errors as `locate`."""
+    text = str(path)
+    return locate(text.removeprefix(PREFIX)) if text.startswith(PREFIX) and not path.exists() else path
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """An object out of a JSON file.
 
@@ -151,6 +157,12 @@ def card_datasets(folder: Path) -> tuple[str, ...]:
         else:
             inside = False
     return tuple(name.strip("'\"") for name in found)
+
+
+def card_provenance(folder: Path) -> dict[str, Any] | None:
+    """What is known of the training: the data sets that the card names, and nothing of videos or groups; or None."""
+    datasets = card_datasets(folder)
+    return {"converted_from": {"what": f"{', '.join(datasets)}, says its card"}} if datasets else None
 
 
 def _is_plain(name: object) -> bool:

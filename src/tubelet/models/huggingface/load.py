@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from tubelet.errors import InputDataError, UsageError
-from tubelet.models.huggingface.files import CONFIG, PREFIX, card_datasets, read_json, weight_files, weights_sha256
+from tubelet.models.huggingface.files import CONFIG, PREFIX, card_provenance, read_json, weight_files, weights_sha256
 from tubelet.models.huggingface.library import transformers
 from tubelet.models.huggingface.network import HuggingFaceNetwork, ImageNetwork, Loaded, VideoNetwork, classifier_name
 from tubelet.models.huggingface.papers import paper_of
@@ -96,9 +96,9 @@ def load_huggingface(folder: Path, **options: Any) -> HuggingFaceNetwork:
             "attention": model.options["attention"],
             "weights": [path.name for path in weight_files(folder)],
             "tensors_left_out": unused,
-            "card_datasets": list(card_datasets(folder)),
             "notes": [RESIZE_NOTE],
-        }
+        },
+        **(card_provenance(folder) or {}),
     }
     model.set_weights_id(weights_id)
     _say_once(RESIZE_NOTE)
