@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from models.huggingface.made import MEAN, STD, Save, network, write_processor
 from tubelet.cli.main import main
+from tubelet.clips.decode import ClipDecoder
+from tubelet.descriptors import extractor
 from tubelet.descriptors.extractor import Extractor
 from tubelet.descriptors.store import DescriptorTable
 from tubelet.models.folder import load_model
@@ -47,6 +50,15 @@ def videos(tmp_path_factory: pytest.TempPathFactory, pixels: NDArray[np.uint8]) 
     return root
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_decoder() -> Iterator[None]:
+    """Decoding processes take seconds to start, so all extractors here use the same."""
+    with ClipDecoder(1) as frames, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "close", lambda: None)
+        patch.setattr(extractor, "ClipDecoder", lambda workers: frames)
+        yield
+
+
 def normalized(pixels: NDArray[np.uint8], frames: list[int]) -> torch.Tensor:
     """(C, T, 32, 32) of the processor's crop, by its formula in float64."""
     crop = pixels[frames, 4:36, 12:44].astype(np.float64)
@@ -62,8 +74,8 @@ def test_a_video_is_described_as_transformers_would(
 ) -> None:
     """VideoMAE: frames 0, 4, 8 and 12. V-JEPA 2: four each from 0 and 8. Image networks: every frame."""
     model, module = load_model(saved(name)), network(transformers, name)
-    with Extractor(model, ("pooled",), device="cpu") as extractor:
-        found = extractor.describe(videos / "left" / "0.mp4")
+    with Extractor(model, ("pooled",), device="cpu") as describing:
+        found = describing.describe(videos / "left" / "0.mp4")
     length = model.input.clip_length
     clips = [normalized(pixels, list(range(start, start + length * step, step))) for start in starts]
     with torch.no_grad():
@@ -127,9 +139,25 @@ def test_a_processor_that_resizes(saved: Save, videos: Path, tmp_path: Path, pix
         (tmp_path / file.name).write_bytes(file.read_bytes())
     write_processor(tmp_path, video=False, size={"shortest_edge": 32})
     model = load_model(tmp_path)
-    with Extractor(model, ("pooled",), device="cpu") as extractor:
-        found = extractor.describe(videos / "left" / "0.mp4").vectors["pooled"]
+    with Extractor(model, ("pooled",), device="cpu") as describing:
+        found = describing.describe(videos / "left" / "0.mp4").vectors["pooled"]
     small = np.stack([cv2.resize(frame, (45, 32), interpolation=cv2.INTER_LINEAR) for frame in pixels])
     crop = ((small[:, :, 6:38].astype(np.float64) / 255 - MEAN) / STD).transpose(3, 0, 1, 2)
     right = model.features(torch.from_numpy(crop.copy()).float()[None], ("pooled",))["pooled"][0, :, :, 0, 0].T
     assert np.abs(found - right.detach().numpy()).max() < 0.02, "a gray level is 0.02 of a deviation"
+
+
+def test_a_row_of_a_table_of_streams(
+    saved: Save, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    feature = '[[features]]\nname = "vit"\nmodel = "{}"\nweights = "{}"\nlayer = "{}"\n'
+    head = 'name = "modern"\nsource = "a test"\ndataset = "folder"\nfolds = 2\n'
+    command = ["evaluate", "streams", str(tmp_path / "t.toml"), "--data", str(videos), "--dry-run"]
+    for model, layer, code, said in (
+        ("hf:vit", "pooled", 0, f"vit: pooled of hf:vit as it is in {saved('vit')}, recipe hf:vit, clips of 1"),
+        ("hf:resnet", "pooled", 2, "are those of hf:resnet, and the weights are of hf:vit"),
+        ("hf:vit", "fc6", 2, "vit has no layer 'fc6'; its network has hidden_0"),
+    ):
+        (tmp_path / "t.toml").write_text(head + feature.format(model, f"hf:{saved('vit')}", layer))
+        assert main([*command, "-o", str(tmp_path / "run")]) == code
+        assert said in capsys.readouterr().err
