@@ -125,7 +125,14 @@ def _class_for(library: Any, folder: Path, values: Mapping[str, Any], kind: str)
         return getattr(library, name)
     if kind == "clip_vision_model" and name == "CLIPVisionModel":
         return library.CLIPVisionModel
-    return getattr(library, _VISION[kind]) if kind in _VISION else library.AutoModel
+    if kind in _VISION:
+        return getattr(library, _VISION[kind])
+    own = library.MODEL_MAPPING.get(library.CONFIG_MAPPING[kind], None)
+    own = own[0] if isinstance(own, tuple) else own
+    takes = getattr(own, "main_input_name", "nothing that is known")
+    if takes not in ("pixel_values", "pixel_values_videos"):
+        raise _unfit(folder, kind, f"it takes {takes}, not pictures")
+    return own
 
 
 def _read(network_class: Any, folder: Path) -> tuple[Any, list[str]]:
@@ -174,8 +181,6 @@ def _adapted(loaded: Loaded, folder: Path, options: Mapping[str, Any], step: int
     config, name = loaded.module.config, loaded.name
     step = positive_int("step_frames", options.get("step_frames", step))
     if not video:
-        if loaded.module.main_input_name != "pixel_values":
-            raise _unfit(folder, name.removeprefix(PREFIX), f"it takes {loaded.module.main_input_name}, not pictures")
         try:
             return ImageNetwork(loaded, positive_int("clip_length", options.get("clip_length", 1)), step)
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
