@@ -12,11 +12,12 @@ help: ## Print this list.
 
 setup: $(READY) ## Make .venv and install the package with its development tools.
 
+# The extras are those whose tests would be skipped without them.
 # One pip call with the constraints: `torch` alone would take the newest CUDA build (gigabytes).
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (about a minute, 2 GB) ..."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,hf,idt,map]'
 	@touch $(READY)
 
 demo: setup ## Train on synthetic motion, extract, classify, write a report (about 8 minutes on 2 cores).

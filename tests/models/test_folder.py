@@ -285,7 +285,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "config of bytes": (overwrite("config.json", b"\xff\x00"), "not readable as JSON"),
     "config is a list": (overwrite("config.json", b"[1]"), "holds no dict"),
     "deep config": (overwrite("config.json", b"[" * 100_000), "not readable as JSON"),
-    "foreign config": (overwrite("config.json", b'{"model_type": "bert"}'), "its format is not"),
+    "foreign config": (overwrite("config.json", b'{"architectures": ["Net"]}'), "its format is not"),
     "newer": (edit_config(format_version=99), r"format version 99 is unknown\); update"),
     "name": (edit_config(name=None), "name is missing or of the wrong kind"),
     "classes": (edit_config(num_classes="3"), "num_classes is missing or of the wrong kind"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tubelet.cli.describe import StrideOption
 from tubelet.cli.options import (
     AnyFlowOption,
     DeviceOption,
@@ -52,7 +53,7 @@ def aslan(
         typer.Option("--layers", help="Layers to compare.", show_default="prob,fc7,fc6,pool5, as far as there are"),
     ] = None,
     view: Annotated[int, typer.Option("--view", min=1, max=2, help="2: ten folds, to report; 1: to develop.")] = 2,
-    stride_frames: Annotated[int, typer.Option("--stride-frames", min=1, help="Frames between clip starts.")] = 8,
+    stride_frames: StrideOption = None,
     svm_c: SvmCOption = 1.0,
     search_c: Annotated[
         bool, typer.Option("--search-C", help="Choose C in each fold by leaving out training folds.")
@@ -84,6 +85,7 @@ def aslan(
     from tubelet.datasets.aslan_pairs import read_view
     from tubelet.datasets.discovery import require_folder
     from tubelet.descriptors.store import DescriptorTable
+    from tubelet.models.spec import usual_stride
     from tubelet.protocols.aslan import evaluate_pairs
     from tubelet.protocols.aslan_report import write_similarity
     from tubelet.protocols.aslan_run import (
@@ -152,7 +154,7 @@ def aslan(
         "search_c": search_c,
         "allow_leak": allow_leak,
         **({"table": str(table)} if net is None else {"model": net.name, "weights_sha256": net.weights_id}),
-        **({} if net is None else {"stride_frames": stride_frames}),
+        **({} if net is None else {"stride_frames": stride_frames or usual_stride(net.input)}),
         **({} if manifest is None else {"dataset": manifest.hash}),
         **({} if flow is None else {"flow": str(flow), "any_flow": any_flow}),
     }

@@ -32,7 +32,8 @@ TablesOption = Annotated[
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        "--model", help="Describe the videos with this first: model folder, run of tubelet train, or untrained:NAME."
+        "--model",
+        help="Describe the videos with this first: model folder, run of tubelet train, hf:ORG/NAME or untrained:NAME.",
     ),
 ]
 LayersOption = Annotated[
@@ -41,7 +42,12 @@ LayersOption = Annotated[
         "--layer", help="For all tables, or one each, in their order, --model's last.", show_default="fc6, else pool5"
     ),
 ]
-StrideOption = Annotated[int, typer.Option("--stride-frames", min=1, help="--model: frames between clip starts.")]
+StrideOption = Annotated[
+    int | None,
+    typer.Option(
+        "--stride-frames", min=1, help="--model: frames between clip starts.", show_default="8, single frames 1"
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Described:
     tables: Sequence[str]
     layers: Sequence[str]
     model: str | None = None
-    stride_frames: int = 8
+    stride_frames: int | None = None
     clip_length: int | None = None
     mean: Path | None = None
     flow: Path | None = None

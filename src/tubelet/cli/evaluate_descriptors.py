@@ -75,7 +75,7 @@ def descriptors(
     pca: PcaOption = None,
     allow_leak: AllowLeakOption = False,
     seed: SeedOption = 0,
-    stride_frames: StrideOption = 8,
+    stride_frames: StrideOption = None,
     mean: MeanOption = None,
     flow: FlowOption = None,
     any_flow: AnyFlowOption = False,

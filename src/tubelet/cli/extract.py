@@ -36,7 +36,11 @@ def extract(
     source: Annotated[Path, typer.Argument(help="A video, or a folder of videos.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Model folder, the run folder of tubelet train, untrained:NAME, or idt."),
+        typer.Option(
+            "--model",
+            help="Model folder, the run folder of tubelet train, hf:FOLDER or hf:ORG/NAME of Hugging Face, "
+            "untrained:NAME, or idt.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the table.", show_default="runs/extract/<source>")
@@ -53,7 +57,8 @@ def extract(
         typer.Option("--step-frames", min=1, help="Frames from one of a clip to the next.", show_default="the model's"),
     ] = None,
     stride_frames: Annotated[
-        int | None, typer.Option("--stride-frames", min=1, help="Frames between clip starts.", show_default="8")
+        int | None,
+        typer.Option("--stride-frames", min=1, help="Frames between clip starts.", show_default="8, single frames 1"),
     ] = None,
     views: Annotated[
         str | None,
@@ -193,6 +198,7 @@ def _sampling(
     """Which clips the options ask for; a clip's length and step are the network's unless told."""
     from dataclasses import replace
 
+    from tubelet.models.spec import usual_stride
     from tubelet.protocols.views import views_by_name
 
     chosen = views_by_name("dense" if views is None else views, seed)
@@ -208,6 +214,8 @@ def _sampling(
         )
     if short is not None:
         one_of(short, ("loop", "repeat-last", "refuse"), "--short")
+    if stride_frames is None and chosen.policy == "dense":
+        stride_frames = usual_stride(net.input, clip_length)
     length = net.input.content.source_length(net.input.clip_length if clip_length is None else clip_length)
     sampling = chosen.sampling(length, net.input.step_frames if step_frames is None else step_frames)
     return replace(

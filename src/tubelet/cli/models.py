@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +25,11 @@ _PAIR = (
 
 def models(
     name: Annotated[
-        str, typer.Argument(help="A model, a pattern such as '*3d*', or weights: the public files it can read.")
+        str,
+        typer.Argument(
+            help="A model, a pattern such as '*3d*', a model folder or hf:ORG/NAME; or weights: the public files it "
+            "can read."
+        ),
     ] = "*",
     file: Annotated[
         str | None,
@@ -45,17 +50,32 @@ def models(
 
     if file is not None:
         raise UsageError(f"{file!r} is one name too many", remedy="give one model, or weights and the name of a file")
+    if name.startswith("hf:") or "/" in name or Path(name, "config.json").is_file():
+        _tell([_of_folder(name)], markdown, as_json, one=True)
+        return
     names = list_models(name)
     if not names:
         if any(sign in name for sign in "*?["):
             raise UsageError(f"no model matches {name!r}", remedy=f"the models are {', '.join(list_models())}")
         model_info(name)  # raises the error that knows what was meant
     found = [model_info(each, classes) for each in names]
+    _tell(found, markdown, as_json, one=len(found) == 1 and not any(sign in name for sign in "*?["))
+
+
+def _of_folder(name: str) -> ModelInfo:
+    from tubelet.cli.sources import model_folder
+    from tubelet.models.folder import network_of
+    from tubelet.models.registry import info_of
+
+    return info_of(network_of(model_folder(Path(name))))
+
+
+def _tell(found: list[ModelInfo], markdown: bool, as_json: bool, *, one: bool) -> None:
     if as_json:
         print_json([_plain(info) for info in found])
     elif markdown:
         typer.echo(markdown_page(found), nl=False)
-    elif len(found) == 1 and not any(sign in name for sign in "*?["):
+    elif one:
         typer.echo(found[0])
     else:
         _print_list(found)

@@ -41,7 +41,7 @@ def objects(
     layers: LayersOption = None,
     annotations: AnnotationsOption = None,
     window_frames: Annotated[int, typer.Option("--window-frames", min=1, help="--model: frames of a window.")] = 16,
-    stride_frames: StrideOption = 8,
+    stride_frames: StrideOption = None,
     least_frames: Annotated[
         int, typer.Option("--least-frames", min=1, help="Leave windows out whose label is in fewer frames.")
     ] = 8,

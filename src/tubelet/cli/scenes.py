@@ -36,7 +36,7 @@ def scenes(
     pca: PcaOption = None,
     allow_leak: AllowLeakOption = False,
     seed: SeedOption = 0,
-    stride_frames: StrideOption = 8,
+    stride_frames: StrideOption = None,
     mean: MeanOption = None,
     workers: WorkersOption = 2,
     device: DeviceOption = "auto",

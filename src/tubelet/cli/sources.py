@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def open_model(model: str) -> VideoModel:
-    """A model folder, the folder of a run that holds one, or ``untrained:NAME``."""
+    """A model folder, the folder of a run that holds one, ``untrained:NAME``, or ``hf:`` and a folder or ORG/NAME."""
     from tubelet.models.folder import load_model
     from tubelet.models.registry import create_model
 
@@ -81,11 +81,16 @@ def recipe_with_mean(model: VideoModel, mean: Path | None) -> Recipe | None:
 def model_folder(path: Path) -> Path:
     """``path`` itself, or ``path/model`` where ``path`` is the folder of a training run.
 
+    ``hf:FOLDER`` is that folder; ``hf:ORG/NAME`` the copy of what the Hugging Face hub has under that name.
+
     Raises
     ------
     InputDataError
-        The run has no model yet.
+        The run has no model yet; or the hub has none, or cannot be reached.
     """
+    from tubelet.models.huggingface.files import located
+
+    path = located(path)
     if (path / "model" / "config.json").is_file():
         return path / "model"
     if (path / "checkpoints").is_dir() and not (path / "config.json").is_file():

@@ -28,7 +28,7 @@ from tubelet.errors import TubeletError, UsageError, VideoError
 from tubelet.flow.decode import FlowDecoder
 from tubelet.flow.library import FlowKind, survey_flow
 from tubelet.models.contract import VideoModel
-from tubelet.models.spec import require_source
+from tubelet.models.spec import require_source, usual_stride
 
 # Blocks of 32 frames; 128x171 pixels make 2 MB each.
 _BLOCKS_AHEAD = 6
@@ -54,7 +54,7 @@ class Extractor:
     clip_length
         Frames in a clip; by default the model's (C3D: 16).
     stride_frames
-        Frames between the starts of clips (C3D paper, section 3.3: 8).
+        Frames between the starts of clips; by default 8 (C3D paper, section 3.3), or 1 for networks of single frames.
     recipe
         What is done to the pixels; by default the one saved with the model, else the one published for it.
     batch_size
@@ -103,7 +103,7 @@ class Extractor:
         model: VideoModel,
         layers: Sequence[str] = ("fc6",),
         clip_length: int | None = None,
-        stride_frames: int = 8,
+        stride_frames: int | None = None,
         recipe: Recipe | None = None,
         batch_size: int | None = None,
         precision: PrecisionName = "auto",
@@ -124,8 +124,9 @@ class Extractor:
         if sampling is None:
             length = model.input.clip_length if clip_length is None else clip_length
             step = model.input.step_frames if step_frames is None else step_frames
-            sampling = Sampling("dense", self.modality.source_length(length), stride_frames, step, short)
-        elif (clip_length, stride_frames, step_frames, short) != (None, 8, None, "loop"):
+            stride = usual_stride(model.input, length) if stride_frames is None else stride_frames
+            sampling = Sampling("dense", self.modality.source_length(length), stride, step, short)
+        elif (clip_length, stride_frames, step_frames, short) != (None, None, None, "loop"):
             raise UsageError(
                 "sampling says by itself how clips are cut", remedy="leave clip_length, strides, steps and short away"
             )

@@ -217,14 +217,7 @@ class VideoModel(nn.Module, ABC):
         UsageError
             If a name is unknown, or one string was given instead of several.
         """
-        if isinstance(layers, str):
-            raise UsageError(f"layers={layers!r} is one string", remedy=f"give a tuple: ({layers!r},)")
-        for layer in layers:
-            if layer not in self.layer_names:
-                raise UsageError(
-                    f"{self.name} has no layer {layer!r}",
-                    remedy=suggestion(layer, self.layer_names, "its layers are"),
-                )
+        self._check_layers(layers)
         self._check_clips(x)
         missing, found = set(layers), {}
         for name, value in self.activations(x) if missing else ():
@@ -339,6 +332,16 @@ class VideoModel(nn.Module, ABC):
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         if self._identity is not None:
             self.set_weights_id(self._identity[0])
+
+    def _check_layers(self, layers: Sequence[str]) -> None:
+        if isinstance(layers, str):
+            raise UsageError(f"layers={layers!r} is one string", remedy=f"give a tuple: ({layers!r},)")
+        for layer in layers:
+            if layer not in self.layer_names:
+                raise UsageError(
+                    f"{self.name} has no layer {layer!r}",
+                    remedy=suggestion(layer, self.layer_names, "its layers are"),
+                )
 
     def _check_clips(self, x: Tensor) -> None:
         wanted = self.input.shape

@@ -11,11 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
 
 from tubelet.models.contract import VideoModel
 from tubelet.models.layers import Conv3d, Lstm
 
-_KINDS: dict[type[nn.Module], str] = {nn.Conv3d: "conv3d", nn.Linear: "linear", Lstm: "lstm"}
+_KINDS: dict[type[nn.Module], str] = {
+    nn.Conv3d: "conv3d",
+    nn.Conv2d: "conv2d",
+    nn.Linear: "linear",
+    Lstm: "lstm",
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class LayerUse:
     name
         Its name in the network's state dict.
     kind
-        ``"conv3d"``, ``"linear"`` or ``"lstm"``.
+        ``"conv3d"``, ``"conv2d"`` (networks of Hugging Face), ``"linear"`` or ``"lstm"``.
     input_shape, output_shape
         With the batch: (N, C, T, H, W) or (N, D).
     parameters
@@ -63,7 +69,7 @@ def layer_uses(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> 
             raise TypeError("input_shape is needed for a module that does not say what it takes")
         input_shape = (1, *model.input.shape)
     with recording(model, input_shape[0]) as work:
-        _run_without_computing(model, input_shape)
+        run_without_computing(model, input_shape)
     return tuple(work.uses)
 
 
@@ -97,7 +103,7 @@ def recording(model: nn.Module, inputs: int = 1) -> Iterator[Work]:
 
     hooks = []
     for name, module in model.named_modules():
-        if isinstance(module, nn.Conv3d | nn.Linear | Lstm):
+        if isinstance(module, nn.Conv3d | nn.Conv2d | nn.Linear | Lstm):
             hooks.append(module.register_forward_hook(_recorder(name, work.uses, inputs)))
         if not isinstance(module, nn.Dropout) and next(module.children(), None) is None:
             hooks.append(module.register_forward_hook(count))
@@ -114,25 +120,65 @@ def norm_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for norm in norms for parameter in norm.parameters())
 
 
-def _run_without_computing(model: nn.Module, input_shape: tuple[int, ...]) -> None:
-    """One pass in evaluation mode on PyTorch's ``meta`` device: shapes and hooks, no arithmetic."""
+class WholePass(nn.Module):
+    """A network run to its last layer, whether that is a classifier's or not.
+
+    Parameters
+    ----------
+    model
+        The network.
+    """
+
+    def __init__(self, model: VideoModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activation of the last of ``layer_names``."""
+        last = self.model.layer_names[-1]
+        return self.model.features(x, (last,))[last]
+
+
+def attention_macs(total: int, work: Work) -> int:
+    """Multiply-adds between activations, such as queries × keys: what a pass took beyond layers with weights.
+
+    Parameters
+    ----------
+    total
+        Of the pass, see `run_without_computing`.
+    work
+        What `recording` saw of it.
+    """
+    return total - sum(layer.macs for layer in work.uses)
+
+
+def run_without_computing(model: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """One pass in evaluation mode on PyTorch's ``meta`` device: shapes and hooks, no arithmetic.
+
+    Returns
+    -------
+    int
+        Multiply-adds of one input in all convolutions and products of matrices, as PyTorch counts them.
+    """
     tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     modes = [(module, module.training) for module in model.modules()]
     try:
         model.eval()
-        with torch.no_grad():
+        with torch.no_grad(), FlopCounterMode(display=False) as counted:
             meta = {name: tensor.to("meta") for name, tensor in tensors.items()}
             functional_call(model, meta, (torch.empty(input_shape, device="meta"),))
     finally:
         for module, training in modes:
             module.training = training
+    operations: int = counted.get_total_flops()
+    return operations // (2 * input_shape[0])  # a product and a sum each
 
 
 def _recorder(
     name: str, uses: list[LayerUse], clips: int
 ) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor | tuple[Tensor, Any]], None]:
     def record(module: nn.Module, inputs: tuple[Tensor, ...], result: Tensor | tuple[Tensor, Any]) -> None:
-        assert isinstance(module, nn.Conv3d | nn.Linear | Lstm)
+        assert isinstance(module, nn.Conv3d | nn.Conv2d | nn.Linear | Lstm)
         output = result if isinstance(result, Tensor) else result[0]
         if isinstance(module, Lstm):
             steps = inputs[0].shape[0] * inputs[0].shape[1]
@@ -156,7 +202,7 @@ def _recorder(
     return record
 
 
-def _settings(module: nn.Conv3d | nn.Linear | Lstm) -> dict[str, Any]:
+def _settings(module: nn.Conv3d | nn.Conv2d | nn.Linear | Lstm) -> dict[str, Any]:
     if isinstance(module, Lstm):
         return {
             "input_size": module.input_size,

@@ -22,6 +22,8 @@ from tubelet.clips.recipes import get_recipe
 from tubelet.errors import InputDataError, UsageError
 from tubelet.models.card import model_card
 from tubelet.models.contract import VideoModel
+from tubelet.models.huggingface import files as huggingface_files
+from tubelet.models.huggingface.load import load_huggingface
 from tubelet.models.registry import build_meta
 from tubelet.models.tensors import check_tensors, fill, read_header, write_tensors
 from tubelet.provenance import environment, sha256_file, tool_version
@@ -120,7 +122,7 @@ def load_model(folder: str | os.PathLike[str], **options: Any) -> VideoModel:
     Parameters
     ----------
     folder
-        What ``model.save`` wrote.
+        What ``model.save`` wrote; or what Hugging Face transformers wrote, see `tubelet.models.huggingface`.
     **options
         Options that differ from the saved ones and leave the weights as they are, such as ``dropout``.
 
@@ -135,8 +137,12 @@ def load_model(folder: str | os.PathLike[str], **options: Any) -> VideoModel:
         If the folder is not one of a model, or damaged: one sentence that says where.
     UsageError
         If an option is unknown.
+    MissingExtraError
+        If it is a network of Hugging Face, and transformers is not installed.
     """
     root = Path(folder)
+    if huggingface_files.is_huggingface(root):
+        return load_huggingface(root, **options)
     config = read_config(root)
     try:
         model = build_meta(config.name, config.num_classes, config.options)
@@ -166,20 +172,42 @@ def load_model(folder: str | os.PathLike[str], **options: Any) -> VideoModel:
     return model.eval()
 
 
+def network_of(folder: str | os.PathLike[str]) -> VideoModel:
+    """The network of a model folder for its facts; of a network of Hugging Face with its weights, else without.
+
+    Raises
+    ------
+    InputDataError, UsageError, MissingExtraError
+        As `load_model`.
+    """
+    root = Path(folder)
+    if huggingface_files.is_huggingface(root):
+        return load_huggingface(root)
+    config = read_config(root)
+    model = build_meta(config.name, config.num_classes, config.options)
+    model.recipe = Recipe.load(root) if (root / RECIPE_FILE).is_file() else None
+    return model
+
+
 def read_provenance(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
     """What a model folder says about how it came about; None where it says nothing.
+
+    A folder of Hugging Face has at most a card, which names data sets.
 
     Raises
     ------
     InputDataError
         If its ``provenance.json`` cannot be read.
     """
-    path = Path(folder) / PROVENANCE
+    root = Path(folder)
+    if huggingface_files.is_huggingface(root):
+        return huggingface_files.card_provenance(root)
+    path = root / PROVENANCE
     return _read_json(path, dict) if path.exists() else None
 
 
 def read_config(folder: str | os.PathLike[str]) -> ModelConfig:
-    """Read and check a model folder's ``config.json``.
+    """Read and check a model folder's ``config.json``; of a folder of Hugging Face its type, and its weights' hash.
 
     Raises
     ------
@@ -195,6 +223,10 @@ def read_config(folder: str | os.PathLike[str]) -> ModelConfig:
             why=f"it has no {CONFIG}" if root.is_dir() else "there is no such folder",
             remedy="give a folder that model.save or tubelet train wrote; no weights ship with Tubelet",
         )
+    if huggingface_files.is_huggingface(root):
+        kind = huggingface_files.read_json(path)["model_type"]
+        name, weights_sha256 = f"{huggingface_files.PREFIX}{kind}", huggingface_files.weights_sha256(root)
+        return ModelConfig(name, 0, {}, weights_sha256)
     values = _read_json(path, dict)
     if values.get("format") != _FORMAT:
         raise _broken(path, f"its format is not {_FORMAT!r}", "give a folder that model.save wrote")

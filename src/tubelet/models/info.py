@@ -28,7 +28,7 @@ class ModelInfo:
     parameters
         Trainable numbers.
     macs
-        Multiply-adds of one clip in convolutions and fully connected layers.
+        Multiply-adds of one clip in convolutions, fully connected layers and the products of attention.
     input
         The clip it takes.
     layer_names
@@ -43,6 +43,8 @@ class ModelInfo:
         Frames, rows and columns that one value of the last feature map sees; None where there is no feature map.
     paper, source
         Where it comes from; how it was reconstructed, where it was; and what the paper prints about it.
+    attention_macs
+        How many of ``macs`` are products between activations, which no layer with weights has.
     """
 
     name: str
@@ -58,6 +60,7 @@ class ModelInfo:
     receptive_field: tuple[int, int, int] | None
     paper: Paper
     source: Source
+    attention_macs: int = 0
 
     @property
     def takes(self) -> str:
@@ -73,7 +76,7 @@ class ModelInfo:
     def cited(self) -> str:
         """The paper by its first author and year: ``Tran 2015``."""
         first = self.paper.authors.split(", ")[0]
-        return f"{first.split()[-1]} {self.paper.year}"
+        return f"{first.split()[-1]} {self.paper.year or ''}".rstrip()
 
     def __str__(self) -> str:
         paper, source = self.paper, self.source
@@ -114,7 +117,11 @@ class ModelInfo:
             rows.append(("batch normalization", "", f"{self.norm_parameters:,}", ""))
         used = {layer.name: layer.parameters for layer in self.layers}  # a layer that works twice has its weights once
         if rest := self.parameters - self.norm_parameters - sum(used.values()):
-            rows.append(("not used for the logits", "", f"{rest:,}", ""))
+            # Of networks of Hugging Face also norms, embeddings and tokens, which are no layers here.
+            what = "everything else" if self.name.startswith("hf:") else "not used for the logits"
+            rows.append((what, "", f"{rest:,}", ""))
+        if self.attention_macs:
+            rows.append(("products of attention", "", "", f"{self.attention_macs:,}"))
         rows.append(("total", "", f"{self.parameters:,}", f"{self.macs:,}"))
         return aligned(rows, right=(2, 3))
 

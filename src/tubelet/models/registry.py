@@ -183,19 +183,30 @@ def model_info(name: str, num_classes: int = DEFAULT_CLASSES, **options: Any) ->
     UsageError
         As for `create_model`.
     """
-    from tubelet.models.counts import norm_parameters, recording
+    return info_of(build_meta(name, num_classes, options))
+
+
+def info_of(model: VideoModel) -> ModelInfo:
+    """The facts of a network that is there, on any device; its weights are not read."""
+    from tubelet.models.counts import WholePass, attention_macs, norm_parameters, recording, run_without_computing
+    from tubelet.models.huggingface.network import HuggingFaceNetwork
     from tubelet.models.receptive_field import receptive_fields
 
-    model = build_meta(name, num_classes, options)
-    with recording(model) as work:
-        fields = list(receptive_fields(model).values())
+    fields, products = [], 0
+    if isinstance(model, HuggingFaceNetwork):  # its values see everything, or what no function says
+        with recording(model) as work:
+            total = run_without_computing(WholePass(model), (1, *model.input.shape))
+        products = attention_macs(total, work)
+    else:
+        with recording(model) as work:
+            fields = list(receptive_fields(model).values())
     layers = tuple(work.uses)
     return ModelInfo(
-        name=name,
+        name=model.name,
         num_classes=model.num_classes,
         options=model.options,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        macs=sum(layer.macs for layer in layers),
+        macs=sum(layer.macs for layer in layers) + products,
         input=model.input,
         layer_names=model.layer_names,
         layers=layers,
@@ -204,6 +215,7 @@ def model_info(name: str, num_classes: int = DEFAULT_CLASSES, **options: Any) ->
         receptive_field=fields[-1].size if fields else None,
         paper=model.paper,
         source=model.source,
+        attention_macs=products,
     )
 
 
@@ -229,6 +241,11 @@ def build_meta(name: str, num_classes: int, options: dict[str, Any]) -> VideoMod
 
 
 def _builder(name: str) -> Callable[..., VideoModel]:
+    if name.startswith("hf:"):
+        raise UsageError(
+            f"{name} is a network of Hugging Face, which is not built or trained here",
+            remedy="describe videos with its folder (tubelet extract --model, tubelet evaluate descriptors --model)",
+        )
     if name not in _BUILDERS:
         raise UsageError(f"there is no model {name!r}", remedy=suggestion(name, sorted(_BUILDERS), "the models are"))
     module, function = _BUILDERS[name].split(":")

@@ -70,6 +70,23 @@ class InputSpec:
         return asdict(self)
 
 
+def usual_stride(spec: InputSpec, clip_length: int | None = None) -> int:
+    """Frames between the starts of clips that describe a video, where nobody says otherwise.
+
+    8 (C3D paper, section 3.3). 1 for networks of single frames: the baseline that the paper calls Imagenet is the mean
+    over every frame's features (section 4).
+
+    Parameters
+    ----------
+    spec
+        The network's input.
+    clip_length
+        Frames (fields) of a clip, if others than the network's.
+    """
+    single = (clip_length or spec.clip_length) == 1 and spec.segments == 1 and spec.modality == "rgb"
+    return 1 if single else 8
+
+
 @dataclass(frozen=True)
 class Paper:
     """Where a network comes from: the paper, its arXiv number, and the section that defines the network.
@@ -149,6 +166,9 @@ def require_source(model: str, spec: InputSpec, flow: object) -> None:
 
 
 def descriptor_layer(layer_names: Sequence[str]) -> str:
-    """The layer that videos are described with: fc6 of C3D, pool5 of Res3D, else the last map before the classifier."""
-    found = (layer for layer in ("fc6", "full6", "global_pool", "pool5") if layer in layer_names)
+    """The layer that videos are described with: fc6 of C3D, pool5 of Res3D, else the last map before the classifier.
+
+    Of networks of Hugging Face it is ``pooled`` (`tubelet.models.huggingface.network`).
+    """
+    found = (layer for layer in ("fc6", "full6", "global_pool", "pool5", "pooled") if layer in layer_names)
     return next(found, layer_names[-3])

@@ -11,6 +11,8 @@ from typing import Any
 from tubelet.clips.jitter import Jitter
 from tubelet.clips.recipe import RECIPE_FILE, Recipe
 from tubelet.clips.recipes import get_recipe
+from tubelet.errors import UsageError
+from tubelet.models.huggingface.files import is_huggingface
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta
 from tubelet.models.spec import require_source
 from tubelet.protocols.rounds import RoundSettings
@@ -73,7 +75,18 @@ def recipe_of(weights: Path, start_from: StartFrom) -> Recipe | None:
 
     Weights are worth nothing with another preprocessing, so theirs goes before an experiment's. Those of another
     network have another size of crop, and a note says what else differs.
+
+    Raises
+    ------
+    UsageError
+        The folder is one of Hugging Face, whose networks are not trained here.
     """
+    if is_huggingface(weights):
+        raise UsageError(
+            "training does not start from a network of Hugging Face",
+            path=weights,
+            remedy="describe videos with it (tubelet extract --model, tubelet evaluate descriptors --model)",
+        )
     return Recipe.load(weights) if start_from == "same" and (weights / RECIPE_FILE).is_file() else None
 
 

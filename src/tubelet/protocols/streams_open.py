@@ -14,9 +14,10 @@ from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import Fold, group_folds, leave_one_group_out, official_fold, refuse_leaks
 from tubelet.errors import InputDataError, UsageError
 from tubelet.flow.library import FlowSurvey, flow_command
-from tubelet.models.folder import read_config
+from tubelet.models.folder import network_of, read_config
+from tubelet.models.huggingface.files import located
 from tubelet.models.info import ModelInfo
-from tubelet.models.registry import DEFAULT_CLASSES, build_meta, model_info
+from tubelet.models.registry import DEFAULT_CLASSES, build_meta, info_of, model_info
 from tubelet.protocols.leak import refuse_seen_groups
 from tubelet.protocols.lookalikes import refuse_copies_between
 from tubelet.protocols.presets import averages_flips, recipe_of, round_settings
@@ -198,6 +199,7 @@ def open_features(
                 remedy="give a model folder with --weights DIR",
             )
         folder = weights if plan.weights == "required" and weights is not None else Path(plan.weights)
+        folder = located(folder)
         config = read_config(folder)
         if config.name != plan.model:
             raise UsageError(
@@ -205,7 +207,7 @@ def open_features(
                 path=folder,
                 remedy="give other weights, or name their network",
             )
-        network = build_meta(config.name, config.num_classes, config.options)
+        network = network_of(folder)
         if network.input.content.is_flow:
             raise UsageError(
                 f"the features {plan.name} would read optical flow, and features are made of frames",
@@ -213,7 +215,7 @@ def open_features(
             )
         _check_layer(plan.name, plan.layer, network.layer_names)
         refuse_seen_groups(folder, _tested(folds), allow=allow_leak)
-        recipe = recipe_of(folder, "same") or get_recipe(network.input.recipe).with_side(network.input.side)
+        recipe = network.recipe or get_recipe(network.input.recipe).with_side(network.input.side)
         recipe = recipe.with_flip(manifest.flip)
         found.append(
             Feature(
@@ -224,7 +226,7 @@ def open_features(
                 plan.stride_frames,
                 recipe.with_average_flip() if averages_flips(experiment.dataset) else recipe,
                 workers or plan.workers,
-                model_info(config.name, config.num_classes, **config.options),
+                info_of(network),
             )
         )
     return tuple(found)
