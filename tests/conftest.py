@@ -20,6 +20,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tubelet.video.guard_process import ChildProcess
+
 # No test depends on the clock: on a busy machine an example may take any time.
 settings.register_profile("tubelet", deadline=None)
 settings.load_profile("tubelet")
@@ -49,6 +51,26 @@ def no_cache_pollution(session_folder: Path) -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUBELET_CACHE", str(session_folder / "tubelet-cache"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_children() -> Iterator[None]:
+    """Decoding processes stay for the next test: nearly every command starts one, which imports torch for seconds."""
+    from kept_children import KeptChildren
+
+    with pytest.MonkeyPatch.context() as patch:
+        keeper = KeptChildren()
+        patch.setattr("tubelet.video.guard.ChildProcess", keeper)
+        yield
+        keeper.close()
+
+
+@pytest.fixture(scope="module")
+def fresh_children() -> Iterator[None]:
+    """Decoding processes start and end as they do outside of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tubelet.video.guard.ChildProcess", ChildProcess)
         yield
 
 
