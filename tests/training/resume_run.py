@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # by every optimizer, for two seconds
 
 from tubelet.clips.decode import ClipDecoder
 from tubelet.clips.jitter import Jitter
