@@ -20,8 +20,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tubelet.video.guard_process import ChildProcess
-
 # No test depends on the clock: on a busy machine an example may take any time.
 settings.register_profile("tubelet", deadline=None)
 settings.load_profile("tubelet")
@@ -69,6 +67,8 @@ def kept_children() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def fresh_children() -> Iterator[None]:
     """Decoding processes start and end as they do outside of tests."""
+    from tubelet.video.guard_process import ChildProcess
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tubelet.video.guard.ChildProcess", ChildProcess)
         yield
