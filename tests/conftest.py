@@ -52,6 +52,28 @@ def no_cache_pollution(session_folder: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def kept_children() -> Iterator[None]:
+    """Decoding processes stay for the next test: nearly every command starts one, which imports torch for seconds."""
+    from kept_children import KeptChildren
+
+    with pytest.MonkeyPatch.context() as patch:
+        keeper = KeptChildren()
+        patch.setattr("tubelet.video.guard.ChildProcess", keeper)
+        yield
+        keeper.close()
+
+
+@pytest.fixture(scope="module")
+def fresh_children() -> Iterator[None]:
+    """Decoding processes start and end as they do outside of tests."""
+    from tubelet.video.guard_process import ChildProcess
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tubelet.video.guard.ChildProcess", ChildProcess)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def ordinary_scheduling() -> Iterator[None]:
     """No test leaves its process at a real-time priority, as SVT-AV1 does: a child that hangs would starve all."""

@@ -70,9 +70,12 @@ def weizmann_folder(made_once: Callable[[str, Callable[[Path], None]], Path]) ->
     return made_once("weizmann", make)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def gradients_taken_for_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the proof of each network's gradients: it takes seconds and has tests of its own."""
+    """Leave out the proof of each network's gradients: it takes seconds and has tests of its own.
+
+    ``trained_run``, which is made before, has had it, and so have the commands that tests start as processes.
+    """
     monkeypatch.setattr(
         "tubelet.training.precision.check_gradients",
         lambda model, dtype, memory_format: PrecisionReport(dtype, memory_format, 1, ()),

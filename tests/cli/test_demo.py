@@ -20,7 +20,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.mark.slow
-def test_from_nothing_to_a_report(tubelet: Tubelet, tmp_path: Path, gradients_taken_for_right: None) -> None:
+def test_from_nothing_to_a_report(tubelet: Tubelet, tmp_path: Path) -> None:
     settings = [
         "--steps",
         "1",
@@ -91,7 +91,7 @@ def test_other_peoples_folders_are_left_alone(tubelet: Tubelet, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_the_story_from_nothing_to_a_report(tubelet: Tubelet, tmp_path: Path, gradients_taken_for_right: None) -> None:
+def test_the_story_from_nothing_to_a_report(tubelet: Tubelet, tmp_path: Path) -> None:
     settings = "--steps 1 --train-videos 20 --test-videos 10 --workers 1 --device cpu --json"
     found = tubelet("demo", "--story", "-o", tmp_path, *settings.split())
     assert found.code == 0, found.err

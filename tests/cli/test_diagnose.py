@@ -3,34 +3,54 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tubelet.clips.decode import ClipDecoder
 from tubelet.descriptors.network import ClipNetwork
-from tubelet.protocols import diagnosis_again, diagnosis_network, score_stream
+from tubelet.models.precision import PrecisionReport
 from tubelet.protocols.diagnosis import Diagnosis
 
 Tubelet = Callable[..., Any]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_decoder() -> Iterator[None]:
-    """Decoding processes take seconds to start, so all runs here use the same."""
-    with ClipDecoder(workers=1) as shared, pytest.MonkeyPatch.context() as patch:
-        for module in (score_stream, diagnosis_network, diagnosis_again):
-            patch.setattr(module, "ClipDecoder", lambda workers: nullcontext(shared))
-        yield
+EXPERIMENT = """
+name = "narrow"
+source = "a test"
+dataset = "folder"
+model = "c3d_small"
+recipe = "c3d_small"
+[options]
+width = 0.125
+[train]
+iterations = 3
+batch_size = 4
+precision = "float32"
+"""
 
 
 @pytest.fixture(scope="module")
-def command(trained_run: Any) -> tuple[object, ...]:
-    common = ("--data", trained_run.videos, "--model", trained_run.folder, "--device", "cpu", "--workers", 1)
+def model(motion_folder: Path, tubelet: Tubelet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A narrow network after three steps: each of many variants runs it over all videos again."""
+    root = tmp_path_factory.mktemp("narrow")
+    (root / "narrow.toml").write_text(EXPERIMENT)
+    with pytest.MonkeyPatch.context() as patch:  # the proof of the gradients takes seconds and has tests of its own
+        proved = lambda model, dtype, memory_format: PrecisionReport(dtype, memory_format, 1, ())  # noqa: E731
+        patch.setattr("tubelet.training.precision.check_gradients", proved)
+        done = tubelet(
+            "train", root / "narrow.toml", "--data", motion_folder, "--no-svm", "--no-flip", "-o", root / "run",
+            "--workers", 1, "--device", "cpu",
+        )  # fmt: skip
+    assert done.code == 0, done.err
+    return root / "run"
+
+
+@pytest.fixture(scope="module")
+def command(model: Path, motion_folder: Path) -> tuple[object, ...]:
+    common = ("--data", motion_folder, "--model", model, "--device", "cpu", "--workers", 1)
     return ("evaluate", "folder", *common, "--views", "1x1")
 
 
@@ -67,12 +87,12 @@ def test_a_networks_figure_is_diagnosed(
     assert "  color order    BGR" in again.out
 
 
-def test_a_tables_figure_is_diagnosed(tubelet: Tubelet, trained_run: Any, tmp_path: Path) -> None:
+def test_a_tables_figure_is_diagnosed(tubelet: Tubelet, model: Path, motion_folder: Path, tmp_path: Path) -> None:
     table, out = tmp_path / "table", tmp_path / "run"
-    model = ("--model", trained_run.folder, "--device", "cpu", "--workers", 1)
-    extracted = tubelet("extract", trained_run.videos, *model, "--layers", "fc6", "-o", table)
+    with_model = ("--model", model, "--device", "cpu", "--workers", 1)
+    extracted = tubelet("extract", motion_folder, *with_model, "--layers", "fc6", "-o", table)
     assert extracted.code == 0, extracted.err
-    evaluated = ("evaluate", "descriptors", "--data", trained_run.videos, "--kind", "folder", "--table", table)
+    evaluated = ("evaluate", "descriptors", "--data", motion_folder, "--kind", "folder", "--table", table)
     asked = (*evaluated, "-o", out, "--diagnose", "--expected", "0.999", "--diagnose-videos", 15)
     found = tubelet(*asked, "--json")
     assert found.code == 0, found.err
@@ -102,10 +122,10 @@ def test_what_cannot_be_diagnosed_is_refused_before_anything_is_done(
     assert not (tmp_path / "run").exists()
 
 
-def test_one_table_and_one_split_are_diagnosed_at_a_time(tubelet: Tubelet, trained_run: Any, tmp_path: Path) -> None:
+def test_one_table_and_one_split_are_diagnosed_at_a_time(tubelet: Tubelet, motion_folder: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "idt.npz", video_id=np.array(["a"]), vectors=np.ones((1, 2)))
     two = ("--table", tmp_path / "idt.npz") * 2
-    data = ("evaluate", "descriptors", "--data", trained_run.videos, "--kind", "folder", "-o", tmp_path / "run")
+    data = ("evaluate", "descriptors", "--data", motion_folder, "--kind", "folder", "-o", tmp_path / "run")
     refused = tubelet(*data, *two, "--diagnose", "--expected", "0.5")
     assert (refused.code, refused.complaint) == (
         2,

@@ -102,7 +102,6 @@ def test_unreadable_videos_end_with_3(tubelet: Any, listed: Path) -> None:
 SMALL = ["--iterations", "2", "--batch-size", "2", "--precision", "float32", "--workers", "1", "--device", "cpu"]
 
 
-@pytest.mark.usefixtures("gradients_taken_for_right")
 def test_training_refuses_to_test_on_copies_and_weights_remember(
     tubelet: Any, copies_folder: Path, tmp_path: Path
 ) -> None:
@@ -139,7 +138,6 @@ def test_training_refuses_to_test_on_copies_and_weights_remember(
     assert "half_rate.mp4" in tested.complaint
 
 
-@pytest.mark.usefixtures("gradients_taken_for_right")
 def test_a_protocol_that_trains_refuses_copies_or_marks_its_figures(
     tubelet: Any, copies_folder: Path, tmp_path: Path
 ) -> None:

@@ -221,9 +221,7 @@ def test_a_test_part_alone_trains_nothing(motion_folder: Path, tubelet: Tubelet,
         assert "--test-fraction 0.2" in found.complaint
 
 
-def test_training_takes_the_first_label_and_testing_any(
-    sports: Path, tubelet: Tubelet, tmp_path: Path, gradients_taken_for_right: None
-) -> None:
+def test_training_takes_the_first_label_and_testing_any(sports: Path, tubelet: Tubelet, tmp_path: Path) -> None:
     found = tubelet(
         "evaluate", "sports1m", "--data", sports, "--iterations", 2, "--precision", "float32", "--workers", 1,
         "--device", "cpu", "-o", tmp_path, "--json",

@@ -96,9 +96,7 @@ def test_without_an_experiment_the_weights_name_the_network(
 
 
 @pytest.mark.slow
-def test_the_published_experiment_runs_on_the_official_lists(
-    tubelet: Tubelet, ucf101: Path, tmp_path: Path, gradients_taken_for_right: None
-) -> None:
+def test_the_published_experiment_runs_on_the_official_lists(tubelet: Tubelet, ucf101: Path, tmp_path: Path) -> None:
     """One step of the full-size net with two clips: the real command, as far as two cores can go."""
     found = tubelet(
         "train", EXPERIMENTS / "c3d_ucf101_scratch.toml", "--data", ucf101, "-o", tmp_path / "run", "--iterations", 1,

@@ -16,9 +16,7 @@ NAMES = sorted(path.stem for path in overfit.EXPERIMENTS.glob("*.toml"))
 
 
 @pytest.mark.parametrize("name", ["search_nets", "tsn_resnet"])
-def test_a_small_network_is_fitted_to_twenty_videos(
-    name: str, motion_folder: Path, tmp_path: Path, gradients_taken_for_right: None
-) -> None:
+def test_a_small_network_is_fitted_to_twenty_videos(name: str, motion_folder: Path, tmp_path: Path) -> None:
     """A 3-D network of one clip, and frames of three segments: all right, and no tensor without a gradient."""
     fit = overfit.overfit(name, motion_folder / "train", tmp_path)
     assert (fit.right, fit.of) == (20, 20), fit

@@ -62,7 +62,6 @@ def test_starting_weights_need_a_way_and_a_folder(tubelet: Tubelet, colors: Path
     assert (found.code, "--also folder is not KIND=DIR" in found.complaint) == (2, True)
 
 
-@pytest.mark.usefixtures("gradients_taken_for_right")
 def test_a_2d_network_starts_a_3d_one_whose_head_alone_learns(tubelet: Tubelet, colors: Path, tmp_path: Path) -> None:
     flat = create_model("c3d_depth1", 5, seed=4, width=0.0625, side=32)
     flat.save(tmp_path / "flat", provenance={"trained_on": {"dataset": "pictures", "group_hashes": ["0" * 16]}})
@@ -88,7 +87,6 @@ def test_a_2d_network_starts_a_3d_one_whose_head_alone_learns(tubelet: Tubelet, 
     assert "mean-preserving inflation" in (tmp_path / "run" / "log.txt").read_text()
 
 
-@pytest.mark.usefixtures("gradients_taken_for_right")
 def test_two_data_sets_share_a_network(tubelet: Tubelet, colors: Path, motion_folder: Path, tmp_path: Path) -> None:
     experiment = tmp_path / "both.toml"
     experiment.write_text(
@@ -132,7 +130,6 @@ def as_ucf101(colors: Path, folder: Path) -> Path:
     return root
 
 
-@pytest.mark.usefixtures("gradients_taken_for_right")
 def test_a_teacher_makes_a_student_that_is_fine_tuned(tubelet: Tubelet, colors: Path, tmp_path: Path) -> None:
     tiny = {"growth": 4, "stem": 8, "blocks": (1, 1, 1, 1), "side": 32}
     create_model("densenet_121", 5, seed=1, **tiny).save(tmp_path / "teacher")

@@ -23,6 +23,8 @@ from tubelet.errors import DecodeWorkerError, RefusedVideoError, TubeletError, U
 from tubelet.video.limits import Limits
 from tubelet.video.report import DecodeReport
 
+pytestmark = pytest.mark.usefixtures("fresh_children")
+
 FRAMES, HEIGHT, WIDTH = 20, 48, 64
 
 

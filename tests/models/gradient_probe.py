@@ -1,6 +1,6 @@
 """Run by test_bf16_gradients in a child process: wrong kernels may crash it.
 
-Arguments: "ours" or "torch" (which Conv3d), "bfloat16" or "float32". Reads a JSON list of cases [in channels,
+Argument: "ours" or "torch" (which Conv3d). Reads a JSON list of cases ["bfloat16" or "float32", in channels,
 out channels, kernel, stride, T, side]; prints a JSON line per case: relative errors of output and gradients
 against float64.
 """
@@ -29,7 +29,7 @@ def poison(*like: Tensor) -> None:
 
 def main() -> None:
     kind = Conv3d if sys.argv[1] == "ours" else nn.Conv3d
-    for c, out, kernel, stride, time, side in json.load(sys.stdin):
+    for dtype, c, out, kernel, stride, time, side in json.load(sys.stdin):
         generator = torch.Generator().manual_seed(0)
         padding = tuple(k // 2 for k in kernel)
         layer = kind(c, out, tuple(kernel), tuple(stride), padding).to(memory_format=torch.channels_last_3d)
@@ -46,7 +46,7 @@ def main() -> None:
 
         x = x.contiguous(memory_format=torch.channels_last_3d).requires_grad_()
         poison(x, layer.weight, upstream)
-        with torch.autocast("cpu", torch.bfloat16, enabled=sys.argv[2] == "bfloat16"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
             output = layer(x)
         poison(x, layer.weight, upstream)
         output.backward(upstream.to(output.dtype))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +43,26 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"rgb": root / "rgb", "flow": root / "motion" / "videos"}
 
 
-def run(kind: str, videos: Path, folder: Path, precision: str, optimizer: str, workers: int, kill_at: int) -> int:
-    arguments = [kind, str(videos), str(folder), precision, optimizer, str(workers), str(kill_at)]
-    command = [sys.executable, str(SCRIPT), *arguments]
-    threads = "2" if kind == "rgb" else "1"  # the frames' network is large enough for two
-    return subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": threads}, timeout=300, check=False).returncode
+Run = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """``run(kind, videos, folder, precision, optimizer, workers, kill_at)``: exit code of a process that trains."""
+    environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}  # threads that wait leave the processors to others
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        commands, answers = server.stdin, server.stdout
+
+        def ask(*arguments: object) -> int:
+            print(json.dumps([str(part) if isinstance(part, Path) else part for part in arguments]), file=commands)
+            commands.flush()
+            return int(answers.readline())
+
+        yield ask
 
 
 def tensors(folder: Path) -> dict[str, bytes]:
@@ -60,7 +77,7 @@ def tensors(folder: Path) -> dict[str, bytes]:
     [("rgb", "float32", "sgd", 1), ("rgb", "bfloat16", "adamw", 3), ("flow", "float32", "adamw", 1)],
 )
 def test_kills_change_no_bit(
-    folders: dict[str, Path], tmp_path: Path, kind: str, precision: str, optimizer: str, kills: int
+    folders: dict[str, Path], run: Run, tmp_path: Path, kind: str, precision: str, optimizer: str, kills: int
 ) -> None:
     if precision == "bfloat16" and not has_fast_bfloat16():
         pytest.skip("this processor has no bf16 instructions")

@@ -37,8 +37,8 @@ def test_opening_three_hundred_videos(clip, names):
 
 
 def test_streaming_is_constant_in_memory(tmp_path):
-    """600 frames of 640 × 480 would be 527 MB."""
-    images = (np.full((480, 640, 3), k % 200, np.uint8) for k in range(600))
+    """600 frames of 320 × 240 would be 132 MB."""
+    images = (np.full((240, 320, 3), k % 200, np.uint8) for k in range(600))
     form = FORMATS["avi-mpeg4"]
     path = encode(tmp_path / "long.avi", form, 600, images=images)
     video = Video(path, cache=False)

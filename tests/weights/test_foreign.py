@@ -260,3 +260,20 @@ def test_statistics_are_those_of_numpy(values: list[float], chunk: int) -> None:
         assert found.std == pytest.approx(finite.std(), abs=1e-7 * scale)
     else:
         assert found.to_dict()["mean"] is None
+
+
+def test_a_file_cut_off_after_it_was_opened_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "file.safetensors"
+    save_file({"a": torch.arange(6.0).reshape(2, 3), "empty": torch.zeros(0, 4), "one": torch.tensor(5)}, path)
+    tensors = read_weights(path).tensors
+    assert tensors["a"].read().tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert (tensors["empty"].read().shape, tensors["one"].read().item()) == ((0, 4), 5)
+    mine = tensors["a"].read()
+    mine.zero_()
+    assert tensors["a"].read().sum() == 15, "every reading is a copy"
+    path.write_bytes(path.read_bytes()[:-25])  # 24 bytes of a, 8 of one, in either order
+    with pytest.raises(InputDataError, match=r"damaged.*shorter than when it was opened"):
+        [tensors[name].read() for name in ("a", "one")]
+    path.unlink()
+    with pytest.raises(InputDataError, match=r"damaged.*file\.safetensors.*No such file"):
+        tensors["a"].read()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -33,17 +33,22 @@ TYPE_CODES = {
 }
 """How safetensors spells the types that weights files here may have."""
 
-_BYTES = {code: dtype.itemsize for dtype, code in TYPE_CODES.items()}
+_TYPES = {code: dtype for dtype, code in TYPE_CODES.items()}
+_BYTES = {code: dtype.itemsize for code, dtype in _TYPES.items()}
 _MAX_AXES = 64  # NumPy's limit; a product of millions of sides would take forever
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor as a safetensors header describes it: type code (``F32``, ``I64``) and shape."""
+    """A tensor as a safetensors header describes it: type code (``F32``, ``I64``), shape, and its place in the file.
+
+    Two are equal if type and shape are; ``offset`` is the byte at which the values begin.
+    """
 
     dtype: str
     shape: tuple[int, ...]
+    offset: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         return f"{self.dtype} {times(self.shape)}"
@@ -89,7 +94,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     stored, spans = {}, []
     for name, entry in header.items():
         if name != "__metadata__":
-            stored[name], span = _entry(path, name, entry)
+            stored[name], span = _entry(path, name, entry, 8 + length)
             spans.append(span)
     # The tensors fill the rest of the file without gap or overlap.
     position = 0
@@ -102,6 +107,31 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     return stored
 
 
+def read_tensor(path: Path, stored: StoredTensor) -> Tensor:
+    """One tensor of a file whose header was read, without reading the header again: a new tensor of its own memory.
+
+    Raises
+    ------
+    InputDataError
+        The file is gone, or shorter than it was.
+    """
+    dtype = _TYPES[stored.dtype]
+    values = bytearray(dtype.itemsize * prod(stored.shape))
+    try:
+        with path.open("rb") as file:
+            file.seek(stored.offset)
+            count = file.readinto(values)
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+    if count != len(values):
+        raise _damaged(path, "it is shorter than when it was opened")
+    return (
+        torch.frombuffer(values, dtype=dtype).reshape(stored.shape)
+        if values
+        else torch.empty(stored.shape, dtype=dtype)
+    )
+
+
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) != len(pairs):
@@ -109,7 +139,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _entry(path: Path, name: str, entry: Any) -> tuple[StoredTensor, tuple[int, int]]:
+def _entry(path: Path, name: str, entry: Any, values: int) -> tuple[StoredTensor, tuple[int, int]]:
     try:
         shape = tuple(entry["shape"])
         if len(shape) > _MAX_AXES:
@@ -121,7 +151,7 @@ def _entry(path: Path, name: str, entry: Any) -> tuple[StoredTensor, tuple[int, 
         raise _damaged(path, f"its header says nonsense about {name!r}") from error
     if not sound or end - begin != wanted:
         raise _damaged(path, f"its header says nonsense about {name!r}")
-    return StoredTensor(entry["dtype"], shape), (begin, end)
+    return StoredTensor(entry["dtype"], shape, values + begin), (begin, end)
 
 
 def check_tensors(model: nn.Module, stored: dict[str, StoredTensor], path: Path) -> None:

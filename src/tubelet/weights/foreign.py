@@ -11,6 +11,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tubelet.errors import InputDataError
-from tubelet.models.tensors import TYPE_CODES, read_header
+from tubelet.models.tensors import TYPE_CODES, read_header, read_tensor
 from tubelet.provenance import sha256_file
 from tubelet.reporting.text import clipped
 from tubelet.weights.binaryproto import read_binaryproto
@@ -209,7 +210,7 @@ def _safetensors(path: Path, limits: Limits) -> _Found:
         with safe_open(path, framework="pt", device="cpu") as file:
             notes = [f"metadata {key}: {clipped(value, _SHOWN)}" for key, value in (file.metadata() or {}).items()]
             for name, stored in header.items():
-                read = _reader(path, name)
+                read = partial(read_tensor, path, stored)
                 tensors.append(
                     ForeignTensor(name, stored.dtype, stored.shape, describe(file.get_tensor(name)), read=read)
                 )
@@ -235,15 +236,6 @@ def _torch(path: Path, found: str, limits: Limits, pool: GuardedPool | None) -> 
     except BaseException:
         _remove(folder)
         raise
-
-
-def _reader(path: Path, name: str) -> Callable[[], Tensor]:
-    def read() -> Tensor:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            tensor: Tensor = file.get_tensor(name)
-            return tensor.clone()  # the file's mapping shall not outlive the block
-
-    return read
 
 
 def _by_name(path: Path, tensors: Iterable[ForeignTensor]) -> dict[str, ForeignTensor]:
