@@ -124,3 +124,11 @@ class Encoding:
     @property
     def _papers(self) -> int:
         return _PAPER_WORDS if self.kind == BAG_OF_WORDS else _PAPER_GAUSSIANS
+
+
+def learned_from(encoding: Mapping[str, Any]) -> str:
+    """What `Encoding.to_dict` says, for people."""
+    bag = encoding["kind"] == BAG_OF_WORDS
+    what = f"{encoding['words']:,} words" if bag else f"{encoding['gaussians']:,} Gaussians"
+    most = f"at most {encoding['sample']:,} trajectories of a fold's training videos"
+    return f"{what} of each channel, learned from {most}"

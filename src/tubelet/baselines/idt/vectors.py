@@ -116,9 +116,9 @@ class TrajectoryVectors:
             rows = np.zeros((len(self.video_ids), self.length), np.float32)
             with progress(f"{self.name}: {self.layer} vectors", total=len(rows), unit="video") as bar:
                 for row, video_id in zip(rows, self.video_ids.tolist(), strict=True):
-                    row[:] = encode(self._store.channels(video_id))
+                    row[:] = l2_normalize(encode(self._store.channels(video_id)))
                     bar.update()
-            kept = {_VECTORS: l2_normalize(rows)}
+            kept = {_VECTORS: rows}
             self._write(self._file(folder, _VECTORS), kept)
         return VideoVectors(
             self.name, self.path, self.layer, self.video_ids, kept[_VECTORS], dict(self.facts), dict(self.failed)
