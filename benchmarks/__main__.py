@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
-from benchmarks import extraction, flow_formats, flow_throughput, memory, network
+from benchmarks import extraction, flow_formats, flow_throughput, idt, memory, network
 from tubelet.artifacts import write_json
 from tubelet.provenance import environment
 
@@ -16,6 +17,7 @@ PARTS = {
     "memory": memory.run,
     "flow-throughput": flow_throughput.run,
     "flow-formats": flow_formats.run,
+    "idt": idt.run,
 }
 
 
@@ -24,9 +26,11 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=list(PARTS), help=f"which of {list(PARTS)}")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each variant")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
+    parser.add_argument("--videos", type=Path, nargs="+", default=[], help="clips for idt, instead of those of UCF101")
     arguments = parser.parse_args()
+    parts = {**PARTS, "idt": partial(idt.run, videos=arguments.videos)}
     for part in arguments.parts:
-        rows = PARTS[part](arguments.rounds, arguments.out / "work")
+        rows = parts[part](arguments.rounds, arguments.out / "work")
         print(f"\n{part}")
         for row in rows:
             print(f"  {row['what']:<58} {row['value']:>10}   {row['bar']}")

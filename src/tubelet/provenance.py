@@ -13,6 +13,9 @@ from typing import Any
 
 from tubelet.version import __version__
 
+PROVENANCE_FILE = "provenance.json"
+"""Where the record lies in a folder that a run over videos fills."""
+
 _PACKAGES = ("torch", "numpy", "av", "scikit-learn", "safetensors", "lancedb", "pyarrow")
 
 

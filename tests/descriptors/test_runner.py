@@ -18,12 +18,13 @@ import pytest
 from tubelet.clips.recipe import Recipe
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.descriptors.extractor import Extractor
-from tubelet.descriptors.runner import PROVENANCE_FILE, extract, plan_run
+from tubelet.descriptors.runner import extract, plan_run
 from tubelet.descriptors.store import DescriptorTable, has_table
 from tubelet.descriptors.summary import ExtractSummary
 from tubelet.descriptors.writer import TableWriter
 from tubelet.errors import ExitCode, UsageError
 from tubelet.failures import FAILED_FILE
+from tubelet.provenance import PROVENANCE_FILE
 
 sys.path.insert(0, str(Path(__file__).parent))
 from made_extractor import MadeExtractor

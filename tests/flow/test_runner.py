@@ -207,7 +207,7 @@ def test_the_largest_videos_are_begun_first(
         begun.extend(names)
         return []
 
-    monkeypatch.setattr("tubelet.flow.runner.as_completed", as_completed)
+    monkeypatch.setattr("tubelet.video.many.as_completed", as_completed)
     compute_flow(videos, tmp_path / "flow", FlowSettings(), workers=2)
     sizes = {
         name: sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path]))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _EXTRAS = {
     "flow": "cv2",
-    "idt": "numba",
+    "idt": "cv2",
     "serve": "fastapi",
     "map": "openTSNE",
     "ray": "ray",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from tubelet.cli.extract_idt import IDT, check_options, extract_trajectories
 from tubelet.cli.options import (
     AnyFlowOption,
     DeviceOption,
@@ -17,7 +18,6 @@ from tubelet.cli.options import (
     LimitOption,
     MeanOption,
     SeedOption,
-    WorkersOption,
     choose_device,
     one_of,
     print_json,
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
 
 def extract(
+    context: typer.Context,
     source: Annotated[Path, typer.Argument(help="A video, or a folder of videos.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Model folder, the run folder of tubelet train, or untrained:NAME."),
+        typer.Option("--model", help="Model folder, the run folder of tubelet train, untrained:NAME, or idt."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder of the table.", show_default="runs/extract/<source>")
@@ -76,7 +77,24 @@ def extract(
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Clips [by memory].")] = None,
     precision: Annotated[str, typer.Option("--precision", help="float32 or bfloat16.")] = "float32",
     fps: FpsOption = None,
-    workers: WorkersOption = 1,
+    most_trajectories: Annotated[
+        int | None,
+        typer.Option(
+            "--most-trajectories", min=1, help="With idt: so many of each video, drawn by --seed.", show_default="all"
+        ),
+    ] = None,
+    camera: Annotated[
+        bool, typer.Option("--camera/--no-camera", help="With idt: take the motion of the camera out.")
+    ] = True,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            help="Decoding processes; with idt, videos at a time.",
+            show_default="1; with idt the processors",
+        ),
+    ] = None,
     limit: LimitOption = None,
     device: DeviceOption = "auto",
     dry_run: DryRunOption = False,
@@ -86,7 +104,9 @@ def extract(
 
     Run again, it skips what is done and redoes exactly what became stale (weights, recipe, sampling, the file
     or its stored flow changed). Videos that fail are listed in failed.jsonl, and the exit code is then 3.
+    With --model idt, improved dense trajectories are stored, one file per video.
     """
+    from tubelet.baselines.idt.store import has_trajectories
     from tubelet.descriptors.export import FORMATS, Format, export
     from tubelet.descriptors.extractor import Extractor
     from tubelet.descriptors.runner import extract as run
@@ -97,15 +117,32 @@ def extract(
     if model is None:
         raise UsageError(
             "extract needs a model",
-            remedy="train one (tubelet train folder --data DIR), load a model folder with --model DIR, or take "
-            f"random weights on purpose with --model untrained:NAME ({', '.join(list_models())})",
+            remedy="train one (tubelet train folder --data DIR), load a model folder with --model DIR, store "
+            f"improved dense trajectories with --model {IDT}, or take random weights on purpose with --model "
+            f"untrained:NAME ({', '.join(list_models())})",
         )
+    check_options(context, model)
+    if model == IDT:
+        extract_trajectories(
+            source,
+            out,
+            most_trajectories=most_trajectories,
+            camera=camera,
+            seed=seed,
+            workers=workers,
+            limit=limit,
+            dry_run=dry_run,
+            as_json=as_json,
+        )
+        return
     one_of(file_format, ("lance", *FORMATS), "--format")
     one_of(precision, ("float32", "bfloat16"), "--precision")
     net = open_model(model)
     sampling = _sampling(net, views, seed, clip_length, step_frames, stride_frames, short)
     videos = open_videos(source, fps)
     table = out or Path("runs/extract") / name_of(source)
+    if has_trajectories(table):
+        raise UsageError(f"trajectories of --model {IDT} lie in this folder", path=table, remedy="name another: -o DIR")
     count = min(len(videos), limit or len(videos))
     names = (descriptor_layer(net.layer_names),) if layers is None else tuple(map(str.strip, layers.split(",")))
     say(f"{count} videos, {net.name} ({net.weights_id[:19]}), layers {', '.join(names)} -> {table}")
@@ -117,7 +154,7 @@ def extract(
         sampling=sampling,
         batch_size=batch_size,
         device=choose_device(device),
-        workers=workers,
+        workers=workers or 1,
         **options,
     ) as extractor:
         if dry_run:

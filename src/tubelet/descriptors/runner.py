@@ -26,12 +26,10 @@ from tubelet.descriptors.summary import ExtractSummary
 from tubelet.descriptors.writer import FinishedVideo, TableWriter
 from tubelet.errors import TubeletError, VideoError
 from tubelet.failures import FAILED_FILE, FailedVideo, list_failures
-from tubelet.provenance import environment, tool_version
+from tubelet.provenance import PROVENANCE_FILE, environment, tool_version
 from tubelet.reporting.terminal import ProgressBar, progress
 from tubelet.video.fingerprint import content_hash, file_stamp
 from tubelet.video.report import DecodeReport
-
-PROVENANCE_FILE = "provenance.json"
 
 COMMIT_BYTES = 32 << 20
 COMMIT_EVERY_S = 10.0

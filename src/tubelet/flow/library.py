@@ -21,9 +21,9 @@ from tubelet.errors import InputDataError, UsageError
 from tubelet.failures import FAILED_FILE
 from tubelet.flow.check import looks_complete
 from tubelet.flow.layout import find_flow
-from tubelet.flow.plan import same_source
 from tubelet.flow.record import FlowSettings
 from tubelet.flow.store import StoredFlow, open_flow
+from tubelet.video.stale import same_source
 
 QUANTIZATION = "level = round(255 (v + bound) / (2 bound)), halves to even"
 

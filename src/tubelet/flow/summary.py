@@ -7,6 +7,7 @@ from typing import Any
 
 from tubelet.errors import ExitCode
 from tubelet.failures import FailedVideo, counts_line
+from tubelet.reporting.text import size_text
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,3 @@ class FlowSummary:
         if self.camera_share is not None:
             lines.append(f"a motion of the camera was found and taken out in {self.camera_share:.1%} of pairs")
         return "\n".join(lines)
-
-
-def size_text(nbytes: int) -> str:
-    """``812 kB``, ``3.4 MB``, ``1.2 GB``."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
-        if nbytes >= scale:
-            return f"{nbytes / scale:.1f} {unit}"
-    return f"{nbytes / 1e3:.0f} kB"

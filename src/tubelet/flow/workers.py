@@ -1,27 +1,23 @@
-"""The processes that compute and check flow, and the threads that wait for them."""
+"""The processes that compute and check flow."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from tubelet.errors import InputDataError
 from tubelet.flow.layout import ZIP_SUFFIX
 from tubelet.flow.record import RECORD_FILE, FlowSettings
 from tubelet.reporting.terminal import progress
 from tubelet.video.guard import GuardedPool
+from tubelet.video.many import as_completed, threads_of
 
 TASK = "tubelet.flow.task:answer"
 
 # Seconds between two signs of life. One pair of 4K frames takes TV-L1 minutes; the others a second.
 _STALL_S = 60.0
 _STALL_SLOW_S = 900.0
-
-T = TypeVar("T")
 
 
 def flow_pool(workers: int, settings: FlowSettings) -> GuardedPool:
@@ -69,28 +65,3 @@ def check_stored(root: str | os.PathLike[str], *, workers: int = 1) -> dict[str,
     names = {path.relative_to(base).as_posix(): path for path in found}
     with flow_pool(workers, FlowSettings()) as pool:
         return check_all(names, pool)
-
-
-@contextmanager
-def threads_of(pool: GuardedPool) -> Iterator[ThreadPoolExecutor]:
-    """A thread per worker; when the block ends early, workers are killed and nothing new is begun."""
-    threads = ThreadPoolExecutor(pool.workers, thread_name_prefix="tubelet-flow")
-    try:
-        yield threads
-    except BaseException:
-        threads.shutdown(wait=False, cancel_futures=True)
-        pool.close()
-        raise
-    finally:
-        threads.shutdown(wait=True)
-
-
-def as_completed(
-    threads: ThreadPoolExecutor, work: Callable[[str], T], names: Sequence[str]
-) -> Iterator[tuple[str, T]]:
-    """Results by name, as they come; an error of ``work`` is raised at once."""
-    waiting: dict[Future[T], str] = {threads.submit(work, name): name for name in names}
-    while waiting:
-        done, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield waiting.pop(future), future.result()

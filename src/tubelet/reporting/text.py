@@ -155,6 +155,14 @@ def engineering(value: int) -> str:
     return str(value)
 
 
+def size_text(nbytes: float) -> str:
+    """``812 kB``, ``3.4 MB``, ``1.2 GB``."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if nbytes >= scale:
+            return f"{nbytes / scale:.1f} {unit}"
+    return f"{nbytes / 1e3:.0f} kB"
+
+
 def percent(share: float, digits: int = 1) -> str:
     """``0.8725`` → ``87.2 %`` with a no-break space; a dash where there is no number."""
     return f"{100 * share:.{digits}f}\u00a0%" if math.isfinite(share) else "–"

@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tubelet.baselines.idt.record import TrajectoryRecord, tensors_of
 from tubelet.baselines.idt.settings import IdtSettings
-from tubelet.baselines.idt.tensor_file import Rows, TensorFile, TensorSpool
+from tubelet.baselines.idt.tensor_file import TensorFile, TensorSpool
 from tubelet.baselines.idt.tracks import Floats, Trajectories
 from tubelet.errors import InputDataError, TubeletError, UsageError
 from tubelet.failures import read_failures
@@ -28,81 +28,7 @@ from tubelet.provenance import hash_json
 TRAJECTORIES_SUFFIX = ".idt.safetensors"
 """Behind a video's id: where its trajectories lie."""
 
-FORMAT = "tubelet-idt-1"
-
 _RECORD = "tubelet"
-_HALF = np.dtype("<f2")
-
-
-@dataclass(frozen=True)
-class TrajectoryRecord:
-    """What stored trajectories say of themselves.
-
-    Attributes
-    ----------
-    settings
-        `IdtSettings.to_dict` without OpenCV's version, and ``most_trajectories`` and ``seed`` of the draw (both None
-        where all trajectories are kept): trajectories of other settings are stale.
-    video_id
-        The video's name in its data set.
-    source_size, source_mtime_ns, source_sha256
-        Its file: bytes, time and content.
-    fps
-        Frames per second; None for a folder of frames, which does not say.
-    frames, height, width
-        Frames decoded and their pixels.
-    decode_status, problems
-        ``ok``, or ``partial`` where the video lost frames, and why.
-    found, kept
-        Trajectories of the video, and how many of them are stored.
-    opencv_version, tool_version
-        What made them.
-    """
-
-    settings: dict[str, Any]
-    video_id: str
-    source_size: int
-    source_mtime_ns: int
-    source_sha256: str
-    fps: float | None
-    frames: int
-    height: int
-    width: int
-    decode_status: Literal["ok", "partial"]
-    problems: tuple[str, ...]
-    found: int
-    kept: int
-    opencv_version: str
-    tool_version: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready dictionary."""
-        return {"format": FORMAT, **asdict(self), "problems": list(self.problems)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> TrajectoryRecord:
-        """The inverse of `to_dict`.
-
-        Raises
-        ------
-        ValueError
-            It is no such record.
-        """
-        if not isinstance(values, Mapping) or values.get("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        known = {item.name: values.get(item.name) for item in fields(cls)}
-        counts = [known[name] for name in ("source_size", "source_mtime_ns", "frames", "height", "width", "found")]
-        texts = [known[name] for name in ("video_id", "source_sha256", "opencv_version", "tool_version")]
-        sound = (
-            all(type(count) is int and count >= 0 for count in (*counts, known["kept"]))
-            and all(type(text) is str for text in texts)
-            and type(known["settings"]) is dict
-            and isinstance(known["problems"], list | tuple)
-            and known["decode_status"] in ("ok", "partial")
-        )
-        if not sound:
-            raise ValueError("its record is incomplete")
-        return cls(**{**known, "problems": tuple(map(str, known["problems"] or ()))})  # type: ignore[arg-type]
 
 
 def stored_settings(settings: IdtSettings, most_trajectories: int | None = None, seed: int = 0) -> dict[str, Any]:
@@ -131,7 +57,7 @@ class TrajectoryWriter:
     """
 
     def __init__(self, target: Path, settings: IdtSettings) -> None:
-        self._spool = TensorSpool(target, _tensors(settings))
+        self._spool = TensorSpool(target, tensors_of(settings))
 
     @property
     def kept(self) -> int:
@@ -199,12 +125,7 @@ class TrajectoryFile:
         except (KeyError, TypeError, ValueError, RecursionError, UsageError) as error:
             raise self._file.damaged(f"its record is none of this version: {error}") from error
         self._names = tuple(settings.dims())
-        self._file.require(_tensors(settings), self.record.kept)
-
-    @property
-    def nbytes(self) -> int:
-        """Of the file."""
-        return self._file.nbytes
+        self._file.require(tensors_of(settings), self.record.kept)
 
     @property
     def hash(self) -> str:
@@ -384,12 +305,3 @@ def _files(folder: Path) -> list[Path]:
 
 def _id_of(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix().removesuffix(TRAJECTORIES_SUFFIX)
-
-
-def _tensors(settings: IdtSettings) -> dict[str, Rows]:
-    own = {
-        "points": Rows(np.dtype("<f4"), (settings.length + 1, 2)),
-        "first_frame": Rows(np.dtype("<i4")),
-        "scale": Rows(np.dtype("u1")),
-    }
-    return own | {name: Rows(_HALF, (size,)) for name, size in settings.dims().items()}

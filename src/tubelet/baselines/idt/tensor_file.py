@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -205,11 +204,6 @@ class TensorFile:
             why=why,
             remedy="run the same tubelet extract --model idt again, which computes them anew",
         )
-
-    @property
-    def nbytes(self) -> int:
-        """Of the file."""
-        return os.path.getsize(self.path)
 
     def _place(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
         entry = self._entries[name]

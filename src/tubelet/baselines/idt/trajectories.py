@@ -54,6 +54,21 @@ def trajectories(frames: Iterable[NDArray[np.uint8]], settings: IdtSettings | No
     MissingExtraError
         OpenCV is not installed.
     """
+    for ended in trajectory_steps(frames, settings):
+        if ended is not None:
+            yield ended
+
+
+def trajectory_steps(
+    frames: Iterable[NDArray[np.uint8]], settings: IdtSettings | None = None
+) -> Iterator[Trajectories | None]:
+    """As `trajectories`, which has the parameters and errors, with a sign of life for every pair of frames.
+
+    Yields
+    ------
+    Trajectories or None
+        Those that end in the second frame of the pair, on all scales; None where none does.
+    """
     settings = IdtSettings() if settings is None else settings
     solve = find_algorithm(settings.flow).checked_solver()
     camera = settings.camera
@@ -76,8 +91,7 @@ def trajectories(frames: Iterable[NDArray[np.uint8]], settings: IdtSettings | No
             tracks.sample(following)
             if ended is not None:
                 found.append(ended)
-        if found:
-            yield joined(found, settings)
+        yield joined(found, settings) if found else None
 
 
 def all_trajectories(frames: Iterable[NDArray[np.uint8]], settings: IdtSettings | None = None) -> Trajectories:
