@@ -54,7 +54,7 @@ def test_only_some_streams_take_their_fusions_and_comparisons_along(tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (HEAD, "it has neither streams nor features"),
+        (HEAD, "it has neither streams nor features nor trajectories"),
         (HEAD + "folds = 1\n" + TWO, "1 is not 'groups', 'official' or a number of folds from 2 on"),
         (HEAD + "folds = true\n" + TWO, "True is not 'groups'"),
         (HEAD + 'folds = "thirds"\n' + TWO, "'thirds' is not 'groups'"),
@@ -110,7 +110,7 @@ def test_svms_are_rows_between_streams_and_fusions(tmp_path: Path) -> None:
         ("rgb", "flow", "rgb fc6 + SVM", "both"), None
     )  # fmt: skip
     assert found.only(["image"]).rows == ("image",)
-    with pytest.raises(UsageError, match="its streams and features are rgb, flow, image"):
+    with pytest.raises(UsageError, match="its streams and descriptors are rgb, flow, image"):
         found.only(["joined"])
     assert read(tmp_path, HEAD + IMAGE).rows == ("image",), "features alone are a table"
 

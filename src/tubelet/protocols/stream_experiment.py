@@ -1,8 +1,8 @@
 """A comparison of streams as a small TOML file: which networks, trained how, tested on which folds, fused how.
 
 Beside the streams' own scores a file may ask for linear SVMs: on a layer of a stream's network (``svm``), on a network
-that is not trained at all (``[[features]]``), on improved dense trajectories (``[[trajectories]]``), and on several such
-descriptors side by side (``[[combinations]]``).
+that is not trained at all (``[[features]]``), on improved dense trajectories (``[[trajectories]]``), and on several
+such descriptors side by side (``[[combinations]]``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from tubelet.baselines.idt.encoding import BAG_OF_WORDS, Encoding
 from tubelet.errors import UsageError
 from tubelet.training.config import NetworkTraining, load_config
-
 
 PLOTS, TRAJECTORIES = "plots", "trajectories"
 """Folders of a run that are no row's."""
@@ -202,7 +201,8 @@ class StreamExperiment(BaseModel):
     def svm_rows(self) -> tuple[SvmRow, ...]:
         """The rows that SVMs make: of each stream that asks for it, each feature, trajectories, then combinations."""
         alone = [SvmRow(one.svm_row, (one.name,)) for one in self.streams if one.svm_row is not None]
-        alone += [SvmRow(one.name, (one.name,)) for one in (*self.features, *self.trajectories)]
+        alone += [SvmRow(one.name, (one.name,)) for one in self.features]
+        alone += [SvmRow(one.name, (one.name,)) for one in self.trajectories]
         return (*alone, *(SvmRow(one.name, one.of) for one in self.combinations))
 
     @property
@@ -224,11 +224,16 @@ class StreamExperiment(BaseModel):
         """
         if names is None:
             return self
-        known = [one.name for one in (*self.streams, *self.features, *self.trajectories)]
+        known = [
+            *(stream.name for stream in self.streams),
+            *(feature.name for feature in self.features),
+            *(one.name for one in self.trajectories),
+        ]
         if unknown := [name for name in names if name not in known]:
+            more = " and descriptors" if len(known) > len(self.streams) else ""
             raise UsageError(
                 f"{self.name} has no stream {unknown[0]!r}",
-                remedy=f"its streams{' and descriptors' if len(known) > len(self.streams) else ''} are {', '.join(known)}",
+                remedy=f"its streams{more} are {', '.join(known)}",
             )
         given = set(names)
         part = self.model_copy(
