@@ -135,14 +135,14 @@ def extract(
             as_json=as_json,
         )
         return
+    table = out or Path("runs/extract") / name_of(source)
+    if has_trajectories(table):
+        raise UsageError(f"trajectories of --model {IDT} lie in this folder", path=table, remedy="name another: -o DIR")
     one_of(file_format, ("lance", *FORMATS), "--format")
     one_of(precision, ("float32", "bfloat16"), "--precision")
     net = open_model(model)
     sampling = _sampling(net, views, seed, clip_length, step_frames, stride_frames, short)
     videos = open_videos(source, fps)
-    table = out or Path("runs/extract") / name_of(source)
-    if has_trajectories(table):
-        raise UsageError(f"trajectories of --model {IDT} lie in this folder", path=table, remedy="name another: -o DIR")
     count = min(len(videos), limit or len(videos))
     names = (descriptor_layer(net.layer_names),) if layers is None else tuple(map(str.strip, layers.split(",")))
     say(f"{count} videos, {net.name} ({net.weights_id[:19]}), layers {', '.join(names)} -> {table}")
