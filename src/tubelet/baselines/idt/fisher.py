@@ -168,6 +168,8 @@ def learn_mixtures(samples: Mapping[str, NDArray[np.floating]], settings: Fisher
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            fitted.fit(reduced.transform(chosen))
-        found[name] = Mixture(reduced.mean_, reduced.components_, fitted.weights_, fitted.means_, fitted.covariances_)
+            # In float32 2.4 times as fast, with the same likelihood (docs/measured.md).
+            fitted.fit(reduced.transform(chosen).astype(np.float32))
+        gaussians = [fitted.weights_, fitted.means_, fitted.covariances_]
+        found[name] = Mixture(reduced.mean_, reduced.components_, *(part.astype(np.float64) for part in gaussians))
     return FisherEncoder(found)

@@ -131,7 +131,7 @@ class TrajectoryVectors:
             raise InputDataError(
                 "not one training video has stored trajectories",
                 path=self.path,
-                why=f"the trajectories are of videos such as {self.video_ids[0]!r}",
+                why=f"the trajectories are of videos such as {str(self.video_ids[0])!r}",
                 remedy="compute them with the same root folder, so that video_id is the path below it",
             )
         return found
@@ -149,7 +149,7 @@ class TrajectoryVectors:
         ids = self._training(video_ids)
         sample = self._store.sample(ids, self.encoding.sample, self.encoding.settings.seed)
         count = len(sample[missing[0]])
-        title = f"{self.name}: {self.encoding.words} a channel from {count:,} trajectories of {len(ids)} videos"
+        title = f"{self.name}: {self.encoding.words} a channel from {count:,} trajectories of {len(ids)} video{'s' * (len(ids) > 1)}"
         with progress(title, total=len(self._dims), unit="channel", initial=len(learned)) as bar:
             for name in missing:
                 bar.update(0, channel=name)
