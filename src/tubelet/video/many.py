@@ -174,11 +174,14 @@ class StoreRun(Generic[R]):
                     del self._begun[video_id]
                     return record
                 self._follow(video_id, found["frames"], found["declared"], found["nbytes"])
+            failure: TubeletError = DecodeWorkerError(
+                "the worker ended without a result", path=path, remedy="run again"
+            )
         except (InputDataError, UsageError, NumericalError) as error:
-            self._bytes[video_id] = 0  # they say nothing about the frames of other videos
-            self._follow(video_id, self._frames[video_id], self._frames[video_id], 0)
-            return error
-        return DecodeWorkerError("the worker ended without a result", path=path, remedy="run again")
+            failure = error
+        self._bytes[video_id] = 0  # they say nothing about the frames of other videos
+        self._follow(video_id, self._frames[video_id], self._frames[video_id], 0)
+        return failure
 
     def _fail(self, video_id: str, error: TubeletError) -> None:
         path = os.fspath(self._videos[video_id])
@@ -198,10 +201,10 @@ class StoreRun(Generic[R]):
 
     def _show(self, advance: int = 0) -> None:
         assert self._bar is not None
-        seconds = max(self.seconds, 1e-9)
+        seconds, ended = max(self.seconds, 1e-9), len(self.records) + len(self.failures)
         self._bar.update(
             advance,
-            videos=f"video {len(self.records) + len(self.failures)} of {len(self._plan.todo)}",
+            videos=f"video {ended} of {len(self._plan.todo) + len(self._plan.missing)}",
             skipped=len(self._plan.skipped) or None,
             failed=len(self.failures) or None,
             size=size_text(self._stored.total()),

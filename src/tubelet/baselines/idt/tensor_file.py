@@ -179,7 +179,10 @@ class TensorFile:
         shape, dtype, offset = self._place(name)
         if not len(chosen):
             return np.zeros((0, *shape[1:]), dtype)
-        stored = np.memmap(self.path, dtype, mode="r", offset=offset, shape=shape)
+        try:
+            stored = np.memmap(self.path, dtype, mode="r", offset=offset, shape=shape)
+        except (OSError, ValueError) as error:  # ValueError: the file ends before
+            raise self.damaged(str(error)) from error
         return np.asarray(stored[chosen])
 
     def tensor(self, name: str) -> NDArray[Any]:
@@ -202,7 +205,7 @@ class TensorFile:
             "stored trajectories are damaged",
             path=self.path,
             why=why,
-            remedy="run the same tubelet extract --model idt again, which computes them anew",
+            remedy="delete the file and run tubelet extract --model idt again, which computes it anew",
         )
 
     def _place(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
