@@ -130,6 +130,12 @@ def test_a_table_of_trajectories_alone(
     for words in ("none: improved dense trajectories", "1 Gaussians of each channel, learned from at most 256,000"):
         assert words in page, words
 
+    report = tubelet("report", run, "-o", tmp_path / "report", "--json")
+    assert report.code == 0, report.err
+    told = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    for words in ("3 words a channel of improved dense trajectories", "Action recognition with improved trajectories"):
+        assert words in told, words
+
     # Typed again nothing is followed, learned or fitted; the trajectories serve other runs.
     monkeypatch.setattr("tubelet.protocols.streams_report.write_streams", lambda *arguments: "none")
     before = files_of(run / "trajectories")

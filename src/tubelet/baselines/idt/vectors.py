@@ -149,7 +149,8 @@ class TrajectoryVectors:
         ids = self._training(video_ids)
         sample = self._store.sample(ids, self.encoding.sample, self.encoding.settings.seed)
         count = len(sample[missing[0]])
-        title = f"{self.name}: {self.encoding.words} a channel from {count:,} trajectories of {len(ids)} video{'s' * (len(ids) > 1)}"
+        whose = "1 video" if len(ids) == 1 else f"{len(ids)} videos"
+        title = f"{self.name}: {self.encoding.words} a channel from {count:,} trajectories of {whose}"
         with progress(title, total=len(self._dims), unit="channel", initial=len(learned)) as bar:
             for name in missing:
                 bar.update(0, channel=name)
