@@ -129,6 +129,7 @@ def test_a_table_of_trajectories_alone(
     page = (run / "report.html").read_text(encoding="utf-8")
     for words in ("none: improved dense trajectories", "1 Gaussians of each channel, learned from at most 256,000"):
         assert words in page, words
+    assert "scalar" not in page
 
     report = tubelet("report", run, "-o", tmp_path / "report", "--json")
     assert report.code == 0, report.err
@@ -154,6 +155,7 @@ def test_a_table_of_trajectories_alone(
     other = tubelet(*given, "-o", tmp_path / "other", "--trajectories", run / "trajectories", "--streams", "idt bow",
                     "--json")  # fmt: skip
     assert other.code == 0, other.err
+    assert "described in" not in other.err
     assert [row["protocol"] for row in other.json["svms"]] == ["idt bow"]
     assert other.json["svms"][0]["predictions"] == rows["idt bow"]["predictions"]
     assert not (tmp_path / "other" / "trajectories").exists()

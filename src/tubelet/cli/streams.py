@@ -157,7 +157,8 @@ def streams(
     describing_s = {one.name: times_of(root / safe_name(one.name)).get("describing_s", 0.0) for one in features}
     describing_s |= {plan.name: seconds_of(plan, root, followed) for plan in chosen.trajectories}
     for name, took in describing_s.items():
-        say(f"{name}: {len(manifest)} videos described in {duration(took)}")
+        if took:  # vectors that another run made cost this one nothing
+            say(f"{name}: {len(manifest)} videos described in {duration(took)}")
     finished = finished_rounds(ready, folds, root, device=where)
     if finished:
         say(f"{len(finished)} of {len(ready) * len(folds)} rounds are finished already")

@@ -53,7 +53,7 @@ class StreamCost:
         """Parameters, multiply-adds, input, training, scoring and describing, for tables; empty where nothing was."""
         return (
             *("" if number is None else engineering(number) for number in (self.parameters, self.macs)),
-            times(self.input),
+            times(self.input) if self.input else "",
             *(duration(took) if took else "" for took in (self.training_s, self.scoring_s, self.describing_s)),
         )
 
