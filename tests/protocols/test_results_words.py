@@ -154,6 +154,35 @@ def test_methods_of_svms_beside_streams_say_what_they_read_and_who_trained_it() 
     assert words("image", ["pool10"], 512, networks[1:]).endswith(f"; {fitted}; image frozen, weights: imagenet.")
 
 
+def test_methods_of_trajectories_name_words_and_what_learned_them() -> None:
+    plan = {
+        "streams": [{"name": "rgb", "model": "c3d_small", "svm": "fc6", "train": {"iterations": 9}}],
+        "trajectories": [{"name": "idt bow", "encoding": "bow"}, {"name": "few", "encoding": "fisher64"}],
+        "combinations": [{"name": "both", "of": ["rgb", "idt bow"]}],
+    }
+
+    def words(name: str, layers: list[str], numbers: int, used: list[Network]) -> str:
+        settings = {"folds": "groups", "svm": {"svm_c": 1.0, "pca": None}, "layers": layers, "numbers": numbers}
+        result = made(first(9), name=name, settings=settings)
+        result = replace(result, provenance={**result.provenance, "experiment": plan, "command": []})
+        return methods(Run(Path("run"), "run", (system_of("run", [(result,)], used),), {}, {})).partition("\n")[0]
+
+    fitted = "a linear SVM (C = 1) fitted on each fold's training videos"
+    assert words("both", ["fc6", "bow"], 25960, [Network("c3d_small"), Network("idt")]) == (
+        "**both.** Fc6 of c3d_small and 5,000 words a channel of improved dense trajectories, clips averaged, length "
+        f"one, side by side, 25,960 numbers; {fitted}; rgb trained as in its own row; "
+        "idt bow learned from each fold's training videos."
+    )
+    assert words("few", ["fisher64"], 27264, [Network("idt")]) == (
+        "**few.** 64 Gaussians a channel of improved dense trajectories, length one, 27,264 numbers; "
+        f"{fitted}; few learned from each fold's training videos."
+    )
+    facts = {"name": "t", "model": "idt", "layer": "bow9", "encoding": {"kind": "bow", "words": 9, "sample": 1000}}
+    table = made(first(9), settings={"tables": [facts], "svm_c": 1.0, "folds": ["split1"]})
+    told = methods(Run(Path("run"), "run", (system_of("run", [(table,)], []),), {}, {}))
+    assert "on dense trajectories (9 words of each channel, learned from at most 1,000 trajectories of a fold's" in told
+
+
 LEAK = "the weights were trained on 2 of the 4 test groups"
 
 

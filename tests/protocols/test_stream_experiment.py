@@ -54,7 +54,7 @@ def test_only_some_streams_take_their_fusions_and_comparisons_along(tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (HEAD, "it has neither streams nor features"),
+        (HEAD, "it has neither streams nor features nor trajectories"),
         (HEAD + "folds = 1\n" + TWO, "1 is not 'groups', 'official' or a number of folds from 2 on"),
         (HEAD + "folds = true\n" + TWO, "True is not 'groups'"),
         (HEAD + 'folds = "thirds"\n' + TWO, "'thirds' is not 'groups'"),
@@ -110,9 +110,24 @@ def test_svms_are_rows_between_streams_and_fusions(tmp_path: Path) -> None:
         ("rgb", "flow", "rgb fc6 + SVM", "both"), None
     )  # fmt: skip
     assert found.only(["image"]).rows == ("image",)
-    with pytest.raises(UsageError, match="its streams and features are rgb, flow, image"):
+    with pytest.raises(UsageError, match="its streams and descriptors are rgb, flow, image"):
         found.only(["joined"])
     assert read(tmp_path, HEAD + IMAGE).rows == ("image",), "features alone are a table"
+
+
+def test_trajectories_are_rows_and_parts_of_combinations(tmp_path: Path) -> None:
+    moves = '[[trajectories]]\nname = "idt"\n[[trajectories]]\nname = "few"\nencoding = "fisher256"\n'
+    joined = JOINED.replace('"image"', '"idt"')
+    found = read(tmp_path, HEAD + WITH_SVM + IMAGE + moves + joined)
+    assert [one.encoding for one in found.trajectories] == ["bow", "fisher"], "the papers' number needs no saying"
+    assert found.rows == ("rgb", "rgb fc6 + SVM", "image", "idt", "few", "joined")
+    assert found.svm_rows[-1].of == ("rgb", "idt")
+    assert found.only(["rgb", "idt"]).rows == ("rgb", "rgb fc6 + SVM", "idt", "joined")
+    assert found.only(["few"]).rows == ("few",)
+    with pytest.raises(UsageError, match=r"trajectories cannot be encoded as 'fc6'; take bow \(5000 words a channel\)"):
+        read(tmp_path, HEAD + moves.replace("fisher256", "fc6"))
+    with pytest.raises(UsageError, match="no row can be called 'trajectories': that folder holds the trajectories"):
+        read(tmp_path, HEAD + moves.replace('"few"', '"trajectories"'))
 
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -126,8 +141,8 @@ def test_the_tables_train_as_the_protocols_do() -> None:
                 if one.name == "temporal"]  # fmt: skip
     assert temporal.model_copy(update={"svm": None}) == other
     assert table.rows == (
-        "c3d", "temporal", "c3d fc6 + SVM", "temporal global_pool + SVM", "squeezenet", "c3d + squeezenet",
-        "c3d + temporal + squeezenet", "c3d + temporal scores",
+        "c3d", "temporal", "c3d fc6 + SVM", "temporal global_pool + SVM", "squeezenet", "idt bow", "idt fisher",
+        "c3d + squeezenet", "c3d + idt", "c3d + idt fisher", "c3d + temporal + squeezenet", "c3d + temporal scores",
     )  # fmt: skip
     frames = load_stream_experiment(EXPERIMENTS / "tables" / "frames_5fps.toml")
     assert frames.streams[0].train == SMALL.changed(iterations=450)

@@ -25,7 +25,8 @@ TablesOption = Annotated[
     list[str] | None,
     typer.Option(
         "--table",
-        help="Folder of tubelet extract, or npz, parquet or csv with video_id; NAME=PATH names it (idt=idt.npz). "
+        help="Folder of tubelet extract (descriptors, or trajectories of --model idt), or npz, parquet or csv with "
+        "video_id; NAME=PATH names it (net1=table.npz). "
         "Give it again for each further table: their vectors stand side by side.",
     ),
 ]
@@ -39,7 +40,9 @@ ModelOption = Annotated[
 LayersOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--layer", help="For all tables, or one each, in their order, --model's last.", show_default="fc6, else pool5"
+        "--layer",
+        help="For all tables, or one each, in their order, --model's last; of trajectories bow, fisher, bow1000 ...",
+        show_default="fc6, else pool5; bow",
     ),
 ]
 StrideOption = Annotated[

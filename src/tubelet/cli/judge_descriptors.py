@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tubelet.datasets.manifest import Manifest
     from tubelet.datasets.objects import FrameLabels
     from tubelet.datasets.splits import Fold
-    from tubelet.descriptors.video_vectors import VideoVectors
+    from tubelet.descriptors.video_vectors import VectorTable
     from tubelet.failures import FailedVideo
     from tubelet.protocols.descriptor_svm import SvmSettings
     from tubelet.protocols.diagnosis import Diagnosis
@@ -55,27 +55,37 @@ class Diagnosing:
     other_parts: Callable[[str], Sequence[tuple[str, Sequence[Fold]]]]
 
     def refuse_unfit(self, parts: Sequence[tuple[str, Sequence[Fold]]], vectors: Described) -> None:
-        """Refuse several splits or tables, and a data set of which nothing is in print, before the work."""
+        """Refuse several splits or tables, trajectories, and data sets that nothing is printed of, before the work."""
+        from tubelet.baselines.tables import is_trajectories
+
         tables = len(vectors.tables) + (vectors.model is not None)
         if len(parts) > 1:
             raise UsageError(f"--diagnose takes one split, not {len(parts)}", remedy="choose one, such as --splits 1")
         if tables > 1:
             raise UsageError(f"--diagnose takes one table, not {tables}", remedy="diagnose each by itself")
+        if any(is_trajectories(path) for path, _, _ in vectors.given()):
+            raise UsageError(
+                "--diagnose lets a network describe videos again, and trajectories have none",
+                path=vectors.given()[0][0],
+                remedy="diagnose a table of tubelet extract --model DIR",
+            )
         self.options.refuse_unknown(parts[0][1][0].test)
 
     def diagnose(
         self,
         title: str,
         folds: Sequence[Fold],
-        table: VideoVectors,
+        table: VectorTable,
         settings: SvmSettings,
         result: Result,
         folder: Path,
     ) -> Diagnosis | None:
         """The diagnosis, kept in ``folder``; splits that are tried are the other official ones, where there are any."""
+        from tubelet.descriptors.video_vectors import VideoVectors
         from tubelet.protocols.diagnosis_descriptors import DescriptorTest
         from tubelet.protocols.diagnosis_splits import other_folds
 
+        assert isinstance(table, VideoVectors), "refuse_unfit has seen it"
         official = []
         for number in (each for each in "123" if title.startswith("split") and title != f"split{each}"):
             try:
@@ -116,6 +126,7 @@ def judge(
     allow_leak, overwrite, dry_run, as_json
         As on the command line.
     """
+    from tubelet.descriptors.video_vectors import NO_NETWORK
     from tubelet.failures import FAILED_FILE, list_failures
     from tubelet.protocols.descriptor_report import write_descriptors
     from tubelet.protocols.descriptor_svm import evaluate_descriptors, tested_videos
@@ -181,7 +192,7 @@ def judge(
             if diagnosing is not None and diagnosing.options.wanted:
                 diagnosis = diagnosing.diagnose(title, judged, opened.tables[0], settings, found.result, folder)
                 report = write_descriptors(folder, _TITLES.get(title, title), found, opened.tables, settings, diagnosis)
-            elif diagnosing is not None and len(opened.tables) == 1:
+            elif diagnosing is not None and len(opened.tables) == 1 and not opened.tables[0].facts.get(NO_NETWORK):
                 diagnosing.options.hint(found.result)
             results.append(found.result)
             missing.update({video.video_id: video for video in found.failed})
@@ -215,28 +226,37 @@ class _Opened:
     def __init__(self, windows: Windows | None) -> None:
         self._windows = windows
         self._clips: list[Any] = []
-        self.tables: list[VideoVectors] = []
+        self.tables: list[VectorTable] = []
 
     def add(self, path: str, layer: str | None, name: str | None) -> None:
-        from tubelet.descriptors.video_vectors import open_vectors
+        from tubelet.baselines.tables import is_trajectories, open_table
         from tubelet.protocols.windows import open_clips
 
         if self._windows is None:
-            self.tables.append(open_vectors(path, layer, name))
+            self.tables.append(open_table(path, layer, name))
             return
+        if is_trajectories(path):
+            raise UsageError(
+                "windows of videos are judged here, and stored trajectories are encoded for whole videos",
+                path=path,
+                remedy="give a table of tubelet extract --model DIR",
+            )
         self._clips.append(open_clips(Path(path), layer, name))
         self.tables.append(self._clips[-1].vectors)
 
     @property
     def length(self) -> int:
         """Numbers of all tables together."""
-        return sum(table.vectors.shape[1] for table in self.tables)
+        return sum(table.length for table in self.tables)
 
     def lines(self) -> list[str]:
         """What there is, for people."""
+        from tubelet.descriptors.video_vectors import ENCODING
+
         unit = "videos" if self._windows is None else "clips"
         return [
-            f"{one.name}: {len(one.video_ids)} {unit}, {one.layer or 'vectors'} of {one.vectors.shape[1]} numbers"
+            f"{one.name}: {len(one.video_ids)} {unit}, {one.layer or 'vectors'} of {one.length} numbers"
+            + (", learned from each fold's training videos" if ENCODING in one.facts else "")
             for one in self.tables
         ]
 

@@ -45,13 +45,23 @@ def streams(
     only: Annotated[
         str | None,
         typer.Option(
-            "--streams", help="Only these streams and features, comma-separated.", show_default="all of the file"
+            "--streams",
+            help="Only these streams, features and trajectories, comma-separated.",
+            show_default="all of the file",
         ),
     ] = None,
     flow: FlowOption = None,
     any_flow: AnyFlowOption = False,
     weights: Annotated[
         Path | None, typer.Option("--weights", help="Model folder, or run that holds one, for what requires weights.")
+    ] = None,
+    trajectories: Annotated[
+        Path | None,
+        typer.Option(
+            "--trajectories",
+            help="Trajectories of tubelet extract --model idt, for what is made of them.",
+            show_default="computed by the run",
+        ),
     ] = None,
     allow_leak: Annotated[
         bool, typer.Option("--allow-leak", help="Test on groups that the starting weights saw, and mark the result.")
@@ -67,15 +77,16 @@ def streams(
 ) -> None:
     """Train and test every stream on every fold, fuse them, and print one table with intervals and paired differences.
 
-    Where the file says so, linear SVMs learn from the streams' layers, from networks that are not trained, and from
-    several of these side by side. Finished folds are kept, and trainings go on from their last checkpoint: the same
-    command goes on where it was stopped. With --streams, --overwrite starts only these anew.
+    Where the file says so, linear SVMs learn from the streams' layers, from networks that are not trained, from dense
+    trajectories, and from several of these side by side. Finished folds are kept, and trainings go on from their last
+    checkpoint: the same command goes on where it was stopped. With --streams, --overwrite starts only these anew.
     """
     from tubelet.cli.labeled import open_labeled
     from tubelet.protocols.descriptor_svm import SvmSettings
-    from tubelet.protocols.stream_experiment import load_stream_experiment
+    from tubelet.protocols.stream_experiment import TRAJECTORIES, load_stream_experiment
     from tubelet.protocols.stream_svm import Described, describe_features, svm_scores
     from tubelet.protocols.stream_times import times_of
+    from tubelet.protocols.stream_trajectories import check_trajectories, encode, follow, open_encoded, seconds_of
     from tubelet.protocols.streams import finished_rounds, pooled_scores, run_streams
     from tubelet.protocols.streams_open import open_features, open_folds, open_streams
     from tubelet.protocols.streams_report import write_streams
@@ -89,6 +100,7 @@ def streams(
     for option, given, wanted in (
         ("--flow", flow, [stream.flow for stream in whole.streams]),
         ("--weights", weights, [*(one.weights for one in whole.streams), *(one.weights for one in whole.features)]),
+        ("--trajectories", trajectories, ["required"] if whole.trajectories else []),
     ):
         if given is not None and "required" not in wanted:
             raise UsageError(f"no stream of {whole.name} takes {option}", remedy=f"leave {option} away")
@@ -96,6 +108,7 @@ def streams(
         whole.dataset, data, split=whole.split, fps=fps, label_column="label", annotations=annotations, limit=None
     )
     manifest, folds = open_folds(whole, manifest)
+    check_trajectories(chosen, manifest, trajectories)
     start = None if weights is None else model_folder(weights)
     features = open_features(chosen, manifest, folds, weights=start, allow_leak=allow_leak, workers=workers)
     ready = open_streams(
@@ -127,16 +140,25 @@ def streams(
         return
     run = RunFolder(root, settings, overwrite=overwrite and only is None)
     if overwrite:
-        for name in (*(stream.name for stream in ready), *(feature.name for feature in features)):
+        for name in (*(one.name for one in ready), *chosen.described):
             shutil.rmtree(root / safe_name(name), ignore_errors=True)
 
     def tell(done: Sequence[StreamRound]) -> None:
         say(_progress(done, ready, folds))
 
     lost = describe_features(features, manifest, root, device=where)
-    for feature in features:
-        took = duration(times_of(root / safe_name(feature.name)).get("describing_s", 0.0))
-        say(f"{feature.name}: {len(manifest)} videos described in {took}")
+    followed = trajectories or root / TRAJECTORIES
+    if chosen.trajectories and trajectories is None:
+        summary = follow(chosen, manifest, root, workers=workers)
+        say(str(summary))
+        lost += [(failure.video_id, failure.error) for failure in summary.failures]
+    encoded = open_encoded(chosen, followed)
+    encode(encoded, folds, root)
+    describing_s = {one.name: times_of(root / safe_name(one.name)).get("describing_s", 0.0) for one in features}
+    describing_s |= {plan.name: seconds_of(plan, root, followed) for plan in chosen.trajectories}
+    for name, took in describing_s.items():
+        if took:  # vectors that another run made cost this one nothing
+            say(f"{name}: {len(manifest)} videos described in {duration(took)}")
     finished = finished_rounds(ready, folds, root, device=where)
     if finished:
         say(f"{len(finished)} of {len(ready) * len(folds)} rounds are finished already")
@@ -144,7 +166,7 @@ def streams(
     failed = sorted(dict([*lost, *(pair for one in rounds for pair in one.failed)]).items())
     run.write_failures("failed.jsonl", failed)
     pooled = pooled_scores(ready, rounds, manifest, root)
-    described = Described(ready, features, root)
+    described = Described(ready, features, root, encoded)
     fitting = SvmSettings(whole.svm_c)
     svms = svm_scores(chosen.svm_rows, folds, described, fitting, manifest, root, allow_leak=allow_leak)
     record = environment(
@@ -158,7 +180,7 @@ def streams(
         rounds,
         pooled,
         features=features,
-        describing_s={one.name: times_of(root / safe_name(one.name)).get("describing_s", 0.0) for one in features},
+        describing_s=describing_s,
         svms=svms,
         settings=settings,
         provenance=record,
@@ -187,6 +209,8 @@ def _plan(
     folds: Sequence[Fold],
     root: Path,
 ) -> str:
+    from tubelet.baselines.idt.encoding import Encoding
+
     tests = sorted(len(fold.test) for fold in folds)
     sizes = f"{tests[0]}" if tests[0] == tests[-1] else f"{tests[0]} to {tests[-1]}"
     first = (
@@ -206,6 +230,10 @@ def _plan(
         f"  {one.name}: {one.layer} of {one.info.name} as it is in {one.folder}, recipe {one.recipe.name}, clips of "
         f"{one.clip_length} every {one.stride_frames} frames; SVM"
         for one in features
+    ]
+    lines += [
+        f"  {one.name}: dense trajectories, {Encoding.of(one.encoding).words} a channel learned in each fold; SVM"
+        for one in experiment.trajectories
     ]
     lines += [f"  {one.name}: SVM on {' + '.join(one.of)}" for one in experiment.combinations]
     return "\n".join(lines)

@@ -26,6 +26,10 @@ VIDEO_ID = "video_id"
 LABEL = "label"
 _PREFERRED = ("fc6", "pool5")  # the papers' descriptors: C3D's, then that of networks without fc6
 _PREDICTIONS = frozenset({"prob"})
+NO_NETWORK = "no_network"
+"""Key of a table's facts, True where no trained network made it: then no other video had a part in it."""
+ENCODING = "encoding"
+"""Key of a table's facts: how its vectors are learned in each fold, with ``kind``; absent where nothing is learned."""
 
 
 class VectorTable(Protocol):
@@ -83,7 +87,7 @@ class VideoVectors:
         ``(n, D)`` float32: mean over the video's rows, then L2; a video of zeros stays zero.
     facts
         What the table says of how it was made, JSON-ready: ``model``, ``weights_sha256``, ``recipe_hash``,
-        ``sampling``, ``recipe`` (its name), ``model_source`` (None where unknown).
+        ``sampling``, ``recipe`` (its name), ``model_source`` (None where unknown); `NO_NETWORK` and `ENCODING`.
     failed
         Why a video is not there, by ``video_id``, as far as the table says.
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 from tubelet.clips.sampling import Sampling
 from tubelet.datasets.splits import Fold
-from tubelet.descriptors.video_vectors import VideoVectors
+from tubelet.descriptors.video_vectors import ENCODING, NO_NETWORK, VectorTable
 from tubelet.models.folder import read_config, read_provenance
 from tubelet.protocols.comparable import ONE_VIDEO_OUT, Done, official, seen_by
 from tubelet.protocols.views import name_of
@@ -28,7 +28,7 @@ _OBJECTS = "objects"
 
 
 def done_by_descriptors(
-    folds: Sequence[Fold], tables: Sequence[VideoVectors], n: int, options: Mapping[str, Any], *, clips: bool = False
+    folds: Sequence[Fold], tables: Sequence[VectorTable], n: int, options: Mapping[str, Any], *, clips: bool = False
 ) -> Done | None:
     """What is to be compared; None where no line in print can be.
 
@@ -41,7 +41,8 @@ def done_by_descriptors(
     n
         Test videos (clips) counted.
     options
-        Of the protocol: ``pca``, ``zscore``, for clips ``window_frames`` and ``least_frames``.
+        Of the protocol: ``pca``, ``zscore``, for clips ``window_frames`` and ``least_frames``; ``encoding`` is added
+        where trajectories are among the tables.
     clips
         Whether clips are judged, of frame-labeled objects, and not videos.
     """
@@ -49,12 +50,13 @@ def done_by_descriptors(
     names = [_network(table) for table in tables]
     if where is None or "" in names:
         return None
-    own = [table for table in tables if table.facts]
+    own = [table for table in tables if table.facts and not table.facts.get(NO_NETWORK)]
+    learned = sorted({str(table.facts[ENCODING]["kind"]) for table in tables if ENCODING in table.facts})
     done = Done(
         *where,
         "svm",
         " + ".join(sorted(set(names))),
-        options=options,
+        options={**options, **({"encoding": " + ".join(learned)} if learned else {})},
         weights=_same([_seen(table) for table in own]),
         views=_same([_views(table) for table in own]),
         recipe=_same([str(table.facts.get("recipe") or "") for table in own]),
@@ -104,18 +106,18 @@ def _same(values: Sequence[str]) -> str:
     return values[0] if len(set(values)) == 1 else ""
 
 
-def _network(table: VideoVectors) -> str:
+def _network(table: VectorTable) -> str:
     """The network, or what the user calls a table of another kind, such as ``idt``."""
     return str(table.facts.get("model") or "") if table.facts else table.name
 
 
-def _seen(table: VideoVectors) -> str:
+def _seen(table: VectorTable) -> str:
     if str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
         return UNTRAINED_WEIGHTS
     source = model_of_table(table.path, table.facts.get("model_source"), table.facts.get("weights_sha256"))
     return "" if source is None else seen_by(read_provenance(source))
 
 
-def _views(table: VideoVectors) -> str:
+def _views(table: VectorTable) -> str:
     sampling = table.facts.get("sampling")
     return "" if sampling is None else name_of(Sampling.from_dict(json.loads(str(sampling))))

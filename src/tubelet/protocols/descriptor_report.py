@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tubelet.artifacts import write_json
-from tubelet.descriptors.video_vectors import VideoVectors
+from tubelet.baselines.idt.encoding import learned_from
+from tubelet.descriptors.video_vectors import ENCODING, VectorTable
 from tubelet.protocols.descriptor_svm import Evaluated, SvmSettings
 from tubelet.protocols.diagnosis import DIAGNOSIS, Diagnosis
 from tubelet.protocols.diagnosis_report import diagnosis_section
@@ -37,7 +38,7 @@ def write_descriptors(
     folder: Path,
     title: str,
     found: Evaluated,
-    tables: Sequence[VideoVectors],
+    tables: Sequence[VectorTable],
     settings: SvmSettings,
     diagnosis: Diagnosis | None = None,
 ) -> Path:
@@ -61,7 +62,7 @@ def write_descriptors(
     page.add_table(
         ["table", "network", "layer", "numbers", f"{result.unit}s", "weights", "recipe"],
         [
-            [table.name, table.facts.get("model"), table.layer or None, table.vectors.shape[1], len(table.video_ids),
+            [table.name, table.facts.get("model"), table.layer or None, table.length, len(table.video_ids),
              str(table.facts.get("weights_sha256") or "")[:12] or None, table.facts.get("recipe")]
             for table in tables
         ],
@@ -77,6 +78,11 @@ def write_descriptors(
             "SVM": f"linear, squared hinge, C = {settings.svm_c:g}",
             "z-scores": "of the training videos" if settings.zscore else "none",
             "principal components": settings.pca or "none",
+            **{
+                f"{table.name} {table.layer}": learned_from(table.facts[ENCODING])
+                for table in tables
+                if ENCODING in table.facts
+            },
         }
     )
     page.set_provenance({**result.provenance, "settings": result.settings})

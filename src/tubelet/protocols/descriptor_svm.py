@@ -1,9 +1,9 @@
 """The papers' protocol on descriptors that are there already: a linear SVM on one table or on several side by side.
 
 Each table's video vector has length one (mean over clips, then L2); several are put one behind the other, which is how
-C3D's three nets become 3 x 4096 = 12,288 numbers (section 4.1) and how iDT joins them. What is fitted (z-scores,
-principal components, planes) is fitted on a fold's training videos alone. The items of folds may also be clips of
-videos: then whole videos (or groups of them) are drawn for the intervals.
+C3D's three nets become 3 x 4096 = 12,288 numbers (section 4.1) and how iDT joins them. What is fitted (words and
+mixtures of trajectories, z-scores, principal components, planes) is fitted on a fold's training videos alone. The items
+of folds may also be clips of videos: then whole videos (or groups of them) are drawn for the intervals.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tubelet.artifacts import write_json
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.datasets.splits import Fold
 from tubelet.descriptors.request import item_id
-from tubelet.descriptors.video_vectors import VideoVectors
+from tubelet.descriptors.video_vectors import NO_NETWORK, VectorTable, VideoVectors
 from tubelet.errors import InputDataError, UsageError
 from tubelet.failures import FailedVideo
 from tubelet.models.folder import read_provenance
@@ -92,7 +92,7 @@ class Evaluated:
 
 def evaluate_descriptors(
     folds: Sequence[Fold],
-    tables: Sequence[VideoVectors],
+    tables: Sequence[VectorTable],
     settings: SvmSettings,
     folder: Path,
     *,
@@ -102,14 +102,15 @@ def evaluate_descriptors(
     """Fit and test on every fold; finished folds lie in ``folder/scores`` and are not fitted again.
 
     Where there are fewer videos than numbers, every fold is fitted on coordinates of the videos in the space that they
-    span, see `tubelet.protocols.coordinates`: the planes are those of a plain fit, to rounding.
+    span, see `tubelet.protocols.coordinates`: the planes are those of a plain fit, to rounding. Tables that have
+    nothing to learn share them among all folds.
 
     Parameters
     ----------
     folds
         At least one; their test videos are judged together.
     tables
-        At least one. A video that one of them lacks is left out and listed.
+        At least one. A video that one of them lacks is left out and listed. Tables that learn do so in each fold.
     settings
         How to fit.
     folder
@@ -128,7 +129,7 @@ def evaluate_descriptors(
     """
     notes = leak_notes(folds, tables, allow=allow_leak)
     classes = folds[0].test.classes
-    of = _vectors(folds, tables, settings)
+    of = _shared(folds, tables, settings)
     hashes = hash_json([table.hash for table in tables])
     # A fold whose test videos all failed has no figures; where none is left, the first says why.
     judged = [fold for fold in folds if described_in(fold.test, tables)] or folds[:1]
@@ -206,7 +207,7 @@ def fitted_decisions(
     return decisions, svm.notes_
 
 
-def leak_notes(folds: Sequence[Fold], tables: Sequence[VideoVectors], *, allow: bool) -> list[str]:
+def leak_notes(folds: Sequence[Fold], tables: Sequence[VectorTable], *, allow: bool) -> list[str]:
     """Refuse to test on groups that a table's network was trained on; what is to be noted otherwise.
 
     Raises
@@ -216,7 +217,7 @@ def leak_notes(folds: Sequence[Fold], tables: Sequence[VideoVectors], *, allow: 
     """
     notes: list[str] = []
     for table in tables:
-        if str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
+        if table.facts.get(NO_NETWORK) or str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
             continue
         source = model_of_table(table.path, table.facts.get("model_source"), table.facts.get("weights_sha256"))
         provenance = {} if source is None else read_provenance(source) or {}
@@ -237,16 +238,24 @@ def tested_videos(folds: Sequence[Fold]) -> Manifest:
     return replace(folds[0].test, items=tuple(items.values()))
 
 
+def _shared(
+    folds: Sequence[Fold], tables: Sequence[VectorTable], settings: SvmSettings
+) -> Callable[[Sequence[str]], FloatArray] | None:
+    """What gives the vectors of named videos in all folds; None where a table learns others in each."""
+    plain = [table for table in tables if isinstance(table, VideoVectors)]
+    if len(plain) < len(tables):
+        return None
+    return _vectors([item for fold in folds for part in (fold.train, fold.test) for item in described_in(part, tables)],
+                    plain, settings)  # fmt: skip
+
+
 def _vectors(
-    folds: Sequence[Fold], tables: Sequence[VideoVectors], settings: SvmSettings
+    items: Sequence[Item], tables: Sequence[VideoVectors], settings: SvmSettings
 ) -> Callable[[Sequence[str]], FloatArray]:
     """What gives the vectors of named videos, in as few numbers as change nothing."""
-    ids = sorted(
-        {item_id(item) for fold in folds for part in (fold.train, fold.test) for item in described_in(part, tables)}
-    )
-    length = sum(table.vectors.shape[1] for table in tables)
+    ids = sorted({item_id(item) for item in items})
     # Z-scores weigh the numbers one by one, differently in every fold.
-    if settings.zscore or len(ids) >= length:
+    if settings.zscore or len(ids) >= sum(table.length for table in tables):
         return partial(side_by_side, tables)
     shared = coordinates(side_by_side(tables, ids))
     place = {video_id: row for row, video_id in enumerate(ids)}
@@ -255,19 +264,21 @@ def _vectors(
 
 def fold_decisions(
     fold: Fold,
-    tables: Sequence[VideoVectors],
+    tables: Sequence[VectorTable],
     settings: SvmSettings,
     of: Callable[[Sequence[str]], FloatArray] | None = None,
 ) -> dict[str, Any]:
     """The SVM of one fold: ``video_ids`` and ``decisions`` (n, K) of its test videos, ``classes``, how many have a
-    plane, and ``notes``; JSON-ready. ``of`` gives the vectors of named videos; by default the tables' side by side.
+    plane, and ``notes``; JSON-ready. ``of`` gives the vectors of named videos; by default the tables' side by side, as
+    the fold's training videos make them.
 
     Raises
     ------
     InputDataError
         Not one training video, or not one test video, is in all tables.
+    UsageError
+        A table cannot learn from so few training videos, or more components are asked for than there can be.
     """
-    vectors = partial(side_by_side, tables) if of is None else of
     train, test = (described_in(part, tables) for part in (fold.train, fold.test))
     for what, part, found in (("training", fold.train, train), ("test", fold.test, test)):
         if not found:
@@ -279,15 +290,20 @@ def fold_decisions(
                 else "there are none",
                 remedy="extract them with the same root folder, so that video_id is the path below it",
             )
+    empty: list[str] = []
+    if of is None:
+        # All that a table has of the training part, so that it learns the same beside others and alone.
+        made = [table.for_training([item_id(item) for item in fold.train.items]) for table in tables]
+        of, empty = _vectors([*train, *test], made, settings), _empty(made, [*train, *test])
     decisions, notes = fitted_decisions(
-        vectors([item_id(item) for item in train]),
+        of([item_id(item) for item in train]),
         [str(item.label) for item in train],
-        vectors([item_id(item) for item in test]),
+        of([item_id(item) for item in test]),
         fold.test.classes,
         settings,
     )
     unseen = untaught(test, {str(item.label) for item in train})
-    said = [*notes, *(f"no training video shows {name}: its test videos cannot be right" for name in unseen)]
+    said = [*empty, *notes, *(f"no training video shows {name}: its test videos cannot be right" for name in unseen)]
     return {
         "video_ids": [item_id(item) for item in test],
         "decisions": decisions.tolist(),
@@ -296,10 +312,20 @@ def fold_decisions(
     }
 
 
+def _empty(tables: Sequence[VideoVectors], items: Sequence[Item]) -> list[str]:
+    """How many videos a table says nothing of: those in which nothing moves have no trajectories."""
+    counts = [int((~table.take([item_id(item) for item in items]).any(axis=1)).sum()) for table in tables]
+    return [
+        f"{table.name}: {count} of {len(items)} videos have a vector of zeros, which says nothing of them"
+        for table, count in zip(tables, counts, strict=True)
+        if count
+    ]
+
+
 def _scores(
     fold: Fold,
-    tables: Sequence[VideoVectors],
-    of: Callable[[Sequence[str]], FloatArray],
+    tables: Sequence[VectorTable],
+    of: Callable[[Sequence[str]], FloatArray] | None,
     hashes: str,
     settings: SvmSettings,
     folder: Path,
@@ -326,21 +352,21 @@ def _shared_groups(folds: Sequence[Fold], unit: str) -> list[str]:
     ]
 
 
-def _protocol(folds: Sequence[Fold], tables: Sequence[VideoVectors]) -> str:
+def _protocol(folds: Sequence[Fold], tables: Sequence[VectorTable]) -> str:
     names = " + ".join(dict.fromkeys(_title(table) for table in tables))
-    length = sum(table.vectors.shape[1] for table in tables)
+    length = sum(table.length for table in tables)
     left_out = "video" if leaves_one_out(folds) else "group"
     how = f", leaving one {left_out} out" if len(folds) > 1 else ""
     return f"linear SVM on {names}, {length} numbers{how}"
 
 
-def described_in(videos: Manifest, tables: Sequence[VideoVectors]) -> list[Item]:
+def described_in(videos: Manifest, tables: Sequence[VectorTable]) -> list[Item]:
     """The videos that all tables hold."""
     known = set.intersection(*(set(table.video_ids.tolist()) for table in tables))
     return [item for item in videos.items if item_id(item) in known]
 
 
-def _missing(parts: Sequence[Manifest], tables: Sequence[VideoVectors]) -> list[FailedVideo]:
+def _missing(parts: Sequence[Manifest], tables: Sequence[VectorTable]) -> list[FailedVideo]:
     items = {item_id(item): str(part.root / item.path) for part in parts for item in part.items}
     found: dict[str, FailedVideo] = {}
     for table in tables:
@@ -352,5 +378,5 @@ def _missing(parts: Sequence[Manifest], tables: Sequence[VideoVectors]) -> list[
     return [found[video_id] for video_id in sorted(found)]
 
 
-def _title(table: VideoVectors) -> str:
+def _title(table: VectorTable) -> str:
     return f"{table.facts['model']} {table.layer}" if table.facts.get("model") else table.name

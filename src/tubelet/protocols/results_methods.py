@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tubelet.baselines.idt.encoding import Encoding, learned_from
+from tubelet.descriptors.video_vectors import ENCODING
 from tubelet.errors import TubeletError
 from tubelet.models.registry import model_info
 from tubelet.protocols.results_table import Sources, listed
@@ -13,6 +15,9 @@ from tubelet.protocols.results_words import plain
 from tubelet.protocols.runs import Run, option_of
 from tubelet.protocols.systems import System
 from tubelet.reporting.text import times
+
+_IDT = "improved dense trajectories"
+_IDT_PAPER = "H. Wang, C. Schmid (2013). Action recognition with improved trajectories. ICCV"
 
 
 def methods(run: Run, sources: Sources | None = None) -> str:
@@ -44,9 +49,7 @@ def _training_words(system: System, sources: Sources | None) -> str:
         if each.get("name") == result.protocol:
             plan = each
     if "tables" in settings:
-        tables = [
-            f"{each.get('layer') or 'vectors'} of {each.get('model') or each['name']}" for each in settings["tables"]
-        ]
+        tables = [_table_words(each) for each in settings["tables"]]
         return f"{_fitted_words(settings)} on {plain(listed(tables))}, each scaled to length one"
     parts = [_network_words(system, plan, sources)]
     train = plan.get("train")
@@ -73,33 +76,49 @@ def _fitted_words(settings: Mapping[str, Any]) -> str:
     return f"a linear SVM ({', '.join(fitted)})"
 
 
+def _table_words(table: Mapping[str, Any]) -> str:
+    """What stands side by side in ``evaluate descriptors``."""
+    if ENCODING in table:
+        return f"dense trajectories ({learned_from(table[ENCODING])})"
+    return f"{table.get('layer') or 'vectors'} of {table.get('model') or table['name']}"
+
+
 def _svm_words(system: System, sources: Sources | None) -> str:
     """An SVM's row of ``evaluate streams``: what it reads, how it was fitted, and where the networks are from."""
     result, settings = system.result, system.result.settings
     plan: Mapping[str, Any] = result.provenance.get("experiment") or {}
     streams = {each["name"]: each for each in plan.get("streams", ())}
     features = {each["name"]: each for each in plan.get("features", ())}
-    rows = {name: [name] for name in features}
+    encodings = {each["name"]: Encoding.of(each["encoding"]) for each in plan.get("trajectories", ())}
+    rows = {name: [name] for name in (*features, *encodings)}
     rows |= {f"{name} {each['svm']} + SVM": [name] for name, each in streams.items() if each.get("svm")}
     rows |= {each["name"]: list(each["of"]) for each in plan.get("combinations", ())}
     of = rows.get(result.protocol, [])
-    models = [{**streams, **features}[name]["model"] for name in of] or [one.model for one in system.networks]
+    models = [one.model for one in system.networks]
+    if of:
+        models = [_IDT if name in encodings else {**streams, **features}[name]["model"] for name in of]
     layers = [str(layer) for layer in settings["layers"]]
     if len(models) != len(layers):
         reads = listed([plain(layer) for layer in layers])
     else:
-        pairs = zip(layers, models, strict=True)
-        reads = listed([f"{plain(layer)} of {plain(model)}{_cited(model, sources)}" for layer, model in pairs])
+        said = [f"{encodings[name].words} a channel" if name in encodings else plain(layer)
+                for name, layer in zip(of or layers, layers, strict=True)]  # fmt: skip
+        pairs = zip(said, models, strict=True)
+        reads = listed([f"{what} of {plain(model)}{_cited(model, sources)}" for what, model in pairs])
+    averaged = "" if of and all(name in encodings for name in of) else "clips averaged, "
     beside = ", side by side" if len(layers) > 1 else ""
     numbers = f", {settings['numbers']:,} numbers" if "numbers" in settings else ""
     where = "the training videos" if settings.get("folds") is None else "each fold's training videos"
     parts = [
-        f"{reads}, clips averaged, length one{beside}{numbers}",
+        f"{reads}, {averaged}length one{beside}{numbers}",
         f"{_fitted_words(settings['svm'])} fitted on {where}",
     ]
     trained = [plain(name) for name in of if name in streams]
     if trained:
         parts.append(f"{listed(trained)} trained as in {'its own row' if len(trained) == 1 else 'their own rows'}")
+    learned = [plain(name) for name in of if name in encodings]
+    if learned:
+        parts.append(f"{listed(learned)} learned from {where}")
     parts += [_frozen_words(features[name], result.provenance.get("command", ())) for name in of if name in features]
     return "; ".join(parts)
 
@@ -130,6 +149,9 @@ def _cited(model: str, sources: Sources | None) -> str:
     """The number of a network's paper; empty where this version does not know the network."""
     if sources is None:
         return ""
+    if model == _IDT:
+        number = sources.number(_IDT_PAPER)
+        return f" [[{number}](#ref-{number})]"
     try:
         paper = model_info(model).paper
     except TubeletError:

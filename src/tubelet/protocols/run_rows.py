@@ -58,7 +58,7 @@ def _networks(fields: Mapping[str, Any], result: Result) -> list[Network]:
         return [Network(model, plan.get("options", {}), int(fields["parameters"]), int(fields["macs"]), shape)]
     if "networks" in fields:  # an SVM beside streams
         return [
-            Network(str(one["model"]), {}, int(one["parameters"]), int(one["macs"]), tuple(one["input"]))
+            Network(str(one["model"]), {}, one["parameters"], one["macs"], tuple(one["input"]) or None)
             for one in fields["networks"]
         ]
     if "tables" in settings:

@@ -1,7 +1,8 @@
 """A comparison of streams as a small TOML file: which networks, trained how, tested on which folds, fused how.
 
 Beside the streams' own scores a file may ask for linear SVMs: on a layer of a stream's network (``svm``), on a network
-that is not trained at all (``[[features]]``), and on several such descriptors side by side (``[[combinations]]``).
+that is not trained at all (``[[features]]``), on improved dense trajectories (``[[trajectories]]``), and on several
+such descriptors side by side (``[[combinations]]``).
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tubelet.baselines.idt.encoding import BAG_OF_WORDS, Encoding
 from tubelet.errors import UsageError
 from tubelet.training.config import NetworkTraining, load_config
+
+PLOTS, TRAJECTORIES = "plots", "trajectories"
+"""Folders of a run that are no row's."""
 
 
 class StreamPlan(NetworkTraining):
@@ -49,6 +54,26 @@ class FeaturePlan(BaseModel):
     workers: int = Field(2, ge=1, description="decoding processes")
 
 
+class TrajectoryPlan(BaseModel):
+    """Vectors of improved dense trajectories: every fold learns words or a mixture from those of its training videos,
+    and fits an SVM. The trajectories are computed once, whatever is made of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    encoding: str = Field(BAG_OF_WORDS, description="bow or fisher, or with a number: bow1000, fisher64")
+    workers: int = Field(2, ge=1, description="processes that follow points")
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            return Encoding.of(value).layer
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+
 class FusionPlan(BaseModel):
     """One row of the table that several streams make together."""
 
@@ -81,7 +106,7 @@ class CombinationPlan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    of: tuple[str, ...] = Field(min_length=2, description="features, and streams with an SVM of their own")
+    of: tuple[str, ...] = Field(min_length=2, description="features, trajectories, streams with an SVM of their own")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -99,7 +124,7 @@ class SvmRow:
     name
         In tables and folders.
     of
-        The streams and features whose descriptors stand side by side.
+        The streams, features and trajectories whose descriptors stand side by side.
     """
 
     name: str
@@ -125,6 +150,7 @@ class StreamExperiment(BaseModel):
     primary: tuple[str, str] | None = None
     streams: tuple[StreamPlan, ...] = ()
     features: tuple[FeaturePlan, ...] = ()
+    trajectories: tuple[TrajectoryPlan, ...] = ()
     svm_c: float = Field(1.0, gt=0, description="C of every SVM; the papers do not state theirs")
     fusions: tuple[FusionPlan, ...] = ()
     combinations: tuple[CombinationPlan, ...] = ()
@@ -138,15 +164,16 @@ class StreamExperiment(BaseModel):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if not self.streams and not self.features:
-            raise ValueError("it has neither streams nor features")
+        if not self.streams and not self.features and not self.trajectories:
+            raise ValueError("it has neither streams nor features nor trajectories")
         for name in self.rows:
             if not name.strip():
-                raise ValueError("a stream, a feature, a fusion or a combination has an empty name")
+                raise ValueError("a stream, a feature, trajectories, a fusion or a combination has an empty name")
             if self.rows.count(name) > 1:
                 raise ValueError(f"{name!r} names two rows of the table")
-        if "plots" in self.rows:
-            raise ValueError("no row can be called 'plots': that folder holds the report's pictures")
+        for folder, what in ((PLOTS, "the report's pictures"), (TRAJECTORIES, "the trajectories")):
+            if folder in self.rows:
+                raise ValueError(f"no row can be called {folder!r}: that folder holds {what}")
         streams, described = [stream.name for stream in self.streams], self.described
         for fusion in self.fusions:
             for name in fusion.streams:
@@ -166,14 +193,16 @@ class StreamExperiment(BaseModel):
 
     @property
     def described(self) -> tuple[str, ...]:
-        """Names of what has descriptors: streams with an SVM, then features."""
-        return (*(one.name for one in self.streams if one.svm is not None), *(one.name for one in self.features))
+        """Names of what has descriptors: streams with an SVM, then features, then trajectories."""
+        streams = [one.name for one in self.streams if one.svm is not None]
+        return (*streams, *(one.name for one in self.features), *(one.name for one in self.trajectories))
 
     @property
     def svm_rows(self) -> tuple[SvmRow, ...]:
-        """The rows that SVMs make: one of each stream that asks for it and of each feature, then the combinations."""
+        """The rows that SVMs make: of each stream that asks for it, each feature, trajectories, then combinations."""
         alone = [SvmRow(one.svm_row, (one.name,)) for one in self.streams if one.svm_row is not None]
         alone += [SvmRow(one.name, (one.name,)) for one in self.features]
+        alone += [SvmRow(one.name, (one.name,)) for one in self.trajectories]
         return (*alone, *(SvmRow(one.name, one.of) for one in self.combinations))
 
     @property
@@ -186,7 +215,7 @@ class StreamExperiment(BaseModel):
         )
 
     def only(self, names: Sequence[str] | None) -> StreamExperiment:
-        """The experiment with these streams and features, and with all that needs no other.
+        """The experiment with these streams, features and trajectories, and with all that needs no other.
 
         Raises
         ------
@@ -195,17 +224,23 @@ class StreamExperiment(BaseModel):
         """
         if names is None:
             return self
-        known = [*(stream.name for stream in self.streams), *(feature.name for feature in self.features)]
+        known = [
+            *(stream.name for stream in self.streams),
+            *(feature.name for feature in self.features),
+            *(one.name for one in self.trajectories),
+        ]
         if unknown := [name for name in names if name not in known]:
+            more = " and descriptors" if len(known) > len(self.streams) else ""
             raise UsageError(
                 f"{self.name} has no stream {unknown[0]!r}",
-                remedy=f"its streams{' and features' if self.features else ''} are {', '.join(known)}",
+                remedy=f"its streams{more} are {', '.join(known)}",
             )
         given = set(names)
         part = self.model_copy(
             update={
                 "streams": tuple(stream for stream in self.streams if stream.name in given),
                 "features": tuple(feature for feature in self.features if feature.name in given),
+                "trajectories": tuple(one for one in self.trajectories if one.name in given),
                 "fusions": tuple(fusion for fusion in self.fusions if set(fusion.streams) <= given),
                 "combinations": tuple(one for one in self.combinations if set(one.of) <= given),
             }

@@ -1,16 +1,17 @@
 """What linear SVMs make of descriptors in a comparison of streams.
 
 A stream's descriptors are made for each fold by the network that was trained on it; those of a network that learns
-nothing once for all videos. They lie in ``ROOT/<stream>/<fold>/descriptors`` and ``ROOT/<feature>/descriptors``. Every
-fold fits its SVM on the training videos alone, on one descriptor or on several side by side, each of length one (C3D
-paper, sections 3.3 and 4.1). Decision values are kept as score files, ``ROOT/<row>/scores.npz``.
+nothing once for all videos. They lie in ``ROOT/<stream>/<fold>/descriptors`` and ``ROOT/<feature>/descriptors``; for
+trajectories see `tubelet.protocols.stream_trajectories`. Every fold fits its SVM on the training videos alone, on one
+descriptor or on several side by side, each of length one (C3D paper, sections 3.3 and 4.1). Decision values are kept as
+score files, ``ROOT/<row>/scores.npz``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from tubelet.descriptors.extractor import Extractor
 from tubelet.descriptors.request import item_id
 from tubelet.descriptors.runner import extract
 from tubelet.descriptors.store import has_table
-from tubelet.descriptors.video_vectors import VideoVectors, open_vectors
+from tubelet.descriptors.video_vectors import VectorTable, open_vectors
 from tubelet.errors import InputDataError
 from tubelet.models.contract import VideoModel
 from tubelet.models.folder import load_model
@@ -104,16 +105,27 @@ class Described:
         What was described.
     root
         Where.
+    others
+        Tables that are there already, by name: of trajectories.
     """
 
-    def __init__(self, streams: Sequence[Stream], features: Sequence[Feature], root: Path) -> None:
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        features: Sequence[Feature],
+        root: Path,
+        others: Mapping[str, VectorTable] | None = None,
+    ) -> None:
         self._layers = {one.name: one.svm for one in streams} | {one.name: one.layer for one in features}
         self._of_folds = {one.name for one in streams}
         self._root = root
-        self._open: dict[Path, VideoVectors] = {}
+        self._others = dict(others or {})
+        self._open: dict[Path, VectorTable] = {}
 
-    def of(self, name: str, fold: Fold) -> VideoVectors | None:
-        """The vectors of a stream or feature for a fold; None where nothing of it was described."""
+    def of(self, name: str, fold: Fold) -> VectorTable | None:
+        """The vectors of a stream, a feature or trajectories for a fold; None where nothing of it was described."""
+        if name in self._others:
+            return self._others[name]
         folder = self._root / safe_name(name)
         if name in self._of_folds:
             folder = folder / safe_name(fold.name)
@@ -203,7 +215,7 @@ def _kept(path: Path, made_from: str) -> ScoreFile | None:
     return file if file.settings.get("made_from") == made_from else None
 
 
-def _fold_file(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings, allow_leak: bool) -> ScoreFile:
+def _fold_file(fold: Fold, tables: Sequence[VectorTable], settings: SvmSettings, allow_leak: bool) -> ScoreFile:
     notes = leak_notes([fold], tables, allow=allow_leak)
     record = fold_decisions(fold, tables, settings)
     decisions = np.array(record["decisions"])
@@ -228,7 +240,7 @@ def _fold_file(fold: Fold, tables: Sequence[VideoVectors], settings: SvmSettings
             "svm": settings.to_dict(),
             "model": " + ".join(str(table.facts.get("model")) for table in tables),
             "layers": [table.layer for table in tables],
-            "numbers": sum(int(table.vectors.shape[1]) for table in tables),
+            "numbers": sum(table.length for table in tables),
             "weights_sha256": same("weights_sha256"),
             "recipe_hash": same("recipe_hash"),
             "sampling": [table.facts.get("sampling") for table in tables],

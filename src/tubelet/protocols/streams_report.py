@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tubelet.artifacts import write_json
+from tubelet.baselines.idt.encoding import Encoding, learned_from
 from tubelet.datasets.manifest import Manifest
 from tubelet.datasets.splits import Fold
 from tubelet.descriptors.request import item_id
@@ -22,7 +23,7 @@ from tubelet.protocols.run_report import (
     result_section,
     training_facts,
 )
-from tubelet.protocols.stream_experiment import StreamExperiment
+from tubelet.protocols.stream_experiment import StreamExperiment, TrajectoryPlan
 from tubelet.protocols.streams_open import Feature, Stream
 from tubelet.protocols.streams_result import StreamsResult
 from tubelet.reporting.bars import interval_bars
@@ -61,7 +62,7 @@ def write_streams(
     _accuracy(page, result, plots)
     published_section(page, [("", one) for one in result.rows])
     _classes(page, result, plots)
-    _networks(page, streams, features, result)
+    _networks(page, streams, features, experiment.trajectories, result)
     _differences(page, result, plots)
     _folds(page, folds, result, plots)
     result_section(page, result.best, plots, prefix="The best, ")
@@ -165,11 +166,18 @@ def _kinds(result: StreamsResult) -> list[int]:
     return sorted({start for start in starts if 0 < start < len(result.rows)})
 
 
-def _networks(page: Page, streams: Sequence[Stream], features: Sequence[Feature], result: StreamsResult) -> None:
+def _networks(
+    page: Page,
+    streams: Sequence[Stream],
+    features: Sequence[Feature],
+    trajectories: Sequence[TrajectoryPlan],
+    result: StreamsResult,
+) -> None:
     rows = []
     for name, network, views in [
         *((one.name, one.settings.model, one.views.name) for one in streams),
         *((one.name, f"{one.info.name}, frozen", _every(one)) for one in features),
+        *((one.name, "none: improved dense trajectories", "every frame") for one in trajectories),
     ]:
         cost = result.costs[name]
         parameters, macs, shape = cost.texts[:3]
@@ -179,7 +187,12 @@ def _networks(page: Page, streams: Sequence[Stream], features: Sequence[Feature]
         ["name", "network", "parameters", "MACs", "input", "views", "time"],
         rows,
         align="llrrlrr",
-        caption="What each network is; one input in channels×frames×height×width; the time of all folds together.",
+        caption="What each network is; one input in channels×frames×height×width; the time of all folds together."
+        + (
+            " The time of trajectories is following them, once for all that is made of them, and encoding."
+            if trajectories
+            else ""
+        ),
     )
 
 
@@ -272,4 +285,9 @@ def _settings(
                 "recipe": feature.recipe.name
                 + (", averaged with their mirror images" if feature.recipe.average_flip else ""),
             },
+        )
+    for plan in experiment.trajectories:
+        page.add_details(
+            f"{plan.name}: improved dense trajectories",
+            facts={"encoding": learned_from(Encoding.of(plan.encoding).to_dict())},
         )

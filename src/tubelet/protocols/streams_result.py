@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
+from tubelet.baselines.idt.encoding import Encoding
 from tubelet.protocols.fusion import (
     Difference,
     columns,
@@ -33,13 +34,15 @@ class StreamCost:
     Attributes
     ----------
     parameters, macs, input
-        Of the network: numbers that are learned, multiply-adds of one input, and its shape ``(C, T, H, W)``.
+        Of the network: numbers that are learned, multiply-adds of one input, and its shape ``(C, T, H, W)``. None, None
+        and empty of trajectories, which have no network.
     training_s, scoring_s, describing_s
-        Seconds over all folds; a network that learns nothing describes only.
+        Seconds over all folds; a network that learns nothing describes only. Of trajectories the last is following
+        points, which serves all that is made of them, and encoding.
     """
 
-    parameters: int
-    macs: int
+    parameters: int | None
+    macs: int | None
     input: tuple[int, ...]
     training_s: float
     scoring_s: float
@@ -49,9 +52,8 @@ class StreamCost:
     def texts(self) -> tuple[str, ...]:
         """Parameters, multiply-adds, input, training, scoring and describing, for tables; empty where nothing was."""
         return (
-            engineering(self.parameters),
-            engineering(self.macs),
-            times(self.input),
+            *("" if number is None else engineering(number) for number in (self.parameters, self.macs)),
+            times(self.input) if self.input else "",
             *(duration(took) if took else "" for took in (self.training_s, self.scoring_s, self.describing_s)),
         )
 
@@ -76,11 +78,11 @@ class StreamsResult:
     made
         Of the SVMs, by name: what they are made of, in words.
     parts
-        Of the SVMs, by name: the streams and features whose descriptors stand side by side.
+        Of the SVMs, by name: the streams, features and trajectories whose descriptors stand side by side.
     models
-        Of the streams and features, by name: the network.
+        Of the streams and features, by name: the network; ``idt`` of trajectories.
     costs
-        Of the streams and features, by name.
+        Of the streams, features and trajectories, by name.
     differences
         Between every two streams, and of every fusion to the best of its streams; between every two SVMs on one
         descriptor, of a stream's SVM to its network, and of every combination to the best of its SVMs. Each is named
@@ -232,7 +234,8 @@ def compare_streams(
     streams, rounds, pooled
         What ran, and each stream's scores.
     features, describing_s, svms
-        The networks that learn nothing, what describing took, and the scores of every row of SVMs.
+        The networks that learn nothing, what describing took (of trajectories, too), and the scores of every row of
+        SVMs.
     settings, provenance
         Carried into the result.
     """
@@ -264,17 +267,20 @@ def compare_streams(
         took = (describing_s or {}).get(feature.name, 0.0)
         info = feature.info
         costs[feature.name] = StreamCost(info.parameters, info.macs, info.input.shape, 0.0, 0.0, took)
+    for one in experiment.trajectories:
+        costs[one.name] = StreamCost(None, None, (), 0.0, 0.0, (describing_s or {}).get(one.name, 0.0))
     return StreamsResult(
         experiment.name,
         tuple(results[name] for name in names),
         tuple(results[row.name] for row in experiment.svm_rows),
         tuple(results[plan.name] for plan in experiment.fusions),
         experiment.fusions,
-        {row.name: _made_of(row, files[row.name]) for row in experiment.svm_rows},
+        {row.name: _made_of(row, files[row.name], experiment) for row in experiment.svm_rows},
         {row.name: row.of for row in experiment.svm_rows},
         {
             **{plan.name: plan.model for plan in experiment.streams},
             **{plan.name: plan.model for plan in experiment.features},
+            **{plan.name: "idt" for plan in experiment.trajectories},
         },
         costs,
         tuple(
@@ -294,9 +300,10 @@ def _svm_result(file: ScoreFile, name: str, settings: Mapping[str, Any], provena
     )  # fmt: skip
 
 
-def _made_of(row: SvmRow, file: ScoreFile) -> str:
-    """``SVM on fc6 of c3d + pool10 of squeezenet, 1,536 numbers``."""
-    parts = [f"{layer} of {name}" for layer, name in zip(file.settings["layers"], row.of, strict=True)]
+def _made_of(row: SvmRow, file: ScoreFile, experiment: StreamExperiment) -> str:
+    """``SVM on fc6 of c3d + 5,000 words of idt bow, 25,960 numbers``."""
+    words = {plan.name: Encoding.of(plan.encoding).words for plan in experiment.trajectories}
+    parts = [f"{words.get(name, layer)} of {name}" for layer, name in zip(file.settings["layers"], row.of, strict=True)]
     return f"SVM on {' + '.join(parts)}, {file.settings['numbers']:,} numbers"
 
 

@@ -7,6 +7,7 @@ its numbers, 256 Gaussians, signed square root and length one for each channel, 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from tubelet.baselines.idt.tracks import Floats, drawn
@@ -35,7 +37,7 @@ class FisherSettings:
     sample
         Trajectories of the training videos that each mixture is learned from; the paper takes 256,000.
     iterations
-        Rounds of expectation and maximization at most.
+        Rounds of expectation and maximization at most; a mixture that still moves then is taken as it is.
     seed
         Of the draw and of the start.
     """
@@ -52,6 +54,10 @@ class FisherSettings:
                 raise UsageError(f"Fisher vectors cannot have {name} = {getattr(self, name)}", remedy="give at least 1")
         if not 0 < self.share <= 1:
             raise UsageError(f"Fisher vectors cannot have share = {self.share}", remedy="give more than 0, at most 1")
+
+    def components(self, size: int) -> int:
+        """Principal components that are kept of a channel of ``size`` numbers."""
+        return max(1, int(size * self.share))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +150,7 @@ def learn_mixtures(samples: Mapping[str, NDArray[np.floating]], settings: Fisher
     """
     found: dict[str, Mixture] = {}
     for name, values in samples.items():
-        numbers = max(1, int(values.shape[1] * settings.share))
+        numbers = settings.components(values.shape[1])
         if len(values) < max(settings.gaussians, numbers):
             raise UsageError(
                 f"{settings.gaussians} Gaussians of {numbers} numbers need more than {len(values)} trajectories",
@@ -159,6 +165,11 @@ def learn_mixtures(samples: Mapping[str, NDArray[np.floating]], settings: Fisher
             max_iter=settings.iterations,
             init_params="k-means++",
             random_state=settings.seed,
-        ).fit(reduced.transform(chosen))
-        found[name] = Mixture(reduced.mean_, reduced.components_, fitted.weights_, fitted.means_, fitted.covariances_)
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            # In float32 2.4 times as fast, with the same likelihood (docs/measured.md).
+            fitted.fit(reduced.transform(chosen).astype(np.float32))
+        gaussians = [fitted.weights_, fitted.means_, fitted.covariances_]
+        found[name] = Mixture(reduced.mean_, reduced.components_, *(part.astype(np.float64) for part in gaussians))
     return FisherEncoder(found)
