@@ -117,10 +117,11 @@ def test_methods_are_those_of_the_settings() -> None:
     text = methods(Run(Path("run"), "run", (system_of("run", [(tuned,)], []),), {}, {}))
     assert "Fine-tuned from models/x for 600 steps" in text
     table = made(first(9), settings={"tables": [{"name": "t", "layer": "fc6", "model": "c3d"}], "svm_c": 1, "pca": 10,
-                                     "folds": ["split1"]})  # fmt: skip
+                                     "bits": "int8", "folds": ["split1"]})  # fmt: skip
     text = methods(Run(Path("run"), "run", (system_of("run", [(table,)], []),), {}, {}))
     assert text == (
-        "**network.** A linear SVM (C = 1, 10 principal components) on fc6 of c3d, each scaled to length one.\n\n"
+        "**network.** A linear SVM (C = 1, 10 principal components, eight bits a number) on fc6 of c3d, each scaled to "
+        "length one.\n\n"
         "Training and test: 1 fold."
     )
 

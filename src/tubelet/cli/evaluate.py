@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tubelet.cli import aslan, evaluate_descriptors, evaluate_published, fuse, objects, scenes
+from tubelet.cli import aslan, evaluate_compactness, evaluate_descriptors, evaluate_published, fuse, objects, scenes
 from tubelet.cli.diagnose import (
     DiagnoseMeanOption,
     DiagnoseOption,
@@ -309,6 +309,9 @@ for _kind, _what in (
 app.command("streams", short_help="Train and test several streams on the same folds, and fuse them.")(streams)
 app.command("descriptors", short_help="Linear SVM on descriptor tables, one or several side by side.")(
     evaluate_descriptors.descriptors
+)
+app.command("compactness", short_help="Descriptors in fewer and smaller numbers: what an SVM loses.")(
+    evaluate_compactness.compactness
 )
 for _kind, _what in (("yupenn", "YUPENN dynamic scenes"), ("maryland", "Maryland dynamic scenes")):
     app.command(_kind, short_help=f"{_what}: linear SVM, one video left out.")(scenes.scenes)

@@ -151,7 +151,7 @@ def judge(
         say(
             "\n".join([*opened.lines(), *ours])
             + f"\n{name}: {len(first.classes)} classes, "
-            + ", ".join(f"{title}: {_count(folds)}" for title, folds in parts)
+            + ", ".join(f"{title}: {count_of(folds)}" for title, folds in parts)
             + f"\nlinear SVM on {length} numbers, C = {settings.svm_c:g} -> {root}"
         )
         for note in first.findings.notes:
@@ -164,7 +164,7 @@ def judge(
             "tables": [
                 {"path": str(table.path), "layer": table.layer, "sha256": table.hash} for table in opened.tables
             ],
-            "parts": {title: _identity(folds) for title, folds in parts},
+            "parts": {title: identity_of(folds) for title, folds in parts},
             "allow_leak": allow_leak,
             **vectors.record(extractor),
             **({} if windows is None else {"least_frames": windows.least_frames}),
@@ -275,7 +275,7 @@ def _videos(folds: Sequence[Fold]) -> Manifest:
     return replace(folds[0].train, items=tuple(items[span] for span in sorted(items, key=str)))
 
 
-def _identity(folds: Sequence[Fold]) -> Any:
+def identity_of(folds: Sequence[Fold]) -> Any:
     """What says which videos are on which side: two hashes, or one of all where there are many folds."""
     from tubelet.provenance import hash_json
 
@@ -283,7 +283,8 @@ def _identity(folds: Sequence[Fold]) -> Any:
     return pairs if len(pairs) == 1 else hash_json(pairs)
 
 
-def _count(folds: Sequence[Fold]) -> str:
+def count_of(folds: Sequence[Fold]) -> str:
+    """How many folds, or how many videos on the two sides of one."""
     if len(folds) > 1:
         return f"{len(folds)} folds"
     return f"{len(folds[0].train)} videos to train on, {len(folds[0].test)} to test"

@@ -126,7 +126,7 @@ def compared(result: Result) -> Done | None:
 
 _FAMILY_ONLY = ("t3d",)  # named where the paper does not say which network of the family
 _KIND = ("network", "options", "tables")
-_EXTRAS = ("pca", "zscore")  # what nobody does without saying so
+_EXTRAS = ("pca", "zscore", "bits")  # what nobody does without saying so
 
 
 def _fits(line: PublishedFigure, done: Done) -> bool:

@@ -45,7 +45,8 @@ _log = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 
-_OUT_OF_REACH = -1e9  # decision value of a class that no training video shows
+OUT_OF_REACH = -1e9
+"""Decision value of a class that no training video shows."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def evaluate_descriptors(
     # A fold whose test videos all failed has no figures; where none is left, the first says why.
     judged = [fold for fold in folds if described_in(fold.test, tables)] or folds[:1]
     parts = [_scores(fold, tables, of, hashes, settings, folder) for fold in judged]
-    failed = _missing([item for fold in folds for item in (fold.train, fold.test)], tables)
+    failed = missing_videos([item for fold in folds for item in (fold.train, fold.test)], tables)
     known = {item_id(item): item for fold in folds for item in fold.test.items}
     targets: dict[str, IntArray] = {
         item_id(item): row[None]
@@ -146,7 +147,7 @@ def evaluate_descriptors(
     n_test = sum(len(fold.test) for fold in folds)
     if len(ids) < n_test:
         notes.append(f"{n_test - len(ids)} of {n_test} test {unit}s have no descriptor and are not counted")
-    notes += [*_shared_groups(folds, unit), *([] if clips is None else clips.notes)]
+    notes += [*shared_groups(folds, unit), *([] if clips is None else clips.notes)]
     notes += [note for part in parts for note in part["notes"]]
     found = [known[video_id] for video_id in ids]
     groups = [item.own_group for item in found] if clips is None else units_of_clips(found)
@@ -202,7 +203,7 @@ def fitted_decisions(
         train, test = reduction.transform(train), reduction.transform(test)
     svm = DescriptorSVM(settings.svm_c, layer="descriptors side by side", random_state=settings.seed)
     svm.fit(train, labels)
-    decisions = np.full((len(test), len(classes)), _OUT_OF_REACH)
+    decisions = np.full((len(test), len(classes)), OUT_OF_REACH)
     decisions[:, [list(classes).index(name) for name in svm.classes_]] = svm.decision_function(test)
     return decisions, svm.notes_
 
@@ -279,22 +280,12 @@ def fold_decisions(
     UsageError
         A table cannot learn from so few training videos, or more components are asked for than there can be.
     """
-    train, test = (described_in(part, tables) for part in (fold.train, fold.test))
-    for what, part, found in (("training", fold.train, train), ("test", fold.test, test)):
-        if not found:
-            raise InputDataError(
-                f"not one {what} video of {fold.name} has descriptors in all tables",
-                path=tables[0].path,
-                why=f"the data has {item_id(part.items[0])!r}, the table {str(tables[0].video_ids[0])!r}"
-                if len(part) and len(tables[0].video_ids)
-                else "there are none",
-                remedy="extract them with the same root folder, so that video_id is the path below it",
-            )
+    train, test = described_sides(fold, tables)
     empty: list[str] = []
     if of is None:
         # All that a table has of the training part, so that it learns the same beside others and alone.
         made = [table.for_training([item_id(item) for item in fold.train.items]) for table in tables]
-        of, empty = _vectors([*train, *test], made, settings), _empty(made, [*train, *test])
+        of, empty = _vectors([*train, *test], made, settings), empty_notes(made, [*train, *test])
     decisions, notes = fitted_decisions(
         of([item_id(item) for item in train]),
         [str(item.label) for item in train],
@@ -307,12 +298,12 @@ def fold_decisions(
     return {
         "video_ids": [item_id(item) for item in test],
         "decisions": decisions.tolist(),
-        "classes": int((decisions.max(axis=0) > _OUT_OF_REACH).sum()),
+        "classes": int((decisions.max(axis=0) > OUT_OF_REACH).sum()),
         "notes": said,
     }
 
 
-def _empty(tables: Sequence[VideoVectors], items: Sequence[Item]) -> list[str]:
+def empty_notes(tables: Sequence[VideoVectors], items: Sequence[Item]) -> list[str]:
     """How many videos a table says nothing of: those in which nothing moves have no trajectories."""
     counts = [int((~table.take([item_id(item) for item in items]).any(axis=1)).sum()) for table in tables]
     return [
@@ -340,7 +331,7 @@ def _scores(
     return record
 
 
-def _shared_groups(folds: Sequence[Fold], unit: str) -> list[str]:
+def shared_groups(folds: Sequence[Fold], unit: str) -> list[str]:
     """Whether what was tested on had others of its group in training, as where one video is left out."""
     known = {(fold.name, item.group) for fold in folds for item in fold.train.items if item.group is not None}
     tests = [(fold.name, item.group) for fold in folds for item in fold.test.items]
@@ -360,13 +351,36 @@ def _protocol(folds: Sequence[Fold], tables: Sequence[VectorTable]) -> str:
     return f"linear SVM on {names}, {length} numbers{how}"
 
 
+def described_sides(fold: Fold, tables: Sequence[VectorTable]) -> tuple[list[Item], list[Item]]:
+    """Training and test videos of a fold that all tables hold.
+
+    Raises
+    ------
+    InputDataError
+        There is not one on a side.
+    """
+    train, test = (described_in(part, tables) for part in (fold.train, fold.test))
+    for what, part, found in (("training", fold.train, train), ("test", fold.test, test)):
+        if not found:
+            raise InputDataError(
+                f"not one {what} video of {fold.name} has descriptors in all tables",
+                path=tables[0].path,
+                why=f"the data has {item_id(part.items[0])!r}, the table {str(tables[0].video_ids[0])!r}"
+                if len(part) and len(tables[0].video_ids)
+                else "there are none",
+                remedy="extract them with the same root folder, so that video_id is the path below it",
+            )
+    return train, test
+
+
 def described_in(videos: Manifest, tables: Sequence[VectorTable]) -> list[Item]:
     """The videos that all tables hold."""
     known = set.intersection(*(set(table.video_ids.tolist()) for table in tables))
     return [item for item in videos.items if item_id(item) in known]
 
 
-def _missing(parts: Sequence[Manifest], tables: Sequence[VectorTable]) -> list[FailedVideo]:
+def missing_videos(parts: Sequence[Manifest], tables: Sequence[VectorTable]) -> list[FailedVideo]:
+    """The videos that a table lacks, sorted, with why."""
     items = {item_id(item): str(part.root / item.path) for part in parts for item in part.items}
     found: dict[str, FailedVideo] = {}
     for table in tables:

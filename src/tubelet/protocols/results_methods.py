@@ -73,6 +73,7 @@ def _fitted_words(settings: Mapping[str, Any]) -> str:
     fitted = [f"C = {settings.get('svm_c', 1):g}"]
     fitted += ["z-scored"] if settings.get("zscore") else []
     fitted += [f"{settings['pca']} principal components"] if settings.get("pca") else []
+    fitted += ["eight bits a number"] if settings.get("bits") == "int8" else []
     return f"a linear SVM ({', '.join(fitted)})"
 
 
