@@ -93,7 +93,7 @@ def test_few_points_are_principal_components(table: Path, tubelet: Tubelet, tmp_
 
 def test_usage(table: Path, tubelet: Tubelet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for arguments, code, words in [
-        ((table, "--clips"), 2, "only a table of tubelet extract tells clips apart"),
+        ((table, "--clips"), 2, "only a network's table of tubelet extract tells clips apart"),
         ((table, "--kind", "ucf101"), 2, "give --data, too"),
         ((table, "--layer", "fc7"), 2, "the table has no layer 'fc7'"),
         ((tmp_path / "none",), 4, "there is no such descriptor table"),

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tubelet.baselines.idt.vectors import TrajectoryVectors
 from tubelet.descriptors.spool import RowSpool
 from tubelet.descriptors.writer import FinishedVideo, TableWriter
 from tubelet.errors import InputDataError, UsageError
@@ -18,7 +19,9 @@ from tubelet.visualize import read_points
 from tubelet.visualize.points import draw_rows
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "descriptors"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "baselines/idt"))
 from made_rows import DIMENSIONS, finished, made_vectors, record, spans
+from made_vectors import NAMES, store
 
 COUNTS = {"walk/b": 3, "run/a": 2, "walk/c": 4, "run/d": 1}
 
@@ -158,3 +161,18 @@ def test_what_is_not_finite_is_named(tmp_path: Path) -> None:
 def test_clips_of_a_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="leave --clips away"):
         read_points(write_npz(tmp_path), clips=True)
+
+
+def test_trajectories_are_encoded_by_what_all_of_the_videos_teach(tmp_path: Path) -> None:
+    trajectories = store(tmp_path / "idt")
+    points = read_points(tmp_path / "idt", "bow4")
+    assert points.video_id.tolist() == sorted(NAMES)
+    assert points.vectors.shape == (len(NAMES), 5 * 4)
+    # Shares of each channel, then length one: the channels' sums are all alike.
+    sums = points.vectors.reshape(len(NAMES), 5, 4).sum(axis=2)
+    assert sums == pytest.approx(np.repeat(sums[:, :1], 5, axis=1), rel=1e-5)
+    assert np.linalg.norm(points.vectors, axis=1) == pytest.approx(1, abs=1e-6)
+    learned = {path.name for path in (tmp_path / "idt" / "encoded").iterdir()}
+    assert learned == {TrajectoryVectors(trajectories, "bow4").folder(NAMES).name}
+    with pytest.raises(UsageError, match="tells clips apart"):
+        read_points(tmp_path / "idt", "bow4", clips=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tubelet.artifacts import write_json, write_text
 from tubelet.datasets.manifest import Manifest
+from tubelet.descriptors.video_vectors import ENCODING
 from tubelet.models.folder import read_provenance
 from tubelet.protocols.leak import seen_files, seen_items
 from tubelet.provenance import environment
@@ -57,6 +58,8 @@ def seen_note(points: MapPoints, manifest: Manifest | None = None) -> list[str]:
 def map_notes(points: MapPoints, layout: Embedding, found: Agreement) -> list[str]:
     """What a reader has to know beside the figures, in sentences without a period."""
     notes = []
+    if ENCODING in points.facts:
+        notes.append("words or mixtures of the trajectories are learned from all videos of the table, none is held out")
     if len(points) < points.total:
         notes.append(f"{len(points):,} of the table's {points.total:,} {points.unit}s are drawn at random")
     if not points.labels_from:

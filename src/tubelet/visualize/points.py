@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tubelet.baselines.tables import open_table
 from tubelet.descriptors.pooling import FloatArray, l2_normalize
 from tubelet.descriptors.store import DescriptorTable, has_table
-from tubelet.descriptors.video_vectors import LABEL, VIDEO_ID, choose_layer, open_vectors, require_finite, table_facts
+from tubelet.descriptors.video_vectors import LABEL, VIDEO_ID, choose_layer, require_finite, table_facts
 from tubelet.errors import InputDataError, UsageError
 
 
@@ -124,7 +125,8 @@ def read_points(
     Parameters
     ----------
     path, layer
-        As for `open_vectors`. Labels are the table's column ``label``.
+        As for `tubelet.baselines.tables.open_table`. Labels are the table's column ``label``. What has to be
+        learned from trajectories is learned from all of the table's videos.
     clips
         A point for each clip instead of each video; for tables of ours. Clips are scaled to length one, too, so that
         distance means the same as in ``tubelet search``.
@@ -141,11 +143,14 @@ def read_points(
     source = Path(path)
     if has_table(source):
         return _of_clips(source, layer, limit, seed) if clips else _drawn(_of_videos(source, layer), limit, seed)
-    found = open_vectors(source, layer)
+    table = open_table(source, layer)
     if clips:
         raise UsageError(
-            "only a table of tubelet extract tells clips apart", path=source, remedy="leave --clips away to map videos"
+            "only a network's table of tubelet extract tells clips apart",
+            path=source,
+            remedy="leave --clips away to map videos",
         )
+    found = table.for_training(table.video_ids.tolist())
     known = _labels_in(source)
     label = tuple(known.get(video_id) for video_id in found.video_ids.tolist())
     nothing = dict.fromkeys(("clip", "start_s", "end_s", "file"))
