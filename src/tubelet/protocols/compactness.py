@@ -158,7 +158,7 @@ def evaluate_compactness(
         notes.append(f"{n_test - len(tested)} of {n_test} test videos have no descriptor and are not counted")
     notes += shared_groups(folds, "video")
     curves = []
-    with progress("fitting", total=len(judged) * len(tables), unit="fold") as bar:
+    with progress("fitting", total=len(judged) * len(tables), unit="fit") as bar:
         for table in tables:
             parts = _Tested(table, judged, tables, settings, folder / "scores" / safe_name(table.name), bar).scores()
             curves.append(_curve(folds, table, parts, judged, tested, settings))
