@@ -172,7 +172,7 @@ def preset(name: str) -> Experiment:
 
 def test_every_published_experiment_is_compared() -> None:
     names = {path.stem for path in EXPERIMENTS}
-    assert names == set(PUBLISHED) | {"t3d_transfer_small", "two_stream_temporal_small"}
+    assert names == set(PUBLISHED) | {"compactness_c3d", "t3d_transfer_small", "two_stream_temporal_small"}
     assert set(CLIPS) == {name for name in PUBLISHED if not name.startswith("c3d")}
     assert set(DROPS) == set(PUBLISHED) - {"t3d_121"}, "the rate of t3d_121 follows the validation loss"
 
