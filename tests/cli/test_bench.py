@@ -51,7 +51,7 @@ def test_all_four_methods_measure_the_same_clip(measured: tuple[Any, Path]) -> N
     assert found["rows"][0]["times_as_long"] == {"median": 1.0, "low": 1.0, "high": 1.0}
     assert all(row["method"]["start_s"] > 0 for row in found["rows"])
     assert found["settings"]["threads"] == 1
-    assert "c3d: ready after" in outcome.err
+    assert "c3d_small fc6, float32: ready after" in outcome.err
     assert "[1/1] b.avi" in outcome.err
 
 

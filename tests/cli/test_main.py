@@ -51,6 +51,24 @@ def test_help_of_every_verb_needs_nothing_heavy(python: Callable[..., Any]) -> N
     assert "the network's own" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["extract", "v", "--model", "a", "--model", "b"], "--model is given 2 times, and only the last would count"),
+        (["evaluate", "descriptors", "--model=a", "--data", "v", "--model", "b"], "--model is given 2 times"),
+        (["explain", "a", "b", "--model", "a", "--model-b", "b", "--model-b=c"], "--model-b is given 2 times"),
+        (["extract", "--model", "a", "--", "--model", "--model"], None),
+        (["explain", "a", "b", "--model", "a", "--model-b", "b"], None),
+    ],
+)
+def test_two_networks_for_one_are_refused(arguments: list[str], words: str | None, tubelet: Callable[..., Any]) -> None:
+    found = tubelet(*arguments)
+    assert found.code != 0  # neither videos nor tables are there
+    assert ("would count" in found.err) == (words is not None)
+    if words is not None:
+        assert (found.code, words in found.err) == (2, True)
+
+
 def test_the_verbs_are_those_of_the_issue(tubelet: Callable[..., Any]) -> None:
     listed = tubelet("--help").out
     assert all(f" {verb} " in listed for verb in VERBS)

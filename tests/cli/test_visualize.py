@@ -60,6 +60,9 @@ def test_coordinates_labels_and_agreement(made: Any) -> None:
     assert kept["agreement"] == record["agreement"]
     assert kept["command"]
     assert f"report: {out / 'report.html'}" in found.err
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "18 of 18; " in page  # a share says of how many points it is
+    assert "at random" not in page
 
 
 def test_page_and_figures_stand_alone(made: Any) -> None:
@@ -80,12 +83,17 @@ def test_lines_for_people_and_a_draw_without_labels(table: Path, tubelet: Tubele
     assert "9 of the table's 18 videos are drawn at random" in found.out
     assert "give --data to color them by class" in found.out
     assert "same label" not in found.out
+    assert "the perplexity is 2.67 in place of 30: at most a third of the other points" in found.out
+    found = tubelet("visualize", "map", table, "-o", tmp_path, "--perplexity", 2, "--steps", 250)
+    assert "in place of" not in found.out
 
 
 def test_few_points_are_principal_components(table: Path, tubelet: Tubelet, tmp_path: Path) -> None:
     found = tubelet("visualize", "map", table, "-o", tmp_path, "--limit", 3)
     assert found.code == 0
     assert "there is nothing to optimize for 3 different descriptors: these are the principal components" in found.out
+    assert "t-SNE" not in found.err
+    assert "in place of" not in found.out
     found = tubelet("visualize", "map", table, "-o", tmp_path, "--limit", 1, "--json")
     assert found.json["layout"]["method"] == "principal components"
     assert found.json["agreement"]["kept"] is None
@@ -112,6 +120,9 @@ def test_a_map_says_which_videos_were_trained_on(trained_run: Any, tubelet: Tube
     for more in ((), ("--data", trained_run.videos)):
         found = tubelet("visualize", "map", table, "-o", tmp_path, "--clips", "--steps", 250, *more)
         assert found.code == 0, found.err
+        shares = json.loads((tmp_path / "map.json").read_text(encoding="utf-8"))["agreement"]
+        count = shares["in_descriptor"] * shares["labeled"]
+        assert f"by the whole descriptor ({count:g} of {shares['labeled']})" in found.out
         # 30 videos, 20 of them to train on.
         assert "the network was trained on 20 of the 30 videos" in found.out
         assert "neighbors are looked for in other videos" in found.out

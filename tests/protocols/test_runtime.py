@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from protocols.made_runtime import made_result, made_rounds
 from tubelet.protocols.runtime import paper_figures, paper_text
 
@@ -39,9 +41,17 @@ def test_a_quiet_machine_leaves_no_doubt() -> None:
 def test_a_busy_machine_is_said() -> None:
     found = made_result(load=3.2, share=0.4)
     assert "load of 3.2" in found.doubts[0]
-    assert "c3d 40%, idt 40%" in found.doubts[1]
+    assert "(c3d fc6, float32 40%; idt 40%; tvl1 40%; dis 40% of it)" in found.doubts[1]
+    # 2.5 million frames at 16 frames/s of the clock, which are 64 / (0.4 * 4) = 40 of processor time.
+    line = str(found).splitlines()[2]
+    assert "43.4 h, 17.4 h by processor time" in line
+    assert " 40% " in line
+    assert "processor time" not in str(made_result(share=0.95)).splitlines()[2]
+    assert found.to_dict()["rows"][0]["processor_ucf101_h_extrapolated"] == pytest.approx(2_500_000 / 40 / 3600)
     # With several cores a method may leave some idle by itself.
-    assert len(replace(found, settings={"threads": 2}).doubts) == 1
+    several = replace(found, settings={"threads": 2})
+    assert len(several.doubts) == 1
+    assert " 20%  43.4 h  " in str(several).splitlines()[2]
 
 
 def test_few_rounds_are_said() -> None:

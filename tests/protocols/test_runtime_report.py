@@ -6,6 +6,8 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from protocols.made_runtime import made_result
 from tubelet.protocols.runtime_report import csv_text, write_runtime
 
@@ -24,6 +26,9 @@ def test_the_folder_holds_page_table_and_picture(tmp_path: Path) -> None:
         "313.9, from memory",
         "0.3 [memory]",
     )
+    assert "h by processor time" not in page
+    kept = write_runtime(tmp_path, made_result(share=0.4)).read_text(encoding="utf-8")
+    assert "43.4 h, 17.4 h by processor time" in kept
     for words in (*told, "bad.avi"):
         assert words in page
 
@@ -38,4 +43,5 @@ def test_the_csv_has_ours_and_the_papers_figures_with_their_tags() -> None:
         "paper",
     )
     assert (idt["paper_fps"], idt["paper_fps_tag"]) == ("3.5", "memory")
+    assert float(rows[0]["processor_ucf101_h_extrapolated"]) == pytest.approx(43.4028 * 0.95, rel=1e-5)
     assert (rows[0]["paper_times_as_long"], rows[0]["start_s"]) == ("", "8")

@@ -91,8 +91,19 @@ def test_methods_take_turns_and_every_round_is_kept(stage: Stage, tmp_path: Path
     assert sorted(stage.closed) == ["dis", "idt"]
     # A first run of 5 s over 16 frames: two methods may take 2 x 20 s over 64, and four rounds 160 s.
     assert "4 rounds of about 40 s: 2:40" in stage.told
-    assert stage.told[-1].startswith("[4/4] a: idt 12.80, dis 12.80 frames/s")
+    assert stage.told[-1].startswith("[4/4] a: idt 12.80; dis 12.80 frames/s")
+    assert "idt: ready after 2.0 s, first run over 16 frames 5.0 s" in stage.told
     assert [(m.start_s, m.warm_up_s) for m in journal.methods(made_methods("idt", "dis"))] == [(2.0, 5.0)] * 2
+
+
+def test_a_descriptor_is_called_by_its_network(stage: Stage, tmp_path: Path) -> None:
+    network = Descriptor("hf:videomae", "videomae", "hidden")
+    run_rounds(
+        known_methods(["c3d"], network), network, MadeClips(), Journal(tmp_path / "rounds.jsonl"),  # type: ignore[arg-type]
+        rounds=1, folder=tmp_path, say=stage.told.append, clock=lambda: stage.now,
+    )  # fmt: skip
+    assert "[1/1] a: videomae hidden, float32 12.80 frames/s" in stage.told
+    assert not [line for line in stage.told if "c3d" in line]
 
 
 def test_an_interrupted_run_goes_on_with_its_next_round(stage: Stage, tmp_path: Path) -> None:
@@ -168,5 +179,6 @@ def test_unknown_methods_are_refused(names: list[str]) -> None:
 def test_another_network_is_said_to_be_another() -> None:
     c3d, small = (known_methods(["c3d"], Descriptor("m", name, "fc6"))[0] for name in ("c3d", "c3d_small"))
     assert (c3d.unlike, small.unlike) == ("", "another network than the paper's, which is C3D")
-    assert small.label == "c3d_small fc6, float32"
+    assert small.label == small.short == "c3d_small fc6, float32"
+    assert [method.short for method in known_methods(["idt", "tvl1"], C3D)] == ["idt", "tvl1"]
     assert tuple(made_round((1.0, 1.0, 1.0, 1.0)).turns) == NAMES

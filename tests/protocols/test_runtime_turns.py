@@ -54,6 +54,7 @@ def test_without_a_descriptor_there_are_no_ratios() -> None:
 def test_without_processor_times_there_are_none() -> None:
     row = runtime_rows(made_methods(), made_rounds(share=0.0))[1]
     assert (row.processor_fps, row.processor_times, row.processor_share) == (None, None, None)
+    assert row.processor_ucf101_h is None
     assert row.times_as_long is not None
 
 

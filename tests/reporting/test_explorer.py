@@ -45,6 +45,8 @@ def test_points_come_back() -> None:
     assert [shown[row] for row in range(30)] == [label or "no label" for label in labels]
     for group in data["groups"]:  # type: ignore[attr-defined]
         assert group["middle"] in back[group["rows"]].tolist()
+        away = np.linalg.norm(back[group["rows"]] - group["middle"], axis=1)
+        assert group["rise"] == pytest.approx(np.sqrt(2) * np.median(away), abs=2)  # whole steps
 
 
 def test_only_the_script_of_the_page_may_run() -> None:

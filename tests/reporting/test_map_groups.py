@@ -38,6 +38,15 @@ def test_middle_is_a_point_and_not_pulled_by_a_far_one() -> None:
     xy = np.array([[1, 0], [-1, 0], [0, 0], [0, 1], [0, -1], [100, 0]], dtype=float)
     (group,) = map_groups(xy, ["a"] * 6)  # sums of distances: 104 from the third, 104.8 and more from the others
     assert group.middle == (0.0, 0.0)
+    assert group.rise == pytest.approx(np.sqrt(2))  # its distances are 0, four times 1, and 100
+
+
+def test_points_of_a_disk_rise_to_its_edge() -> None:
+    # A sunflower of radius 3: equal areas for all, half of them within 3 / √2 of the middle.
+    number = np.arange(400)
+    radius, angle = 3 * np.sqrt((number + 0.5) / 400), number * np.pi * (3 - np.sqrt(5))
+    (group,) = map_groups(np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1), ["a"] * 400)
+    assert group.rise == pytest.approx(3, rel=0.02)
 
 
 def test_points_without_a_label_come_last_and_gray() -> None:

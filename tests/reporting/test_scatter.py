@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,25 @@ def test_many_labels_are_named_in_the_map() -> None:
     assert all(name in figure.caption for name in set(labels) - set(named))
     assert "colored by 101 labels" in figure.alt
     assert figure.alt.endswith("label019, and 81 more.")
+
+
+def test_names_stand_above_their_points() -> None:
+    # 21 far clusters of one size: in the drawing, whose y points down, each name is above all of its points.
+    labels = [f"n{i:02d}" for i in range(21) for _ in range(9)]
+    side = np.array([(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)]) * 0.06
+    places = np.array([(i % 5, i // 5) for i in range(21)], dtype=float).repeat(9, axis=0) + np.tile(side, (21, 1))
+    figure = scatter_map(places, labels)
+    assert figure.svg is not None
+    svg = figure.svg.decode()
+    marks = np.array(re.findall(r'<use [^>]*? x="([\d.]+)" y="([\d.]+)"', svg), dtype=float)
+    assert marks.shape == (189, 2)
+    names = re.findall(r'<text [^>]*? x="([\d.]+)" y="([\d.]+)"[^>]*>(n\d\d)<', svg)
+    assert sorted(name for _, _, name in names) == sorted(set(labels))
+    for x, y, _ in names:
+        own = marks[np.hypot(*(marks - [float(x), float(y)]).T) < 80]
+        assert len(own) == 9
+        assert own[:, 1].min() > float(y)
+        assert own[:, 1].min() < float(y) + 20
 
 
 def test_names_without_room_are_told() -> None:

@@ -81,3 +81,17 @@ def test_few_points_and_equal_points() -> None:
     # All on one place: each nearest other is as good as any, so the share is that of chance.
     equal = measure_agreement(np.zeros((6, 2)), np.full((6, 3), 0.3, np.float32), list("aaabbb"))
     assert equal.in_map == equal.in_descriptor == equal.chance == pytest.approx(2 / 5)
+    # And so are the neighbors that are kept, though both spaces hold them in the same order.
+    assert (equal.kept, equal.kept_by_chance) == (pytest.approx(2 / 5), pytest.approx(2 / 5))
+
+
+def test_neighbors_tied_for_the_last_places_are_kept_in_part() -> None:
+    # Of each point two neighbors count. By descriptor 1 and 2 lie beside 0, which has both for sure; 3 and 4 are equal.
+    line = np.array([[0.0], [1.0], [-1.0], [9.0], [9.0]])
+    first = measure_agreement(np.pad(line, ((0, 0), (0, 1))), line, [None] * 5)
+    # 0: 1 and 2. 1: 0 and 2. 2: 0 and 1. 3: 4 and 1 (8 away, 0 is 9 away). 4: 3 and 1. Nothing is tied.
+    assert (first.kept, first.neighbors) == (1.0, 2)
+    tied = np.array([[0.0], [1.0], [-1.0], [1.0], [-1.0]])
+    second = measure_agreement(np.pad(tied, ((0, 0), (0, 1))), tied, [None] * 5)
+    # 0: four are tied for two places, each a half: 4 * (1/2)^2 = 1 of 2. The others: the equal one, then 0: 2 of 2.
+    assert second.kept == pytest.approx((1 / 2 + 4 * 1) / 5)

@@ -9,7 +9,7 @@ import pytest
 from sklearn.manifold import trustworthiness
 
 from tubelet.errors import ExitCode, MissingExtraError, UsageError
-from tubelet.visualize import Embedding, embed_principal, embed_tsne
+from tubelet.visualize import Embedding, embed_principal, embed_tsne, needs_tsne
 
 Clusters = tuple[np.ndarray, np.ndarray]
 
@@ -120,6 +120,7 @@ def test_one_dimension_and_equal_vectors() -> None:
     equal = embed_tsne(np.full((20, 8), 0.3))
     np.testing.assert_array_equal(equal.points, np.zeros((20, 2)))
     assert equal.distinct == 1
+    assert [needs_tsne(vectors) for vectors in (np.full((20, 8), 0.3), np.eye(4), np.eye(5))] == [False, False, True]
 
 
 def test_equal_vectors_lie_on_one_place() -> None:

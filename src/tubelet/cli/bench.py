@@ -108,7 +108,7 @@ def runtime(
     lock = lock_folder(folder, busy)
     journal = Journal(folder / ROUNDS_FILE)
     say(
-        f"{', '.join(wanted)} in turns, a video each round "
+        f"{'; '.join(method.short for method in chosen)} in turns, a video each round "
         f"({f'its first {most_frames} frames' if most_frames else 'whole'}) of {min(len(files), limit or len(files))} "
         f"-> {folder}"
     )

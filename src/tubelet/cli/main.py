@@ -35,7 +35,7 @@ from tubelet.cli import (
     verify,
     visualize,
 )
-from tubelet.errors import ExitCode, TubeletError
+from tubelet.errors import ExitCode, TubeletError, UsageError
 from tubelet.version import __version__
 
 app = typer.Typer(
@@ -75,6 +75,9 @@ app.command("duplicates", short_help="Videos that show the same, however they we
 app.add_typer(bench.app, name="bench")
 app.command("doctor", short_help="What is installed; a golden clip run through.")(doctor.doctor)
 
+# Options of which a second looks as if both counted; of others the last replaces those before, as in any shell.
+_ONCE = ("--model", "--model-b")
+
 # Typer's usage errors, whether it brings its own Click (0.16 on) or imports the package.
 _CommandLineError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -113,6 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _outcome(arguments: list[str], debug: bool) -> int:
     try:
+        _refuse_repeated(arguments)
         code = app(args=arguments, prog_name="tubelet", standalone_mode=False)
         sys.stdout.flush()  # here a reader that has gone is no error; at the interpreter's end it would be one
     except TubeletError as error:
@@ -146,6 +150,18 @@ def _outcome(arguments: list[str], debug: bool) -> int:
     if code == ExitCode.INTERRUPTED:  # which newer versions of Typer return instead of raising
         _complain("interrupted; what was finished is saved, the same command goes on from there", False)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _refuse_repeated(arguments: Sequence[str]) -> None:
+    """Several networks were named where each verb takes one: the parser would keep the last without a word."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for option in _ONCE:
+        given = sum(argument == option or argument.startswith(f"{option}=") for argument in options)
+        if given > 1:
+            raise UsageError(
+                f"{option} is given {given} times, and only the last would count",
+                remedy="give it once; several are compared by evaluate streams, or by evaluate descriptors as tables",
+            )
 
 
 def _usage_error(error: Any, debug: bool) -> int:

@@ -55,8 +55,8 @@ def seen_note(points: MapPoints, manifest: Manifest | None = None) -> list[str]:
     return [f"the network was trained on {seen} of the {len(videos)} videos: of those the map shows what it was taught"]
 
 
-def map_notes(points: MapPoints, layout: Embedding, found: Agreement) -> list[str]:
-    """What a reader has to know beside the figures, in sentences without a period."""
+def map_notes(points: MapPoints, layout: Embedding, found: Agreement, perplexity: float) -> list[str]:
+    """What a reader has to know beside the figures, in sentences without a period; ``perplexity`` was asked for."""
     notes = []
     if ENCODING in points.facts:
         notes.append("words or mixtures of the trajectories are learned from all videos of the table, none is held out")
@@ -72,6 +72,11 @@ def map_notes(points: MapPoints, layout: Embedding, found: Agreement) -> list[st
         notes.append(f"there is nothing to optimize for {what}: these are the principal components")
     elif layout.distinct < len(points):
         notes.append(f"{len(points) - layout.distinct} descriptors equal another one and lie on its place")
+    if layout.perplexity is not None and layout.perplexity < perplexity:
+        notes.append(
+            f"the perplexity is {layout.perplexity:.3g} in place of {perplexity:,g}: "
+            "at most a third of the other points"
+        )
     if found.asked < len(points):
         notes.append(f"{found.asked:,} points, drawn at random, were asked for their neighbors")
     if found.other_videos:
@@ -84,8 +89,9 @@ def map_lines(points: MapPoints, layout: Embedding, found: Agreement, notes: Seq
     lines = [f"{_what(points)}: {_how(layout)}"]
     if found.in_map is not None and found.in_descriptor is not None and found.chance is not None:
         lines.append(
-            f"nearest other has the same label: {percent(found.in_map)} in the map, "
-            f"{percent(found.in_descriptor)} by the whole descriptor, {percent(found.chance)} by chance"
+            f"nearest other has the same label: {percent(found.in_map)} in the map "
+            f"({_of(found.in_map, found)}), {percent(found.in_descriptor)} by the whole descriptor "
+            f"({_of(found.in_descriptor, found)}), {percent(found.chance)} by chance"
         )
     if found.kept is not None and found.kept_by_chance is not None:
         lines.append(
@@ -163,8 +169,9 @@ def write_map(folder: Path, points: MapPoints, layout: Embedding, found: Agreeme
         }
     )
     page.add_text(
-        "t-SNE begins from the first two principal components and finds neighbors exactly, so nothing in it is drawn "
-        f"at random. `{TABLE}` holds the coordinates, `map.svg` the figure for papers, `{RECORD}` all figures."
+        "t-SNE begins from the first two principal components and finds neighbors exactly; what is random in it has a "
+        f"fixed seed, so that the same table gives the same map. `{TABLE}` holds the coordinates, `map.svg` the figure "
+        f"for papers, `{RECORD}` all figures."
     )
     page.set_provenance(provenance)
     return page.save(folder / PAGE)
@@ -175,13 +182,26 @@ def _numbers(found: Agreement) -> list[tuple[str, str, str]]:
     if found.in_map is not None and found.in_descriptor is not None and found.chance is not None:
         by_chance = f"{percent(found.chance)} by chance"
         numbers = [
-            (percent(found.in_descriptor), "nearest by descriptor has the same label", by_chance),
-            (percent(found.in_map), "nearest in the map has the same label", by_chance),
+            (
+                percent(found.in_descriptor),
+                "nearest by descriptor has the same label",
+                f"{_of(found.in_descriptor, found)}; {by_chance}",
+            ),
+            (
+                percent(found.in_map),
+                "nearest in the map has the same label",
+                f"{_of(found.in_map, found)}; {by_chance}",
+            ),
         ]
     if found.kept is not None and found.kept_by_chance is not None:
         what = f"of the {found.neighbors} nearest by descriptor are as near in the map"
         numbers.append((percent(found.kept), what, f"{percent(found.kept_by_chance)} by chance"))
     return numbers
+
+
+def _of(share: float, found: Agreement) -> str:
+    """How many points a share is: without it ten points look like a thousand. Those of a tie count in part."""
+    return f"{round(share * found.labeled, 1):,g} of {found.labeled:,}"
 
 
 def _labels(page: Page, found: Agreement) -> None:

@@ -62,7 +62,7 @@ def map_table(
     from tubelet.cli.map_report import map_lines, map_notes, map_record, seen_note, write_map
     from tubelet.reporting.terminal import progress
     from tubelet.visualize.agreement import measure_agreement
-    from tubelet.visualize.embedding import embed_tsne
+    from tubelet.visualize.embedding import embed_principal, embed_tsne, needs_tsne
     from tubelet.visualize.points import read_points
 
     if data is None and kind != "auto":
@@ -75,12 +75,15 @@ def map_table(
         manifest = _labeled(data, kind, label_column, annotations, fps)
         points = points.with_labels({item.path: item.label for item in manifest.items}, str(data))
         notes += seen_note(points, manifest)
-    with progress("t-SNE", total=steps, unit="step") as bar:
-        layout = embed_tsne(points.vectors, perplexity=perplexity, steps=steps, progress=bar.reach)
+    if needs_tsne(points.vectors):
+        with progress("t-SNE", total=steps, unit="step") as bar:
+            layout = embed_tsne(points.vectors, perplexity=perplexity, steps=steps, progress=bar.reach)
+    else:
+        layout = embed_principal(points.vectors)
     found = measure_agreement(
         layout.points, points.vectors, points.label, points.video_id if points.unit == "clip" else None, seed=seed
     )
-    notes += map_notes(points, layout, found)
+    notes += map_notes(points, layout, found, perplexity)
     settings = {"perplexity": perplexity, "steps": steps, "limit": limit, "seed": seed}
     record = map_record(points, layout, found, settings, notes)
     report = write_map(out or Path("runs/visualize") / f"{points.name}_map", points, layout, found, record)

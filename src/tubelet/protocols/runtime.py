@@ -61,15 +61,11 @@ class RuntimeResult:
                 f"the machine was busy: an average load of {max(loads):.1f} before the rounds began; measure again "
                 "when nothing else runs"
             )
-        short = [
-            f"{row.method.name} {row.processor_share:.0%}"
-            for row in self.rows
-            if row.processor_share is not None and row.processor_share < BUSY_SHARE and row.method.device == "cpu"
-        ]
-        if short and self.settings.get("threads", 1) == 1:  # with several cores a method may leave some idle by itself
+        short = [f"{row.method.short} {row.processor_share:.0%}" for row in self.rows if self._was_kept(row)]
+        if short:
             found.append(
-                f"methods had less than a core for themselves ({', '.join(short)} of it): by the clock all are slower "
-                "than they are, and ratios of processor time are nearer to the truth"
+                f"methods had less than a core for themselves ({'; '.join(short)} of it): by the clock all are slower "
+                "than they are; ratios of processor time, and their hours by it, are nearer to the truth"
             )
         if len(self.rounds) < LEAST_ROUNDS:
             rounds = _count(len(self.rounds), "round")
@@ -134,23 +130,42 @@ class RuntimeResult:
             f"{_count(len(self.rounds), 'round')}, {', '.join(sizes)}), {cores} each, reading and writing included"
         )
 
+    def hours(self, row: RuntimeRow) -> str:
+        """Hours for UCF101; of a method that was kept from its core also by processor time, which is nearer to it."""
+        by_clock = f"{number(row.ucf101_h)} h"
+        if row.processor_ucf101_h is None or not self._was_kept(row):
+            return by_clock
+        return f"{by_clock}, {number(row.processor_ucf101_h)} h by processor time"
+
+    def share(self, row: RuntimeRow) -> str:
+        """Which part of the cores it was given a method used."""
+        return (
+            "-" if row.processor_share is None else f"{row.processor_share / int(self.settings.get('threads', 1)):.0%}"
+        )
+
+    def _was_kept(self, row: RuntimeRow) -> bool:
+        """Whether something else had the core; with several cores a method may leave some idle by itself."""
+        alone = self.settings.get("threads", 1) == 1 and row.method.device == "cpu"
+        return alone and row.processor_share is not None and row.processor_share < BUSY_SHARE
+
     def _frames(self) -> list[int]:
         return [next(iter(one.turns.values())).frames for one in self.rounds]
 
     def __str__(self) -> str:
-        rows = [["method", "frames/s", "times as long", "by processor time", "UCF101", "in the paper"]]
+        rows = [["method", "frames/s", "times as long", "by processor time", "of its cores", "UCF101", "in the paper"]]
         rows += [
             [
                 row.method.label,
                 row.fps.text(),
                 "-" if row.times_as_long is None else row.times_as_long.text("x"),
                 "-" if row.processor_times is None else row.processor_times.text("x"),
-                f"{number(row.ucf101_h)} h",
+                self.share(row),
+                self.hours(row),
                 paper_text(row.method.row),
             ]
             for row in self.rows
         ]
-        table = [f"  {line}" for line in aligned(rows, right=(1, 2, 3, 4))]
+        table = [f"  {line}" for line in aligned(rows, right=(1, 2, 3, 4, 5))]
         return "\n".join([self.headline(), *table, *(f"  note: {note}" for note in self.notes)])
 
 

@@ -40,7 +40,7 @@ def csv_text(rows: Sequence[RuntimeRow]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
         ["method", "label", "rounds", "frames", *ours, "processor_share", "made_per_frame", "unit", "bytes_per_frame",
-         "start_s", "warm_up_s", "ucf101_h_extrapolated", "paper_row", *paper]
+         "start_s", "warm_up_s", "ucf101_h_extrapolated", "processor_ucf101_h_extrapolated", "paper_row", *paper]
     )  # fmt: skip
     for row in rows:
         cells: list[Any] = [row.method.name, row.method.label, row.rounds, row.frames]
@@ -48,7 +48,7 @@ def csv_text(rows: Sequence[RuntimeRow]) -> str:
             spread: Spread | None = getattr(row, name)
             cells += [None] * 3 if spread is None else [spread.median, spread.low, spread.high]
         cells += [row.processor_share, row.made_per_frame, row.method.unit, row.bytes_per_frame]
-        cells += [row.method.start_s, row.method.warm_up_s, row.ucf101_h, row.method.row]
+        cells += [row.method.start_s, row.method.warm_up_s, row.ucf101_h, row.processor_ucf101_h, row.method.row]
         known = paper_figures(row.method.row)
         for metric in _PAPER:
             figure = known.get(metric)
@@ -101,15 +101,15 @@ def runtime_page(result: RuntimeResult, figure: Figure) -> Page:
         page.add_text(f"**Note:** {doubt}.")
     page.add_figure(figure)
     page.add_table(
-        ["method", "frames/s", "times as long", "by processor time", "of its cores", "all of UCF101, h", "start, s"],
+        ["method", "frames/s", "times as long", "by processor time", "of its cores", "all of UCF101", "start, s"],
         [
             [
                 row.method.label,
                 row.fps.text(),
                 _ratio(row.times_as_long),
                 _ratio(row.processor_times),
-                None if row.processor_share is None else f"{row.processor_share / _threads(result):.0%}",
-                number(row.ucf101_h),
+                result.share(row),
+                result.hours(row),
                 f"{row.method.start_s:.1f}",
             ]
             for row in result.rows
@@ -138,8 +138,9 @@ def runtime_page(result: RuntimeResult, figure: Figure) -> Page:
         "Rounds", "In a round every method, in a process of its own, does the same clip, one after the other."
     )
     names = [row.method.name for row in result.rows]
+    shown = [row.method.short for row in result.rows]
     page.add_table(
-        ["clip", "frames", "size", *(f"{name}, s" for name in names)],
+        ["clip", "frames", "size", *(f"{name}, s" for name in shown)],
         [
             [
                 one.video_id,
@@ -160,17 +161,13 @@ def runtime_page(result: RuntimeResult, figure: Figure) -> Page:
         {
             **{name: value for name, value in result.settings.items() if not isinstance(value, dict)},
             **{
-                f"{row.method.name} makes of a frame": f"{row.made_per_frame:.3g} {row.method.unit}, "
+                f"{row.method.short} makes of a frame": f"{row.made_per_frame:.3g} {row.method.unit}, "
                 f"{row.bytes_per_frame:,.0f} bytes"
                 for row in result.rows
             },
         }
     )
     return page.set_provenance(result.provenance)
-
-
-def _threads(result: RuntimeResult) -> int:
-    return int(result.settings.get("threads", 1))
 
 
 def _ratio(spread: Spread | None, of: str = "") -> str:

@@ -175,7 +175,7 @@ class Waiting:
         turn = Turn(**self._ask({"operation": "turn", "path": str(clip.path), "out": self._out}))
         if turn.frames != clip.frames:
             raise InputDataError(
-                f"{self.method.name} read {turn.frames} frames", path=clip.video_id, why=f"it has {clip.frames}"
+                f"{self.method.short} read {turn.frames} frames", path=clip.video_id, why=f"it has {clip.frames}"
             )
         return turn
 
@@ -256,7 +256,7 @@ def run_rounds(
             if one is not None:
                 journal.add(one)
                 left_s = (rounds - len(journal.rounds)) * (clock() - began) / (len(journal.rounds) - before)
-                say(_told(one, len(journal.rounds), rounds, left_s))
+                say(_told(one, methods, len(journal.rounds), rounds, left_s))
 
 
 def _start(running: Sequence[Waiting], warm_up: Clip, journal: Journal, first: Clip, say: Say) -> float:
@@ -271,7 +271,7 @@ def _start(running: Sequence[Waiting], warm_up: Clip, journal: Journal, first: C
             again = waiting.turn(warm_up)
         expected += again.seconds * first.frames / warm_up.frames
         say(
-            f"{waiting.method.name}: ready after {start_s:.1f} s, first run over {turn.frames} frames "
+            f"{waiting.method.short}: ready after {start_s:.1f} s, first run over {turn.frames} frames "
             f"{turn.seconds:.1f} s"
         )
     journal.started(starts)
@@ -295,8 +295,9 @@ def _round(running: Sequence[Waiting], clips: Clips, number: int, load: float | 
     return Round(clip.video_id, clip.size_wh, load, turns)
 
 
-def _told(one: Round, done: int, rounds: int, left_s: float) -> str:
-    speeds = ", ".join(f"{name} {turn.frames / turn.seconds:.2f}" for name, turn in one.turns.items())
+def _told(one: Round, methods: Sequence[Method], done: int, rounds: int, left_s: float) -> str:
+    turns = [(method.short, one.turns[method.name]) for method in methods]
+    speeds = "; ".join(f"{name} {turn.frames / turn.seconds:.2f}" for name, turn in turns)
     left = f"; about {duration(left_s)} left" if done < rounds else ""
     return f"[{done}/{rounds}] {one.video_id}: {speeds} frames/s{left}"
 

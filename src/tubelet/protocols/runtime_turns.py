@@ -48,6 +48,11 @@ class Method:
     warm_up_s: float = 0.0
 
     @property
+    def short(self) -> str:
+        """What it is called in a list; of a descriptor that is the network, whatever ``--methods`` calls it."""
+        return self.label if self.is_descriptor else self.name
+
+    @property
     def is_descriptor(self) -> bool:
         """Whether it is what the others are compared with."""
         return self.row == "C3D"
@@ -175,9 +180,18 @@ class RuntimeRow:
         """Hours for all of UCF101 at this speed: extrapolated from a few clips, not measured."""
         return UCF101_FRAMES / self.fps.median / 3600
 
+    @property
+    def processor_ucf101_h(self) -> float | None:
+        """The same by processor time: hours of a core that does nothing else; None where that time is not known."""
+        return None if self.processor_fps is None else UCF101_FRAMES / self.processor_fps.median / 3600
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**asdict(self), "ucf101_h_extrapolated": self.ucf101_h}
+        return {
+            **asdict(self),
+            "ucf101_h_extrapolated": self.ucf101_h,
+            "processor_ucf101_h_extrapolated": self.processor_ucf101_h,
+        }
 
 
 def runtime_rows(methods: Sequence[Method], rounds: Sequence[Round]) -> tuple[RuntimeRow, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from tubelet.errors import UsageError
 from tubelet.reporting.figure import Figure
-from tubelet.reporting.map_groups import SHAPES, map_groups
+from tubelet.reporting.map_groups import MOST_RISE_PX, SHAPES, map_groups
 from tubelet.reporting.scatter import UNLABELED
 from tubelet.reporting.text import printable
 
@@ -94,12 +94,14 @@ def map_explorer(
         "clip": None if clip is None else [int(index) for index in clip],
         "start": _seconds(start_s),
         "end": _seconds(end_s),
+        "most_rise": MOST_RISE_PX,
         "groups": [
             {
                 "name": group.name or UNLABELED,
                 "color": f"--{group.variable}",
                 "shape": SHAPES[group.shape],
                 "middle": middle,
+                "rise": round(group.rise / unit),
                 "rows": group.rows.tolist(),
             }
             for group, middle in zip(groups, middles, strict=True)

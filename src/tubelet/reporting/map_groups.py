@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from tubelet.reporting.style import REST, SERIES
 from tubelet.reporting.text import printable
 
+MOST_RISE_PX = 36.0
+"""A name stands above its points, unless they reach higher than this: then it would seem another's."""
 MOST_IN_LEGEND = 20
 """Ten colors times two shapes; more labels than these are named in the map itself."""
 SHAPES = "o^sDv<>p"
@@ -36,6 +38,8 @@ class Group:
         Index into `SHAPES`.
     middle
         That of its points which has the least sum of distances to the others.
+    rise
+        How far above the middle its points reach if they lie evenly in a disk: √2 times their median distance to it.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Group:
     color: int
     shape: int
     middle: tuple[float, float]
+    rise: float
 
     @property
     def light(self) -> str:
@@ -84,8 +89,13 @@ def map_groups(xy: NDArray[np.float64], labels: Sequence[str | None], order: Seq
         looks = [(position % len(SERIES), position // len(SERIES)) for position in range(len(known))]
     else:
         looks = _apart(np.array([middles[name] for name in known]))
-    groups = [Group(name, rows[name], *look, middles[name]) for name, look in zip(known, looks, strict=True)]
-    return (*groups, *([Group("", rows[""], -1, 0, middles[""])] if "" in rows else []))
+    rises = {
+        name: float(np.sqrt(2) * np.median(np.linalg.norm(xy[rows[name]] - middles[name], axis=1))) for name in rows
+    }
+    groups = [
+        Group(name, rows[name], *look, middles[name], rises[name]) for name, look in zip(known, looks, strict=True)
+    ]
+    return (*groups, *([Group("", rows[""], -1, 0, middles[""], rises[""])] if "" in rows else []))
 
 
 def name_boxes(

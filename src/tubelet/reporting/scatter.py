@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tubelet.errors import UsageError
 from tubelet.reporting.figure import COLUMN_PX, NARROW_PX, WIDE_PX, Figure, place, render, resize
-from tubelet.reporting.map_groups import MOST_IN_LEGEND, Group, map_groups, name_boxes
+from tubelet.reporting.map_groups import MOST_IN_LEGEND, MOST_RISE_PX, Group, map_groups, name_boxes
 from tubelet.reporting.style import INK, MUTED, SURFACE
 from tubelet.reporting.text import first_few, percent, shorten, text_width
 
@@ -118,8 +118,18 @@ def _with_names(
     low, unit = _frame(axes, xy, side, height - 4)
     ranked = sorted((group for group in groups if group.name), key=lambda group: (-len(group.rows), group.name))
     words = [shorten(group.name, 150, _NAME_PX) for group in ranked]
-    centers = [((g.middle[0] - low[0]) / unit, (g.middle[1] - low[1]) / unit) for g in ranked]
     sizes = [(text_width(word, _NAME_PX) + 5, _NAME_PX + 4) for word in words]
+    # Over its points a name would hide them; where they lie far apart it stands just above their middle.
+    rises = [group.rise / unit + 4 if group.rise / unit <= MOST_RISE_PX else 4.0 for group in ranked]
+    centers = [
+        ((g.middle[0] - low[0]) / unit, (g.middle[1] - low[1]) / unit + rise + _NAME_PX / 2)
+        for g, rise in zip(ranked, rises, strict=True)
+    ]
+    # At the edge it moves inward rather than away.
+    centers = [
+        (float(np.clip(x, w / 2, max(side - w / 2, w / 2))), float(np.clip(y, h / 2, height - 4 - h / 2)))
+        for (x, y), (w, h) in zip(centers, sizes, strict=True)
+    ]
     unnamed = []
     for group, word, center, box in zip(
         ranked, words, centers, name_boxes(centers, sizes, side, height - 4), strict=True
@@ -130,7 +140,7 @@ def _with_names(
         x, y = low[0] + box[0] * unit, low[1] + box[1] * unit
         if math.dist(center, box) > 14:  # a name that had to give way is tied to where it belongs
             axes.plot([group.middle[0], x], [group.middle[1], y], color=MUTED.light, linewidth=0.8, zorder=4)
-        backing = {"boxstyle": "square,pad=0.12", "facecolor": SURFACE.light, "alpha": 0.8, "edgecolor": "none"}
+        backing = {"boxstyle": "square,pad=0.12", "facecolor": SURFACE.light, "alpha": 0.6, "edgecolor": "none"}
         axes.text(x, y, word, size=_NAME_PX, color=INK.light, ha="center", va="center", bbox=backing, zorder=5)
     return unnamed
 

@@ -115,8 +115,9 @@ def measure_agreement(
 
     Notes
     -----
-    Where several points are equally near, each counts for its part. How many neighbors are kept is what Kobak and
-    Berens (Nature Communications 10, 2019) call KNN.
+    Where several points are equally near, each counts for its part; where more of them are as far as the last neighbor
+    than there is room for, those, too. How many neighbors are kept is what Kobak and Berens (Nature Communications 10,
+    2019) call KNN.
     """
     n = len(layout)
     rows = draw_rows(n, MOST_ASKED, seed)
@@ -149,8 +150,8 @@ def measure_agreement(
         for i in range(len(block)):
             others = int(away[i].sum())
             if 0 < k < others:
-                first, second = (set(np.argpartition(squares[i], k - 1)[:k].tolist()) for squares in both)
-                kept.append(len(first & second) / k)
+                first, second = (space.parts(squares[i], k) for space, squares in zip(spaces, both, strict=True))
+                kept.append(float(first @ second) / k)
                 kept_chance.append(k / others)
     asked = np.isfinite(shares).all(0)
     return Agreement(
@@ -173,13 +174,22 @@ class _Distances:
     def __init__(self, points: NDArray[np.floating[Any]]) -> None:
         self.points = points
         self.lengths = np.einsum("ij,ij->i", points, points)
+        # What rounding leaves of equal points is no distance: they are tied.
+        self.least = 8 * np.finfo(self.lengths.dtype).eps * float(self.lengths.max(initial=0.0))
 
     def squares(self, rows: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
         products = self.points[rows] @ self.points.T
         found = self.lengths[rows][:, None] + self.lengths[None] - 2 * products
-        # What rounding leaves of equal points is no distance: they are tied.
-        least = 8 * np.finfo(found.dtype).eps * float(self.lengths.max(initial=0.0))
-        return np.where(found <= least, 0.0, found)
+        return np.where(found <= self.least, 0.0, found)
+
+    def parts(self, squares: NDArray[np.floating[Any]], k: int) -> NDArray[np.float64]:
+        """How much of each point is among the k nearest, 0 to 1: those tied for the last places share them."""
+        last = np.partition(squares, k - 1)[k - 1]
+        nearer = squares < last - self.least
+        tied = np.abs(squares - last) <= self.least
+        found: NDArray[np.float64] = nearer.astype(np.float64)
+        found[tied] = (k - nearer.sum()) / tied.sum()
+        return found
 
 
 def _coded(labels: Sequence[str | None]) -> tuple[list[str], NDArray[np.int64]]:

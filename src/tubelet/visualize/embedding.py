@@ -113,20 +113,21 @@ def embed_tsne(
     Notes
     -----
     L. van der Maaten and G. Hinton, Visualizing Data using t-SNE, JMLR 9 (2008); the optimizer is that of openTSNE
-    (P. G. Poličar, M. Stražar and B. Zupan, J. Stat. Softw. 109(3), 2024). Nothing in it is drawn at random: neighbors
-    are exact, and the start is the first two principal components, which keeps the global arrangement (D. Kobak and
-    P. Berens, Nature Communications 10, 2019).
+    (P. G. Poličar, M. Stražar and B. Zupan, J. Stat. Softw. 109(3), 2024). Neighbors are exact, and the start is the
+    first two principal components, which keeps the global arrangement (D. Kobak and P. Berens, Nature Communications
+    10, 2019). What is random has a fixed seed, so that the same bits come again: a jitter of a hundredth of the start's
+    spread, and the sketch that finds the components of more than 500 vectors of more than 500 numbers.
     """
     points = _checked(vectors)
     if not perplexity > 0 or steps < _EARLY_STEPS:
         raise UsageError(
             "t-SNE needs a perplexity above 0 and 250 steps or more", why=f"perplexity {perplexity}, {steps} steps"
         )
-    firsts, place = _distinct(points)
-    n = len(firsts)
-    if n < LEAST_POINTS or not _spread(points):
+    if not needs_tsne(points):
         return embed_principal(points)
     open_tsne = _library()
+    firsts, place = _distinct(points)
+    n = len(firsts)
     single = points if n == len(points) else points[firsts]
     scores, kept = _principal(single, min(FIRST_DIMENSIONS, *single.shape))
     used = min(perplexity, (n - 1) / _PERPLEXITY_SHARE)
@@ -165,6 +166,28 @@ def embed_tsne(
         steps=steps,
         scale=scale,
     )
+
+
+def needs_tsne(vectors: ArrayLike) -> bool:
+    """Whether there is anything to optimize: at least five different vectors, apart by more than rounding.
+
+    Parameters
+    ----------
+    vectors
+        (n, D) finite numbers, n ≥ 1, D ≥ 1.
+
+    Raises
+    ------
+    UsageError
+        ``vectors`` is not a (n, D) array of finite numbers.
+    """
+    points = _checked(vectors)
+    kinds: set[bytes] = set()
+    for vector in points:
+        kinds.add(vector.tobytes())
+        if len(kinds) == LEAST_POINTS:
+            return _spread(points)
+    return False
 
 
 def embed_principal(vectors: ArrayLike) -> Embedding:

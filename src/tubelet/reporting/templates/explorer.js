@@ -75,7 +75,7 @@ function explore(root) {
       });
     }
     pen.globalAlpha = 1;
-    if (data.groups.length > 20) name(scale, x0, y0);
+    if (data.groups.length > 20) name(scale, x0, y0, r);
     const marked = pinned >= 0 ? pinned : hovered;
     if (marked < 0) return;
     pen.strokeStyle = color("--ink");
@@ -88,23 +88,29 @@ function explore(root) {
     }
   }
 
-  function name(scale, x0, y0) {
+  function name(scale, x0, y0, r) {
     const taken = [];
     pen.font = `11px ${getComputedStyle(root).fontFamily}`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
+    pen.lineWidth = 3;
+    pen.lineJoin = "round";
     data.groups.map((each, index) => index).sort((a, b) => data.groups[b].rows.length - data.groups[a].rows.length)
       .forEach((index) => {
         const each = data.groups[index];
         if (chosen.size && !chosen.has(index)) return;
-        const x = x0 + each.middle[0] * scale, y = y0 - each.middle[1] * scale;
+        const rise = each.rise * scale;
+        let x = x0 + each.middle[0] * scale, y = y0 - each.middle[1] * scale;
+        if (x < 0 || y < 0 || x > width || y > height) return; // it is not in sight
+        // Above its points, which it would hide; where they lie far apart, just above their middle.
         const half = pen.measureText(each.name).width / 2 + 3;
+        x = Math.max(half, Math.min(x, width - half));
+        const away = r + 8 + (rise <= data.most_rise ? rise : 0);
+        y += y - away < 8 ? away : -away; // at the upper edge below them
         if (taken.some((t) => Math.abs(t[0] - x) < t[2] + half && Math.abs(t[1] - y) < 14)) return;
         taken.push([x, y, half]);
-        pen.globalAlpha = 0.8;
-        pen.fillStyle = color("--surface");
-        pen.fillRect(x - half, y - 7, 2 * half, 14);
-        pen.globalAlpha = 1;
+        pen.strokeStyle = color("--surface"); // a rim, so that letters can be read over marks and marks seen between them
+        pen.strokeText(each.name, x, y);
         pen.fillStyle = color("--ink");
         pen.fillText(each.name, x, y);
       });
