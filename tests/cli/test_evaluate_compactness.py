@@ -58,12 +58,14 @@ def test_two_tables_on_two_splits(
     assert lines[0].startswith("ucf101 (mean of splits 1, 2): accuracy of a linear SVM on 12 videos")
     assert lines[1] == "numbers stored as bytes good long"
     assert [line.split()[0] for line in lines[2:4]] == ["2", "2"]
-    assert lines[3].startswith("2 int8 2 100.0 %")
-    assert any(line.startswith("all 12 float32 48 - 100.0 %") for line in lines)
+    assert lines[3].startswith("2 int8 2 100.0% (73.5% to 100.0%)")
+    assert any(line.startswith("all 12 float32 48 - 100.0%") for line in lines)
     assert (
         "left out: good: 50 principal components, because the 6 training videos of split 1 span 5 directions" in lines
     )
     assert "good: 8 numbers" not in found.out
+    same = "right on the same videos as all numbers in float32; a loss of up to 26.5 points is not excluded"
+    assert f"good: 2 principal components, int8, 2 bytes a video for 32, {same}" in lines
     assert "good: 12 videos, features of 8 numbers" in found.err
     for name in ("report.html", "result.json", "compactness.csv", "plots/bytes.png", "split2/report.html"):
         assert (tmp_path / "out" / name).is_file(), name

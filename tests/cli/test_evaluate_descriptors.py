@@ -137,8 +137,8 @@ def test_three_nets_are_12288_numbers(tubelet: Tubelet, ucf101: Path, tmp_path: 
     command = ("evaluate", "descriptors", "--data", ucf101 / "videos", "--splits", 1, "-o", tmp_path / "out", "--json")
     found = tubelet(*command, *tables)
     assert found.code == 0, found.err
-    assert "linear SVM on 12288 numbers" in found.err
-    assert found.json["parts"]["split1"]["protocol"].endswith(", 12288 numbers")
+    assert "linear SVM on 12,288 numbers" in found.err
+    assert found.json["parts"]["split1"]["protocol"].endswith(", 12,288 numbers")
     assert found.json["parts"]["split1"]["value"] == 1.0
 
 

@@ -70,7 +70,7 @@ def test_descriptors_are_encoded_in_every_fold(
     assert "mine: 7 words a channel from 360 trajectories of 18 videos" in found.err
     result = found.json["parts"]["groups"]
     assert (result["n"], result["value"], result["notes"]) == (24, 1.0, [])
-    assert result["protocol"] == "linear SVM on idt bow7, 35 numbers, leaving one group out"
+    assert result["protocol"] == "linear SVM on mine (idt bow7), 35 numbers, leaving one group out"
     (table,) = result["settings"]["tables"]
     assert table["encoding"]["words"] == 7
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

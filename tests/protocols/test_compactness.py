@@ -19,7 +19,9 @@ from tubelet.datasets.splits import Fold
 from tubelet.descriptors.video_vectors import ENCODING, NO_NETWORK, VideoVectors
 from tubelet.errors import UsageError
 from tubelet.protocols import compactness, comparable
-from tubelet.protocols.compact_curve import Curve, Point, Variant, mean_compactness
+from tubelet.protocols.bootstrap import Interval
+from tubelet.protocols.compact_curve import Curve, Point, Variant
+from tubelet.protocols.compact_mean import mean_compactness
 from tubelet.protocols.compactness import CompactSettings, evaluate_compactness
 from tubelet.protocols.compactness_report import write_compactness
 from tubelet.protocols.result import Result, results_in
@@ -106,6 +108,47 @@ def test_one_percent_lost_is_too_much() -> None:
     curve = Curve("t", "fc6", 60, tuple(points))
     assert curve.smallest.variant == Variant(60, None, "int8"), "60 bytes are fewer than 20 numbers of 4"
     assert curve.fewest.variant == Variant(60, 20, "float32")
+
+
+def test_a_choice_that_changes_nothing_says_so_and_one_near_chance_is_none() -> None:
+    whole, few = Variant(25_000, None, "float32"), Variant(25_000, 10, "int8")
+
+    def interval(low: float, high: float) -> Interval:
+        return Interval(low, high, level=0.95, method="exact", unit="video", n_units=60, draws=1000)
+
+    def curve(low: float, high_loss: float, *, unchanged: bool) -> Curve:
+        full = Result("p", "accuracy", 0.08, 60, interval(low, 1.0), classes=CLASSES)
+        point = Point(few, full, 0.0, interval(-0.01, high_loss), unchanged=unchanged)
+        return Curve("t", "bow", 25_000, (point, Point(whole, full, 0.0, None)))
+
+    same = curve(0.06, 0.0604, unchanged=True)
+    assert same.choice() == (
+        "t: 10 principal components, int8, 10 bytes a video for 100,000, right on the same videos as all numbers in "
+        "float32; a loss of up to 6.0 points is not excluded"
+    )
+    other = curve(0.06, 0.012, unchanged=False)
+    assert other.choice().endswith("loses nothing (95% interval of the loss -1.0 to 1.2, which does not exclude 1)")
+    assert same.chosen is same.points[0]
+    guess = curve(0.05, 0.012, unchanged=False)  # of twenty classes: 5 %
+    assert (guess.near_chance, guess.chosen) == (True, None)
+    assert guess.choice() == (
+        "t: none is chosen, all 25,000 numbers are near chance: 8.0% (5.0% to 100.0%), guessing 5.0%"
+    )
+    assert not curve(0.051, 0.012, unchanged=False).near_chance
+
+
+def test_near_chance_is_told_on_the_page_and_nothing_is_marked(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = normalize(rng.normal(size=(len(NAMES), 12))).astype(np.float32)
+    table = VideoVectors("noise", Path("noise"), "fc6", np.array(sorted(NAMES)), rows, dict(UNTRAINED))
+    found = evaluate_compactness([fold()], [table], CompactSettings((4,), ("float32",)), tmp_path)
+    assert " *\n" not in str(found)
+    assert "noise: none is chosen, all 12 numbers are near chance: " in str(found)
+    assert json.loads(json.dumps(found.to_dict()))["tables"]["noise"]["near_chance"] is True
+    page = write_compactness(tmp_path, found).read_text(encoding="utf-8")
+    assert "near chance" in page
+    assert "noise: none is chosen" in page
+    assert "4 bytes" not in page
 
 
 def test_bytes_are_counted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,14 @@ def test_plain_and_learned_tables_side_by_side_are_scikit_learns(tmp_path: Path,
     assert found.result.protocol == f"linear SVM on c3d fc6 + idt {layer}, {length} numbers, leaving one group out"
     assert found.result.n == 24
     assert found.result.notes == (), "nothing was trained elsewhere, and nothing is unknown"
+
+
+def test_a_name_that_was_given_is_in_the_label(tmp_path: Path, folder: Path) -> None:
+    frames = replace(plain(1500), name="imagenet", path=Path("runs/frames"))
+    tables: list[VectorTable] = [frames, idt(folder, "bow2")]
+    found = evaluate_descriptors(FOLDS, tables, SvmSettings(), tmp_path)
+    named = "linear SVM on imagenet (c3d fc6) + idt bow2, 1,510 numbers, leaving one group out"
+    assert found.result.protocol == named
 
 
 def test_z_scores_and_components_see_the_folds_vectors(tmp_path: Path, folder: Path) -> None:

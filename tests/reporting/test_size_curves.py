@@ -30,6 +30,28 @@ def test_sizes_lie_by_their_logarithms() -> None:
     ).replace(" %", "\u00a0%")
 
 
+def test_a_line_below_another_is_wider() -> None:
+    def widths(*values: tuple[float, ...]) -> list[float]:
+        lines = [
+            SizeLine(f"line {place}", tuple(SizePoint(10.0**at, one) for at, one in enumerate(each)), place)
+            for place, each in enumerate(values)
+        ]
+        svg = size_curves(lines, axis="numbers").svg
+        assert svg is not None
+        found = []
+        for place in range(len(values)):
+            strokes = re.findall(rf"fill: none; stroke: {SERIES[place].light}; stroke-width: ([\d.]+)", svg.decode())
+            found.append(max(map(float, strokes)))
+        return found
+
+    plain = widths((0.2, 0.5, 0.9), (0.3, 0.6, 0.8))
+    assert plain[0] == plain[1]
+    shared = widths((0.2, 0.5, 0.9), (0.2, 0.5, 0.8), (0.3, 0.7, 0.9))
+    assert shared[0] > 2 * shared[1]
+    assert shared[1:] == [plain[0], plain[0]], "one point in common is a crossing"
+    assert widths((0.2, 0.5), (0.2, 0.5), (0.2, 0.5))[0] > shared[0]
+
+
 @pytest.mark.parametrize(
     "lines",
     [[], [SizeLine("a", ())], [SizeLine("a", (SizePoint(0, 0.5),))], [SizeLine("a", (SizePoint(1, 1.5),))],

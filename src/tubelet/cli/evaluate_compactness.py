@@ -88,7 +88,7 @@ def compactness(
     from tubelet.baselines.tables import open_table
     from tubelet.descriptors.video_vectors import ENCODING
     from tubelet.failures import FAILED_FILE, list_failures
-    from tubelet.protocols.compact_curve import mean_compactness
+    from tubelet.protocols.compact_mean import mean_compactness
     from tubelet.protocols.compactness import CompactSettings, evaluate_compactness
     from tubelet.protocols.compactness_report import write_compactness
     from tubelet.training.run_folder import RunFolder
@@ -119,7 +119,7 @@ def compactness(
     root = out or Path("runs/evaluate") / f"{name}_compactness"
     say(
         "\n".join(
-            f"{one.name}: {len(one.video_ids)} videos, {one.layer or 'vectors'} of {one.length} numbers"
+            f"{one.name}: {len(one.video_ids)} videos, {one.layer or 'vectors'} of {one.length:,} numbers"
             + (", learned from each fold's training videos" if ENCODING in one.facts else "")
             for one in opened
         )

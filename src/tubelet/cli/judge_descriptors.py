@@ -152,7 +152,7 @@ def judge(
             "\n".join([*opened.lines(), *ours])
             + f"\n{name}: {len(first.classes)} classes, "
             + ", ".join(f"{title}: {count_of(folds)}" for title, folds in parts)
-            + f"\nlinear SVM on {length} numbers, C = {settings.svm_c:g} -> {root}"
+            + f"\nlinear SVM on {length:,} numbers, C = {settings.svm_c:g} -> {root}"
         )
         for note in first.findings.notes:
             say(f"note: {note}")
@@ -255,7 +255,7 @@ class _Opened:
 
         unit = "videos" if self._windows is None else "clips"
         return [
-            f"{one.name}: {len(one.video_ids)} {unit}, {one.layer or 'vectors'} of {one.length} numbers"
+            f"{one.name}: {len(one.video_ids)} {unit}, {one.layer or 'vectors'} of {one.length:,} numbers"
             + (", learned from each fold's training videos" if ENCODING in one.facts else "")
             for one in self.tables
         ]

@@ -8,13 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from tubelet.failures import FailedVideo
-from tubelet.protocols.bootstrap import Interval, paired_interval
+from tubelet.protocols.bootstrap import Interval
 from tubelet.protocols.result import Result
-from tubelet.protocols.split_mean import mean_over_splits
-from tubelet.reporting.text import aligned, percent
+from tubelet.reporting.text import aligned
 
 MOST_LOST = 0.01
 """What the smallest variant has to lose less than: one percentage point of accuracy."""
@@ -64,7 +61,7 @@ class Variant:
     @property
     def words(self) -> str:
         """Such as ``100 principal components, int8``."""
-        what = f"{self.length} numbers" if self.components is None else f"{self.components} principal components"
+        what = f"{self.length:,} numbers" if self.components is None else f"{self.components} principal components"
         return what + (f", {self.bits}" if self.bits != "float32" else "")
 
 
@@ -80,12 +77,15 @@ class Point:
         Accuracy of the whole descriptor in float32 minus this one's, on the same videos.
     loss_interval
         Its paired bootstrap interval; None of the whole descriptor itself.
+    unchanged
+        Whether it is right on exactly the videos that the whole descriptor is right on.
     """
 
     variant: Variant
     result: Result
     loss: float
     loss_interval: Interval | None
+    unchanged: bool = False
 
     @property
     def good(self) -> bool:
@@ -93,9 +93,19 @@ class Point:
         return self.loss < MOST_LOST
 
     @property
-    def sure(self) -> bool:
-        """Whether the interval too excludes a loss of one percentage point."""
-        return self.loss_interval is None or self.loss_interval.high < MOST_LOST
+    def lost(self) -> str:
+        """Such as ``loses 0.3 points (95% interval of the loss -0.2 to 0.9, which excludes 1)``."""
+        ends = self.loss_interval
+        assert ends is not None
+        if self.unchanged:
+            # Without one video to count the interval is an exact bound, and "nothing, -6.0 to 6.0" reads as a mistake.
+            bound = f"{100 * ends.high:.1f} points"
+            return f"right on the same videos as all numbers in float32; a loss of up to {bound} is not excluded"
+        excluded = "excludes" if ends.high < MOST_LOST else "does not exclude"
+        return (
+            f"{_lost(self.loss)} ({ends.level:.0%} interval of the loss {100 * ends.low:.1f} to {100 * ends.high:.1f}, "
+            f"which {excluded} {100 * MOST_LOST:g})"
+        )
 
     def to_dict(self, *, videos: bool) -> dict[str, Any]:
         """JSON-ready: the Result's fields, the outcome of each video with ``videos``, and what belongs to a point."""
@@ -108,6 +118,7 @@ class Point:
             "bytes_once": self.variant.bytes_once,
             "loss": self.loss,
             "loss_interval": None if self.loss_interval is None else self.loss_interval.to_dict(),
+            "unchanged": self.unchanged,
         }
 
 
@@ -169,22 +180,42 @@ class Curve:
         good = (one for one in self.points if one.good)
         return min(good, key=lambda one: (one.variant.numbers, one.variant.bytes_per_video))
 
+    @property
+    def chance(self) -> float:
+        """The share that guessing one class of all gets right."""
+        return 1.0 / len(self.whole.result.classes)
+
+    @property
+    def near_chance(self) -> bool:
+        """Whether the whole descriptor is not told from guessing: then there is nothing to lose, and no choice."""
+        ends = self.whole.result.interval
+        return ends is not None and ends.low <= self.chance
+
+    @property
+    def chosen(self) -> Point | None:
+        """The smallest that serves; None where the whole descriptor is near chance."""
+        return None if self.near_chance else self.smallest
+
     def at(self, components: int | None, bits: str) -> Point:
         """The point of a variant."""
         return next(one for one in self.points if (one.variant.components, one.variant.bits) == (components, bits))
 
     def choice(self) -> str:
         """The smallest good variant, in a sentence without a period."""
-        point, whole = self.smallest, self.whole.variant
+        point, whole, full = self.chosen, self.whole.variant, self.whole.result
+        if point is None:
+            assert full.interval is not None
+            return (
+                f"{self.name}: none is chosen, all {whole.length:,} numbers are near chance: {full.value:.1%} "
+                f"({full.interval.low:.1%} to {full.interval.high:.1%}), guessing {self.chance:.1%}"
+            )
         if point is self.whole:
-            return f"{self.name}: nothing smaller than all {whole.length} numbers loses less than {_points(MOST_LOST)}"
-        ends = point.loss_interval
-        assert ends is not None
-        sure = "which excludes" if point.sure else "which does not exclude"
+            return f"{self.name}: nothing smaller than all {whole.length:,} numbers loses less than " + _points(
+                MOST_LOST
+            )
         text = (
             f"{self.name}: {point.variant.words}, {point.variant.bytes_per_video:,} bytes a video for "
-            f"{whole.bytes_per_video:,}, {_lost(point.loss)} (95\u00a0% interval of the loss "
-            f"{100 * ends.low:.1f} to {100 * ends.high:.1f}, {sure} 1)"
+            f"{whole.bytes_per_video:,}, {point.lost}"
         )
         fewest = self.fewest
         if fewest.variant.numbers < point.variant.numbers:
@@ -263,6 +294,7 @@ class Compactness:
                     "skipped": [asdict(each) for each in curve.skipped],
                     "smallest": curve.smallest.variant.key,
                     "fewest": curve.fewest.variant.key,
+                    "near_chance": curve.near_chance,
                 }
                 for curve in self.curves
             },
@@ -299,7 +331,7 @@ class Compactness:
         table = [["numbers", "stored as", "bytes", *(curve.name for curve in self.curves)]]
         for numbers, bits, whole, points in self.rows():
             size = next(one for one in points if one is not None).variant.bytes_per_video
-            shown = [_cell(one, one is not None and one is curve.smallest)
+            shown = [_cell(one, one is not None and one is curve.chosen)
                      for one, curve in zip(points, self.curves, strict=True)]  # fmt: skip
             table.append([f"all {numbers:,}" if whole else f"{numbers:,}", bits, f"{size:,}", *shown])
         lines += [f"  {line}" for line in aligned(table, right=(0, 2))]
@@ -312,68 +344,13 @@ class Compactness:
         return "\n".join(lines)
 
 
-def mean_compactness(parts: Mapping[int, Compactness]) -> Compactness:
-    """The means over official splits, at the variants that all of them have.
-
-    Parameters
-    ----------
-    parts
-        By split: of the same tables and settings.
-    """
-    splits = sorted(parts)
-    first = parts[splits[0]]
-    named = ", ".join(map(str, splits))
-    curves = []
-    for place, curve in enumerate(first.curves):
-        same = [parts[split].curves[place] for split in splits]
-        shared = [one.variant for one in curve.points if all(_has(other, one.variant) for other in same)]
-        points = [_mean_point(dict(zip(splits, same, strict=True)), variant) for variant in shared]
-        skipped = tuple(
-            replace(each, fold=f"split {split}")
-            for split, other in zip(splits, same, strict=True)
-            for each in other.skipped
-        )
-        curves.append(replace(curve, points=tuple(points), skipped=skipped))
-    notes = [f"split {split}: {note}" for split in splits for note in parts[split].notes]
-    return replace(
-        first,
-        dataset=first.dataset.partition("-split")[0],
-        title=f"mean of splits {named}",
-        curves=tuple(curves),
-        notes=tuple(dict.fromkeys(notes)),
-        failed=(),
-    )
-
-
-def _has(curve: Curve, variant: Variant) -> bool:
-    return any(one.variant == variant for one in curve.points)
-
-
-def _mean_point(curves: Mapping[int, Curve], variant: Variant) -> Point:
-    points = {split: curve.at(variant.components, variant.bits) for split, curve in curves.items()}
-    wholes = {split: curve.whole for split, curve in curves.items()}
-    result = mean_over_splits({split: [one.result] for split, one in points.items()})
-    if variant == next(iter(wholes.values())).variant:
-        return Point(variant, result, 0.0, None)
-    after, before, groups, of = [], [], [], []
-    for place, split in enumerate(curves):
-        for mine, full in zip(points[split].result.predictions, wholes[split].result.predictions, strict=True):
-            after.append(mine.predicted == mine.label)
-            before.append(full.predicted == full.label)
-            groups.append(mine.group if mine.group is not None else mine.video_id)
-            of.append(place)
-    seed = int(next(iter(points.values())).result.settings["bootstrap_seed"])
-    interval = paired_interval(after, before, groups, classes=np.array(of), seed=seed)
-    return Point(variant, result, float(np.mean([one.loss for one in points.values()])), interval)
-
-
 def _cell(point: Point | None, chosen: bool) -> str:
     if point is None:
         return "-"
     ends, line = point.result.interval, point.result.published
-    between = "" if ends is None else f" ({percent(ends.low)} to {percent(ends.high)})"
-    paper = "" if line is None else f", paper {percent(line.value)}"
-    return f"{percent(point.result.value)}{between}{paper}{' *' if chosen else ''}"
+    between = "" if ends is None else f" ({ends.low:.1%} to {ends.high:.1%})"
+    paper = "" if line is None else f", paper {line.value:.1%}"
+    return f"{point.result.value:.1%}{between}{paper}{' *' if chosen else ''}"
 
 
 def _lost(share: float) -> str:

@@ -302,7 +302,7 @@ def _point(variant: Variant, result: Result, full: Result, seed: int) -> Point:
     groups = [str(one.group) for one in full.predictions] if full.predictions[0].group is not None else None
     # From whole numbers: a share minus a share is not always what it should be, and 1 % is a limit.
     loss = (sum(before) - sum(after)) / len(before)
-    return Point(variant, result, loss, paired_interval(after, before, groups, seed=seed))
+    return Point(variant, result, loss, paired_interval(after, before, groups, seed=seed), unchanged=after == before)
 
 
 def _result(

@@ -56,7 +56,7 @@ class SvmSettings:
     Attributes
     ----------
     svm_c
-        C; the papers do not state theirs.
+        C; what C3D's paper took is not known to us.
     zscore
         Bring every number to mean 0 and variance 1 first.
     pca
@@ -348,7 +348,7 @@ def _protocol(folds: Sequence[Fold], tables: Sequence[VectorTable]) -> str:
     length = sum(table.length for table in tables)
     left_out = "video" if leaves_one_out(folds) else "group"
     how = f", leaving one {left_out} out" if len(folds) > 1 else ""
-    return f"linear SVM on {names}, {length} numbers{how}"
+    return f"linear SVM on {names}, {length:,} numbers{how}"
 
 
 def described_sides(fold: Fold, tables: Sequence[VectorTable]) -> tuple[list[Item], list[Item]]:
@@ -393,4 +393,9 @@ def missing_videos(parts: Sequence[Manifest], tables: Sequence[VectorTable]) -> 
 
 
 def _title(table: VectorTable) -> str:
-    return f"{table.facts['model']} {table.layer}" if table.facts.get("model") else table.name
+    """What a table is called: by its own name where it was given one, and by what made it."""
+    model = table.facts.get("model")
+    if not model:
+        return table.name
+    made = f"{model} {table.layer}"
+    return made if table.name in (model, table.path.stem, str(table.path)) else f"{table.name} ({made})"

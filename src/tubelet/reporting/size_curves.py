@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 _PLOT = 320.0
+_STROKE, _DOT, _WIDER = 1.8, 5.5, 3.6
+_SAME = 0.006  # of the axis: two pixels, closer than which one line hides another
 
 
 @dataclass(frozen=True)
@@ -139,11 +142,17 @@ def _draw(sheet: Drawing, width: float, lines: Sequence[SizeLine], axis: str, ch
         axes.annotate("chance", (1.0, chance), xycoords=axes.get_yaxis_transform(), xytext=(0, 4),
                       textcoords="offset points", ha="right", fontsize=11, color=INK.light)  # fmt: skip
     solid = [line for line in lines if not line.dashed]
+    low, high = axes.get_ylim()
     for line in lines:
+        if line.dashed:
+            _line(axes, line, 1.0, 0)
+            continue
+        at = solid.index(line)
+        hidden_by = sum(_coincide(line, other, _SAME * (high - low)) for other in solid[at + 1 :])
         # Whiskers of several lines at one size stand beside each other.
-        _line(axes, line, 1.0 if line.dashed else 1.0 + 0.018 * (solid.index(line) - (len(solid) - 1) / 2))
-    handles = [Line2D([], [], color=SERIES[line.color % len(SERIES)].light, linewidth=1.8,
-                      dashes=(4, 2.5) if line.dashed else (None, None), marker="o", markersize=5.5,
+        _line(axes, line, 1.0 + 0.018 * (at - (len(solid) - 1) / 2), hidden_by)
+    handles = [Line2D([], [], color=SERIES[line.color % len(SERIES)].light, linewidth=_STROKE,
+                      dashes=(4, 2.5) if line.dashed else (None, None), marker="o", markersize=_DOT,
                       markerfacecolor=SURFACE.light if line.dashed else SERIES[line.color % len(SERIES)].light,
                       label=shorten(line.label, (width - left) / columns - 60, 12)) for line in lines]  # fmt: skip
     if ringed:
@@ -153,14 +162,24 @@ def _draw(sheet: Drawing, width: float, lines: Sequence[SizeLine], axis: str, ch
                 borderaxespad=0.0, handlelength=2.6, labelspacing=0.6, columnspacing=2.0)  # fmt: skip
 
 
-def _line(axes: Axes, line: SizeLine, nudge: float) -> None:
+def _coincide(line: SizeLine, other: SizeLine, near: float) -> bool:
+    """Whether a stretch of two lines, or the only point of one, is the same to the eye."""
+    values = {one.size: one.value for one in other.points}
+    same = [one.size in values and abs(one.value - values[one.size]) <= near for one in line.points]
+    return any(same) if min(len(line.points), len(values)) == 1 else any(map(all, pairwise(same)))
+
+
+def _line(axes: Axes, line: SizeLine, nudge: float, hidden_by: int) -> None:
+    """Draw one line, wider where others are drawn over it."""
     color = SERIES[line.color % len(SERIES)].light
+    wider = _WIDER * hidden_by
     x = np.array([one.size for one in line.points]) * nudge
     y = np.array([one.value for one in line.points])
-    axes.plot(x, y, color=color, linewidth=1.8, zorder=4 if line.dashed else 3,
+    axes.plot(x, y, color=color, linewidth=_STROKE + wider, zorder=4 if line.dashed else 3 - 0.1 * hidden_by,
               dashes=(4, 2.5) if line.dashed else (None, None))  # fmt: skip
-    axes.plot(x, y, linestyle="", marker="o", markersize=5.5, markerfacecolor=SURFACE.light if line.dashed else color,
-              markeredgecolor=color, markeredgewidth=1.4, zorder=5, clip_on=False)  # fmt: skip
+    axes.plot(x, y, linestyle="", marker="o", markersize=_DOT + wider,
+              markerfacecolor=SURFACE.light if line.dashed else color, markeredgecolor=color, markeredgewidth=1.4,
+              zorder=5 - 0.1 * hidden_by, clip_on=False)  # fmt: skip
     for where, one in zip(x, line.points, strict=True):
         if one.low is not None and one.high is not None and not line.dashed:
             axes.plot([where, where], [one.low, one.high], color=color, linewidth=1.3, alpha=0.75, zorder=2.5)

@@ -7,17 +7,20 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from tubelet.baselines.idt import trajectories as module
 from tubelet.baselines.idt.settings import IdtSettings
 from tubelet.baselines.idt.trajectories import all_trajectories, level_sizes, trajectories
 from tubelet.errors import UsageError
 from tubelet.flow.algorithms import Farneback
+from tubelet.flow.camera import Camera
 from tubelet.flow.estimate import gray
 
 sys.path.insert(0, str(Path(__file__).parent))
-from moving import object_in_front, panning
+from moving import filmed, object_in_front, panning, world
 
 PLAIN = IdtSettings(camera=None)
 DIAGONAL = (2, -1)
@@ -74,10 +77,24 @@ def test_descriptors_are_roots_of_shares(followed) -> None:
         np.testing.assert_allclose((values.astype(np.float64) ** 2).sum(axis=1), 1.0, atol=1e-5)
 
 
-def test_pure_camera_motion_leaves_nothing() -> None:
-    frames = panning(18, (3, 1), 120, 160)
-    assert len(all_trajectories(frames, PLAIN)) > 500
+@pytest.mark.parametrize(("step", "without"), [((3, 1), 500), ((6, 0), 500), ((1, 2), 500), ((9, 4), 150)])
+def test_pure_camera_motion_leaves_nothing(step: tuple[int, int], without: int) -> None:
+    frames = panning(17, step, 120, 160)
+    assert len(all_trajectories(frames, PLAIN)) > without
     assert len(all_trajectories(frames, IdtSettings())) == 0
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return world()
+
+
+@pytest.mark.parametrize("motion", [{"step": (1.3, 0.4)}, {"turn": 1.5}, {"zoom": 1.02}], ids=["pan", "turn", "zoom"])
+def test_no_whole_pixels_grain_and_edges_leave_at_most_a_twentieth(picture, motion: dict) -> None:
+    frames = filmed(17, picture, **motion)
+    without = len(all_trajectories(frames, PLAIN))
+    assert without > 400
+    assert len(all_trajectories(frames, IdtSettings())) <= without / 20
 
 
 def test_what_moves_in_front_of_a_panning_camera_is_kept_and_alone() -> None:
@@ -170,3 +187,89 @@ def test_descriptors_equal_loops_over_pixels(diagonal: list, followed, which: in
     for name, sums in parts.items():
         flat = sums.reshape(-1)
         np.testing.assert_allclose(followed.channels[name][row], np.sqrt(flat / flat.sum()), atol=2e-3)
+
+
+# A pan that is not the frames', with a little of everything else that a homography can do.
+CAMERA = np.array([[1.004, -0.006, -1.1], [0.005, 0.997, 0.8], [2e-5, -1e-5, 1.0]])
+
+
+@pytest.fixture(scope="module")
+def followed_by_camera(diagonal: list):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "estimate_camera", lambda *given: Camera(CAMERA, 100, 100, found=True))
+        return all_trajectories(diagonal, IdtSettings())
+
+
+def slow_warp(first, second, across: float, down: float):
+    """The second frame of a level as the camera of the first would have seen it: every pixel's middle is taken to the
+    video's pixels, moved there by the camera, and taken back; bilinear in float64."""
+    height, width = first.shape
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    place = np.tensordot(CAMERA, np.stack([(x + 0.5) / across - 0.5, (y + 0.5) / down - 0.5, np.ones_like(x)]), 1)
+    u, v = (place[0] / place[2] + 0.5) * across - 0.5, (place[1] / place[2] + 0.5) * down - 0.5
+    inside = (u >= 5) & (u <= width - 6) & (v >= 5) & (v <= height - 6)  # the margin that warping does not trust
+    left, top = np.where(inside, u, 0).astype(int), np.where(inside, v, 0).astype(int)
+    a, b, values = u - left, v - top, second.astype(np.float64)
+    upper = (1 - a) * values[top, left] + a * values[top, left + 1]
+    lower = (1 - a) * values[top + 1, left] + a * values[top + 1, left + 1]
+    return np.where(inside, (1 - b) * upper + b * lower, first).round().astype(np.uint8)
+
+
+def median_at(field, x: float, y: float):
+    """The median of each part over the 3 x 3 pixels around the nearest one."""
+    column, row = round(x), round(y)
+    around = np.pad(field, ((1, 1), (1, 1), (0, 0)), mode="edge")[row : row + 3, column : column + 3]
+    return np.median(around.reshape(9, 2), axis=0)
+
+
+@pytest.fixture(scope="module")
+def slow_fields(diagonal: list) -> dict:
+    """By level: the frames, flow, and flow without the camera."""
+    solve = Farneback().solver()
+    whole = [gray(frame) for frame in diagonal]
+    found = {}
+    for level, (height, width) in ((0, (96, 112)), (1, (68, 79)), (2, (48, 56))):
+        frames = whole = [cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in whole]
+        pairs = list(pairwise(frames))
+        scales = width / 112, height / 96
+        found[level] = (
+            frames,
+            [solve(*pair).astype(np.float64) for pair in pairs],
+            [solve(first, slow_warp(first, second, *scales)).astype(np.float64) for first, second in pairs],
+            scales,
+        )
+    return found
+
+
+@pytest.mark.parametrize(("level", "first"), [(0, 0), (0, 2), (1, 0), (1, 2), (2, 0)])
+def test_flow_without_a_given_camera_equals_loops_over_pixels(
+    slow_fields: dict, followed_by_camera, level: int, first: int
+) -> None:
+    here = np.flatnonzero((followed_by_camera.scale == level) & (followed_by_camera.first_frame == first))
+    frames, fields, stills, scales = slow_fields[level]
+    row = here[len(here) // 2]
+    x, y = (followed_by_camera.points[row, 0].astype(np.float64) + 0.5) * scales - 0.5
+    way, steps = [(x, y)], []
+    parts = {name: np.zeros((3, 4, 9 if name == "hof" else 8)) for name in ("hof", "mbhx", "mbhy")}
+    height, width = frames[0].shape
+    for t in range(15):
+        field, still = fields[first + t], stills[first + t]
+        x0, y0 = min(max(round(x) - 16, 0), width - 32), min(max(round(y) - 16, 0), height - 32)
+        pairs = {
+            "hof": (still[..., 0], still[..., 1]),
+            "mbhx": slow_gradient(still[..., 0]),
+            "mbhy": slow_gradient(still[..., 1]),
+        }
+        for name, pair in pairs.items():
+            parts[name][t // 5] += slow_votes(*pair, x0, y0, 0.4 if name == "hof" else None)
+        steps.append(median_at(still, x, y))
+        dx, dy = median_at(field, x, y)
+        x, y = x + dx, y + dy
+        way.append((x, y))
+    points = (np.array(way) + 0.5) / scales - 0.5
+    np.testing.assert_allclose(followed_by_camera.points[row], points, atol=1e-3)
+    shape = np.array(steps) / np.linalg.norm(steps, axis=1).sum()
+    np.testing.assert_allclose(followed_by_camera.channels["shape"][row], shape.ravel(), atol=1e-4)
+    for name, sums in parts.items():
+        flat = sums.reshape(-1)
+        np.testing.assert_allclose(followed_by_camera.channels[name][row], np.sqrt(flat / flat.sum()), atol=5e-4)

@@ -42,7 +42,8 @@ class IdtSettings:
     flow
         Algorithm of `tubelet.flow.algorithms`. The papers used Farnebäck's.
     camera
-        How the camera's motion is estimated, or None to take it as it is: the dense trajectories of 2011.
+        How the camera's motion is estimated, or None to take it as it is. Normalization and what is left out stay as
+        they are with it, so that this is not the descriptor of 2011.
 
     Notes
     -----
