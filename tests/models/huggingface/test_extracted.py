@@ -125,6 +125,23 @@ def test_its_classifier_classifies(
     assert "the model has no class names" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "length", "said"),
+    [
+        ("vjepa2", "7", "takes clips of multiples of 2 frames, not 7"),
+        ("videomae", "8", "takes clips of 4 frames, not 8"),
+    ],
+)
+def test_another_length_of_clips(
+    saved: Save, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, length: str, said: str
+) -> None:
+    command = ["extract", str(videos), "--model", str(saved(name)), "-o", str(tmp_path / "t"), "--clip-length", length]
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "build it" not in told, "no option of a folder of Hugging Face builds another"
+
+
 def test_training_does_not_start_from_it(
     saved: Save, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
