@@ -51,6 +51,18 @@ def test_help_of_every_verb_needs_nothing_heavy(python: Callable[..., Any]) -> N
     assert "the network's own" in done.stdout
 
 
+def test_a_second_model_is_refused_where_one_is_taken(tubelet: Callable[..., Any]) -> None:
+    """Click would take the last without a word."""
+    for verb in (["evaluate", "descriptors", "--data", "."], ["extract", "."], ["verify", "t"], ["bench", "runtime"]):
+        for given in (["--model", "a", "--model", "b"], ["--model=a", "--seed", "1", "--model=a"]):
+            ended = tubelet(*verb, *given)
+            assert ended.code == 2
+            assert "--model is given more than once, and this verb takes one; run it for each" in ended.err
+    main.refuse_repeated_model(["extract", "videos", "--model", "a"])
+    main.refuse_repeated_model(["explain", "a", "b", "--model", "a", "--model-b", "b"])
+    main.refuse_repeated_model(["extract", "--model", "a", "--", "--model"])
+
+
 def test_the_verbs_are_those_of_the_issue(tubelet: Callable[..., Any]) -> None:
     listed = tubelet("--help").out
     assert all(f" {verb} " in listed for verb in VERBS)

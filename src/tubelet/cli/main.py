@@ -35,7 +35,7 @@ from tubelet.cli import (
     verify,
     visualize,
 )
-from tubelet.errors import ExitCode, TubeletError
+from tubelet.errors import ExitCode, TubeletError, UsageError
 from tubelet.version import __version__
 
 app = typer.Typer(
@@ -113,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _outcome(arguments: list[str], debug: bool) -> int:
     try:
+        refuse_repeated_model(arguments)
         code = app(args=arguments, prog_name="tubelet", standalone_mode=False)
         sys.stdout.flush()  # here a reader that has gone is no error; at the interpreter's end it would be one
     except TubeletError as error:
@@ -146,6 +147,28 @@ def _outcome(arguments: list[str], debug: bool) -> int:
     if code == ExitCode.INTERRUPTED:  # which newer versions of Typer return instead of raising
         _complain("interrupted; what was finished is saved, the same command goes on from there", False)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def refuse_repeated_model(arguments: Sequence[str]) -> None:
+    """Refuse ``--model A --model B`` of a verb that takes one: Click would take the last without a word.
+
+    Raises
+    ------
+    UsageError
+        If it is so.
+    """
+    words = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if sum(word == "--model" or word.startswith("--model=") for word in words) < 2:
+        return
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        command = getattr(command, "commands", {}).get(word, command)
+    if any("--model" in parameter.opts and not parameter.multiple for parameter in command.params):
+        raise UsageError(
+            "--model is given more than once, and this verb takes one",
+            remedy="run it for each; tables of several networks are judged together by evaluate descriptors (--table "
+            "twice), and side by side by evaluate streams",
+        )
 
 
 def _usage_error(error: Any, debug: bool) -> int:
