@@ -121,7 +121,8 @@ def test_another_recipes_table_is_refused(
 def test_a_wrong_command_says_what_to_do(
     tubelet: Tubelet, table: Path, copy: Path, trained_run: Any, arguments: list[str], code: int, complaint: str
 ) -> None:
-    found = tubelet("search", copy, "--in", table, "--model", trained_run.folder, *arguments)
+    model = [] if "--model" in arguments else ["--model", trained_run.folder]
+    found = tubelet("search", copy, "--in", table, *model, *arguments)
     assert (found.code, found.out) == (code, "")
     assert complaint in found.complaint
 

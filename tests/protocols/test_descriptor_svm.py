@@ -23,8 +23,8 @@ from tubelet.protocols.descriptor_svm import (
     SvmSettings,
     evaluate_descriptors,
     fitted_decisions,
-    leak_notes,
     side_by_side,
+    table_notes,
 )
 
 CLASSES = ("Run", "Sit", "Walk")
@@ -182,12 +182,12 @@ def test_groups_that_the_network_saw_are_refused_or_marked(trained_run: Any, tmp
     (tmp_path / "model" / "provenance.json").write_text(json.dumps(record))
     facts = {**table.facts, "model_source": str(tmp_path / "model")}
     known = VideoVectors("t", table.path, "fc6", table.video_ids, table.vectors, facts)
-    (note,) = leak_notes(turned, [known], allow=False)
+    (note,) = table_notes(turned, [known], allow=False)
     assert note.startswith(
         "t: its network came trained (C3D, Sports-1M), and which videos it saw is not recorded, so a"
     )
     other = VideoVectors("t", table.path, "fc6", table.video_ids, table.vectors, {**facts, "weights_sha256": "other"})
-    (note,) = leak_notes(turned, [other], allow=False)
+    (note,) = table_notes(turned, [other], allow=False)
     assert note == "t: what its network was trained on is not known, so a leak would not be seen"
 
 

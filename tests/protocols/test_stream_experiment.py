@@ -103,7 +103,7 @@ def test_svms_are_rows_between_streams_and_fusions(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert found.svm_c == 1.0, "the papers do not state theirs"
     (image,) = found.features
-    assert (image.weights, image.clip_length, image.stride_frames) == ("required", None, 8)
+    assert (image.weights, image.clip_length, image.stride_frames) == ("required", None, None)
     assert found.only(["rgb", "image"]).rows == ("rgb", "rgb fc6 + SVM", "image", "joined")
     assert found.only(["rgb", "image"]).primary == ("joined", "rgb")
     assert (found.only(["rgb", "flow"]).rows, found.only(["rgb", "flow"]).primary) == (

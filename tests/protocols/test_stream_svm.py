@@ -128,7 +128,7 @@ def test_a_network_that_saw_a_test_group_is_refused_or_marked(tmp_path: Path, mo
             raise UsageError("the weights were trained on it")
         return [f"{tables[0].name}: trained on {folds[0].name}"]
 
-    monkeypatch.setattr(stream_svm, "leak_notes", leak)
+    monkeypatch.setattr(stream_svm, "table_notes", leak)
     with pytest.raises(UsageError, match="were trained on it"):
         scores(Tables(image=IMAGE), tmp_path, ROWS[1:2])
     marked = scores(Tables(image=IMAGE), tmp_path, ROWS[1:2], allow_leak=True)

@@ -114,8 +114,10 @@ def extract(
     from tubelet.baselines.idt.store import has_trajectories
     from tubelet.descriptors.export import FORMATS, Format, export
     from tubelet.descriptors.extractor import Extractor
+    from tubelet.descriptors.padding import padding_note
     from tubelet.descriptors.runner import extract as run
     from tubelet.descriptors.runner import plan_run
+    from tubelet.descriptors.store import DescriptorTable
     from tubelet.models.registry import list_models
     from tubelet.models.spec import descriptor_layer
 
@@ -170,14 +172,15 @@ def extract(
                 print_json({"table": str(table), "videos": count, **counts})
             return
         summary = run(videos, extractor, table, limit=limit, model_source=source_of(model))
-        for note in extractor.flow_notes:
-            say(f"note: {note}")
+    padded = padding_note(DescriptorTable(table))
+    notes = [*extractor.flow_notes, *([] if padded is None else [padded])]
+    for note in notes:
+        say(f"note: {note}")
     exported: list[Path] = []
     if file_format != "lance":
         target = table / f"descriptors.{file_format}"
         exported = export(table, target, cast(Format, file_format))
     if as_json:
-        notes = list(extractor.flow_notes)
         print_json({**summary.to_dict(), "exported": [str(path) for path in exported], "notes": notes})
     else:
         typer.echo(summary)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tubelet.descriptors.padding import padding_note
 from tubelet.descriptors.pooling import FloatArray, GroupedMeans, l2_normalize
 from tubelet.descriptors.runner import model_source_of, recipe_name_of
 from tubelet.descriptors.schema import VECTOR_PREFIX
@@ -30,6 +31,10 @@ NO_NETWORK = "no_network"
 """Key of a table's facts, True where no trained network made it: then no other video had a part in it."""
 ENCODING = "encoding"
 """Key of a table's facts: how its vectors are learned in each fold, with ``kind``; absent where nothing is learned."""
+
+
+PADDED = "padded"
+"""Key of a table's facts: that videos of it are shorter than a clip, in a sentence; absent where none is."""
 
 
 class VectorTable(Protocol):
@@ -87,7 +92,8 @@ class VideoVectors:
         ``(n, D)`` float32: mean over the video's rows, then L2; a video of zeros stays zero.
     facts
         What the table says of how it was made, JSON-ready: ``model``, ``weights_sha256``, ``recipe_hash``,
-        ``sampling``, ``recipe`` (its name), ``model_source`` (None where unknown); `NO_NETWORK` and `ENCODING`.
+        ``sampling``, ``recipe`` (its name), ``model_source`` (None where unknown); `NO_NETWORK`, `ENCODING`,
+        `PADDED`.
     failed
         Why a video is not there, by ``video_id``, as far as the table says.
     """
@@ -203,7 +209,9 @@ def table_facts(table: DescriptorTable) -> dict[str, Any]:
     """What a table of ours says of how it was made, see `VideoVectors`."""
     columns = ("model", "weights_sha256", "recipe_hash", "sampling")
     facts: dict[str, Any] = {column: table.only(column) for column in columns}
-    return facts | {"recipe": recipe_name_of(table.folder), "model_source": model_source_of(table.folder)}
+    facts |= {"recipe": recipe_name_of(table.folder), "model_source": model_source_of(table.folder)}
+    padded = padding_note(table)
+    return facts if padded is None else facts | {PADDED: padded}
 
 
 def choose_layer(layers: Sequence[str], wanted: str | None, path: Path) -> str:

@@ -21,6 +21,7 @@ from tubelet.descriptors.pooling import l2_normalize
 from tubelet.descriptors.request import item_id, requests_of
 from tubelet.errors import InputDataError, TubeletError
 from tubelet.models.folder import load_model
+from tubelet.protocols.class_names import class_names
 from tubelet.protocols.leak import seen_items
 from tubelet.protocols.rounds import SVM
 from tubelet.protocols.svm import CONFIG_FILE, DescriptorSVM
@@ -127,8 +128,8 @@ class Classifier:
     Raises
     ------
     InputDataError
-        If the folder holds no model, the model has no class names, or its SVM cannot be used or is asked for and
-        not there. With ``head="net"`` an SVM that cannot be used is only logged.
+        If the folder holds no model, the model has no classifier or no class names, or its SVM cannot be used or is
+        asked for and not there. With ``head="net"`` an SVM that cannot be used is only logged.
     """
 
     def __init__(
@@ -142,14 +143,7 @@ class Classifier:
         any_flow: bool = False,
     ) -> None:
         self.model = load_model(folder)
-        if self.model.labels is None:
-            raise InputDataError(
-                "the model has no class names",
-                path=folder,
-                remedy="save it with labels, convert its weights again with --labels NAMES.txt, or train it with "
-                "tubelet train",
-            )
-        self.classes = self.model.labels
+        self.classes = class_names(self.model, folder)
         where = Path(folder) / SVM
         self.svm: DescriptorSVM | None = None
         if head == "svm" or (where / CONFIG_FILE).exists():

@@ -37,9 +37,9 @@ from tubelet.protocols.descriptor_svm import (
     described_sides,
     empty_notes,
     fitted_decisions,
-    leak_notes,
     missing_videos,
     shared_groups,
+    table_notes,
 )
 from tubelet.protocols.metrics import IntArray, stacked_targets
 from tubelet.protocols.result import Result
@@ -150,7 +150,7 @@ def evaluate_compactness(
             f"several tables are called {', '.join(twice)}",
             remedy="name them, such as --table c3d=PATH --table imagenet=PATH",
         )
-    notes = leak_notes(folds, tables, allow=allow_leak)
+    notes = table_notes(folds, tables, allow=allow_leak)
     judged = [fold for fold in folds if described_in(fold.test, tables)] or list(folds[:1])
     tested = [item for fold in judged for item in described_in(fold.test, tables)]
     n_test = sum(len(fold.test) for fold in folds)

@@ -25,7 +25,7 @@ from tubelet.artifacts import write_json
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.datasets.splits import Fold
 from tubelet.descriptors.request import item_id
-from tubelet.descriptors.video_vectors import NO_NETWORK, VectorTable, VideoVectors
+from tubelet.descriptors.video_vectors import NO_NETWORK, PADDED, VectorTable, VideoVectors
 from tubelet.errors import InputDataError, UsageError
 from tubelet.failures import FailedVideo
 from tubelet.models.folder import read_provenance
@@ -128,7 +128,7 @@ def evaluate_descriptors(
     InputDataError
         Not one training or test video of a fold is in all tables.
     """
-    notes = leak_notes(folds, tables, allow=allow_leak)
+    notes = table_notes(folds, tables, allow=allow_leak)
     classes = folds[0].test.classes
     of = _shared(folds, tables, settings)
     hashes = hash_json([table.hash for table in tables])
@@ -208,8 +208,8 @@ def fitted_decisions(
     return decisions, svm.notes_
 
 
-def leak_notes(folds: Sequence[Fold], tables: Sequence[VectorTable], *, allow: bool) -> list[str]:
-    """Refuse to test on groups that a table's network was trained on; what is to be noted otherwise.
+def table_notes(folds: Sequence[Fold], tables: Sequence[VectorTable], *, allow: bool) -> list[str]:
+    """What is to be noted of tables: padded videos, and leaks; refuses to test on groups that a network was trained on.
 
     Raises
     ------
@@ -218,6 +218,8 @@ def leak_notes(folds: Sequence[Fold], tables: Sequence[VectorTable], *, allow: b
     """
     notes: list[str] = []
     for table in tables:
+        if PADDED in table.facts:
+            notes.append(f"{table.name}: {table.facts[PADDED]}")
         if table.facts.get(NO_NETWORK) or str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
             continue
         source = model_of_table(table.path, table.facts.get("model_source"), table.facts.get("weights_sha256"))

@@ -23,6 +23,7 @@ from tubelet.flow.decode import FlowDecoder
 from tubelet.flow.library import FlowSurvey, survey_flow
 from tubelet.models.contract import VideoModel
 from tubelet.models.spec import require_source
+from tubelet.protocols.class_names import class_names
 from tubelet.protocols.comparable import seen_before
 from tubelet.protocols.score_file import ScoreFile
 from tubelet.protocols.score_journal import JOURNAL, ScoreJournal
@@ -190,23 +191,18 @@ def check_stream(model: VideoModel, videos: Manifest, flow: str | os.PathLike[st
     UsageError
         The network takes motion and no stored flow is given, or the other way round.
     InputDataError
-        The model has no class names, or a video has another label.
+        The model has no classifier or no class names, or a video has another label.
     """
     require_source(model.name, model.input, flow)
-    if model.labels is None:
-        raise InputDataError(
-            "the model has no class names", remedy="save it with labels, or train it with tubelet train"
-        )
-    unknown = sorted(
-        {name for item in videos.items for name in (str(item.label), *item.more_labels)} - set(model.labels)
-    )
+    classes = class_names(model)
+    unknown = sorted({name for item in videos.items for name in (str(item.label), *item.more_labels)} - set(classes))
     if unknown:
         raise InputDataError(
             f"labels unknown to the model: {first_few(unknown)}",
             path=videos.root,
             remedy="test it on the classes that it was trained on",
         )
-    return model.labels
+    return classes
 
 
 def _survey(model: VideoModel, videos: Manifest, flow: str | os.PathLike[str], any_flow: bool) -> FlowSurvey:

@@ -50,7 +50,9 @@ class FeaturePlan(BaseModel):
     weights: str = Field("required", description="'required': --weights DIR; else a model folder")
     layer: str
     clip_length: int | None = Field(None, ge=1, description="frames in a clip; None: the network's")
-    stride_frames: int = Field(8, ge=1, description="frames between the starts of clips")
+    stride_frames: int | None = Field(
+        None, ge=1, description="frames between the starts of clips; None: 8, of single frames every one"
+    )
     workers: int = Field(2, ge=1, description="decoding processes")
 
 

@@ -29,7 +29,7 @@ from tubelet.descriptors.video_vectors import VectorTable, open_vectors
 from tubelet.errors import InputDataError
 from tubelet.models.contract import VideoModel
 from tubelet.models.folder import load_model
-from tubelet.protocols.descriptor_svm import SvmSettings, described_in, fold_decisions, leak_notes
+from tubelet.protocols.descriptor_svm import SvmSettings, described_in, fold_decisions, table_notes
 from tubelet.protocols.round_descriptors import DESCRIPTORS, describe_round, joined
 from tubelet.protocols.score_file import SVM_HEAD, FloatArray, ScoreFile, concatenated
 from tubelet.protocols.score_stream import SCORES
@@ -216,7 +216,7 @@ def _kept(path: Path, made_from: str) -> ScoreFile | None:
 
 
 def _fold_file(fold: Fold, tables: Sequence[VectorTable], settings: SvmSettings, allow_leak: bool) -> ScoreFile:
-    notes = leak_notes([fold], tables, allow=allow_leak)
+    notes = table_notes([fold], tables, allow=allow_leak)
     record = fold_decisions(fold, tables, settings)
     decisions = np.array(record["decisions"])
     items = {item_id(item): index for index, item in enumerate(fold.test.items)}

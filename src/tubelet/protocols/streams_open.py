@@ -18,6 +18,7 @@ from tubelet.models.folder import network_of, read_config
 from tubelet.models.huggingface.files import located
 from tubelet.models.info import ModelInfo
 from tubelet.models.registry import DEFAULT_CLASSES, build_meta, info_of, model_info
+from tubelet.models.spec import usual_stride
 from tubelet.protocols.leak import refuse_seen_groups
 from tubelet.protocols.lookalikes import refuse_copies_between
 from tubelet.protocols.presets import averages_flips, recipe_of, round_settings
@@ -223,7 +224,7 @@ def open_features(
                 folder,
                 plan.layer,
                 plan.clip_length or network.input.clip_length,
-                plan.stride_frames,
+                plan.stride_frames or usual_stride(network.input, plan.clip_length),
                 recipe.with_average_flip() if averages_flips(experiment.dataset) else recipe,
                 workers or plan.workers,
                 info_of(network),

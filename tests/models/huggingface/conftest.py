@@ -23,6 +23,7 @@ def saved(transformers: Any, made_once: Any) -> Save:
 
     def fill(name: str, folder: Path) -> None:
         network(transformers, name).save_pretrained(folder)
-        write_processor(folder, video=name.startswith(("videomae", "vjepa2")))
+        video = name.startswith(("videomae", "vjepa2"))
+        write_processor(folder, video=video, image_processor_type="CLIPImageProcessor")  # it does what its file says
 
     return lambda name: made_once(f"hf-{name}", partial(fill, name))

@@ -46,6 +46,7 @@ _VJEPA2 = {
     "pred_num_attention_heads": 2,
     "pred_num_hidden_layers": 1,
 }
+_BOTH = {"vision_config": {**_VIT, "projection_dim": 16}, "text_config": {**_VIT, "vocab_size": 9}, **_FIVE}
 _RESNET = {"embedding_size": 8, "hidden_sizes": [16, 32], "depths": [1, 1], "layer_type": "basic"}
 _CONVNEXT = {"hidden_sizes": [16, 32], "depths": [1, 1], "num_stages": 2}
 _SWIN = {
@@ -74,6 +75,8 @@ NETWORKS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "dinov2": ("Dinov2Model", "Dinov2Config", _DINO),
     "clip": ("CLIPVisionModelWithProjection", "CLIPVisionConfig", {**_VIT, "projection_dim": 16}),
     "siglip": ("SiglipVisionModel", "SiglipVisionConfig", _VIT),
+    "clip_classes": ("CLIPForImageClassification", "CLIPConfig", _BOTH),
+    "siglip_classes": ("SiglipForImageClassification", "SiglipConfig", _BOTH),
     "resnet": ("ResNetModel", "ResNetConfig", _RESNET),
     "resnet_classes": ("ResNetForImageClassification", "ResNetConfig", {**_RESNET, **_FIVE}),
     "convnext": ("ConvNextModel", "ConvNextConfig", _CONVNEXT),

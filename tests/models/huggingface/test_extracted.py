@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,35 @@ def test_its_classifier_classifies(
     assert answer["classes"] == ["run", "crane (1)", "walk", "crane (3)", "wave"]
     assert len(answer["videos"]) == 2
     assert main(["classify", str(videos), "--model", str(saved("vit")), "-o", str(tmp_path / "d")]) == 4
-    assert "the model has no class names" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"hf:vit has no classifier: {saved('vit')}" in told
+    assert "fit an SVM on its descriptors" in told
+    shutil.copytree(saved("vit_classes"), tmp_path / "numbered")
+    config = json.loads((tmp_path / "numbered" / "config.json").read_text())
+    config["id2label"] = {str(index): f"LABEL_{index}" for index in range(5)}
+    (tmp_path / "numbered" / "config.json").write_text(json.dumps(config))
+    assert main(["classify", str(videos), "--model", str(tmp_path / "numbered"), "-o", str(tmp_path / "e")]) == 4
+    told = capsys.readouterr().err
+    assert "no class names" in told
+    assert "name the classes in id2label of its config.json" in told
+    assert "tubelet train" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "said"),
+    [
+        ("vjepa2", "7", "takes clips of multiples of 2 frames, not 7"),
+        ("videomae", "8", "takes clips of 4 frames, not 8"),
+    ],
+)
+def test_another_length_of_clips(
+    saved: Save, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, length: str, said: str
+) -> None:
+    command = ["extract", str(videos), "--model", str(saved(name)), "-o", str(tmp_path / "t"), "--clip-length", length]
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "build it" not in told, "no option of a folder of Hugging Face builds another"
 
 
 def test_training_does_not_start_from_it(
@@ -147,6 +176,27 @@ def test_a_processor_that_resizes(saved: Save, videos: Path, tmp_path: Path, pix
     assert np.abs(found - right.detach().numpy()).max() < 0.02, "a gray level is 0.02 of a deviation"
 
 
+def test_videos_shorter_than_a_clip_are_told(
+    saved: Save, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four frames, 8 apart, span 25; the videos have 13."""
+    table, model = str(tmp_path / "t"), str(saved("videomae"))
+    assert main(["extract", str(videos), "--model", model, "-o", table, "--step-frames", "8", "--json"]) == 0
+    streams = capsys.readouterr()
+    said = (
+        "4 of the table's 4 videos are padded: they are shorter than a clip (25 frames) and looped to fill one; "
+        "with --step-frames 1 a clip spans 4"
+    )
+    assert json.loads(streams.out)["notes"] == [said]
+    assert f"note: {said}\n" in streams.err
+    assert main(["extract", str(videos), "--model", model, "-o", str(tmp_path / "whole"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == [], "13 frames are four that lie 4 apart"
+    command = ["evaluate", "descriptors", "--data", str(videos), "--table", f"mae={table}", "--test-fraction", "0.5"]
+    assert main([*command, "-o", str(tmp_path / "run"), "--json"]) == 0
+    (judged,) = json.loads(capsys.readouterr().out)["parts"].values()
+    assert f"mae: {said}" in judged["notes"]
+
+
 def test_a_row_of_a_table_of_streams(
     saved: Save, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,10 +204,18 @@ def test_a_row_of_a_table_of_streams(
     head = 'name = "modern"\nsource = "a test"\ndataset = "folder"\nfolds = 2\n'
     command = ["evaluate", "streams", str(tmp_path / "t.toml"), "--data", str(videos), "--dry-run"]
     for model, layer, code, said in (
-        ("hf:vit", "pooled", 0, f"vit: pooled of hf:vit as it is in {saved('vit')}, recipe hf:vit, clips of 1"),
+        (
+            "hf:vit",
+            "pooled",
+            0,
+            f"vit: pooled of hf:vit as it is in {saved('vit')}, recipe hf:vit, clips of 1 every 1 ",
+        ),
+        ("hf:videomae", "pooled", 0, "recipe hf:videomae, clips of 4 every 8 frames"),
         ("hf:resnet", "pooled", 2, "are those of hf:resnet, and the weights are of hf:vit"),
         ("hf:vit", "fc6", 2, "vit has no layer 'fc6'; its network has hidden_0"),
     ):
-        (tmp_path / "t.toml").write_text(head + feature.format(model, f"hf:{saved('vit')}", layer))
+        (tmp_path / "t.toml").write_text(
+            head + feature.format(model, f"hf:{saved('videomae' if model == 'hf:videomae' else 'vit')}", layer)
+        )
         assert main([*command, "-o", str(tmp_path / "run")]) == code
         assert said in capsys.readouterr().err

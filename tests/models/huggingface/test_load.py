@@ -16,6 +16,7 @@ from models.huggingface.made import FRAMES, Save, network, write_processor
 from tubelet.errors import ExitCode, InputDataError, MissingExtraError, UsageError
 from tubelet.models.folder import load_model, read_config, read_provenance
 from tubelet.models.huggingface import files, library
+from tubelet.models.huggingface.network import ImageNetwork
 from tubelet.models.registry import create_model, info_of
 from tubelet.protocols.comparable import seen_by
 
@@ -117,6 +118,52 @@ def test_a_model_of_pictures_and_words_is_read_for_its_pictures(transformers: An
     assert torch.allclose(model.features(x, ("pooled",))["pooled"].flatten(1), right, atol=1e-5)
     assert model.provenance is not None
     assert any("text_model" in name for name in model.provenance["huggingface"]["tensors_left_out"])
+
+
+def test_the_projection_of_clip_is_as_long_as_the_whole_says(transformers: Any, tmp_path: Path) -> None:
+    """Each half may carry a length of its own, which the whole does not read."""
+    half = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = transformers.CLIPConfig(
+        text_config={**half, "vocab_size": 40},
+        vision_config={**half, "image_size": 32, "patch_size": 8, "projection_dim": 16},
+        projection_dim=8,
+    )
+    both = transformers.CLIPModel(config).eval()
+    both.save_pretrained(tmp_path)
+    write_processor(tmp_path, video=False)
+    x = torch.rand(2, 3, 1, 32, 32)
+    with torch.no_grad():
+        right = both.visual_projection(both.vision_model(x[:, :, 0]).pooler_output)
+    assert right.shape == (2, 8)
+    assert torch.allclose(load_model(tmp_path).features(x, ("pooled",))["pooled"].flatten(1), right, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["vjepa2", "vjepa2_classes"])
+def test_the_predictor_of_v_jepa_2_is_left_out(transformers: Any, saved: Save, name: str) -> None:
+    """It never runs, so it is neither kept nor counted."""
+    module, model = network(transformers, name), load_model(saved(name))
+    of_predictor = {key: tensor.numel() for key, tensor in module.named_parameters() if "predictor." in key}
+    assert model.provenance is not None
+    assert model.provenance["huggingface"]["tensors_left_out"] == sorted(of_predictor)
+    every = sum(tensor.numel() for tensor in module.parameters())
+    assert info_of(model).parameters == every - sum(of_predictor.values()) < every
+    assert model.weights_id == files.sha256_file(saved(name) / "model.safetensors")
+
+
+def test_a_classifier_laid_out_otherwise_is_refused_when_it_is_loaded(
+    transformers: Any, saved: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(transformers.ResNetForImageClassification, "base_model_prefix", "elsewhere")
+        with pytest.raises(InputDataError, match=r"type resnet are not adapted.*has no elsewhere below its classifier"):
+            load_model(saved("resnet_classes"))
+
+    def strange(self: object, tokens: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        raise ValueError("tokens of another kind")
+
+    monkeypatch.setattr(ImageNetwork, "_placed", strange)
+    with pytest.raises(InputDataError, match=r"type vit are not adapted.*tokens of another kind"):
+        load_model(saved("vit"))
 
 
 def drop_a_tensor(folder: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from models.huggingface.made import MEAN, PROCESSOR, STD, write_processor
 from tubelet.clips.transforms import to_input
 from tubelet.errors import InputDataError
-from tubelet.models.huggingface.recipe import folder_recipe
+from tubelet.models.huggingface.recipe import _OF_NETWORK, folder_recipe
 
 
 def recipe(folder: Path, *, video: bool = False, **changed: Any) -> Any:
@@ -56,6 +56,33 @@ def test_pixels_are_those_of_transformers_own_processors(
     pixels = frames(*shape)
     right = np.stack([processor(frame, return_tensors="np")["pixel_values"][0] for frame in pixels], 1)
     np.testing.assert_allclose(to_input(pixels, made).numpy(), right, atol=2e-6)
+
+
+def test_a_file_without_a_name_is_read_as_the_networks_own_processor(transformers: Any, tmp_path: Path) -> None:
+    """The form of old folders of google/vit: one size, and no class of a processor."""
+    values = {"do_normalize": True, "do_resize": True, "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": 32}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(values))
+    made = folder_recipe(tmp_path, "test", video=False, model_type="vit")
+    pixels, processor = frames(32, 32), transformers.ViTImageProcessorPil(**values)
+    right = np.stack([processor(frame, return_tensors="np")["pixel_values"][0] for frame in pixels], 1)
+    np.testing.assert_allclose(to_input(pixels, made).numpy(), right, atol=2e-6)
+    assert (made.size, made.crop_hw) == ((32, 32), (32, 32))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**values, "do_center_crop": True, "crop_size": 24}))
+    assert folder_recipe(tmp_path, "test", video=False, model_type="clip").size == 32, "the shorter side, as of CLIP"
+    for unknown in (None, "mine"):
+        with pytest.raises(InputDataError, match="size = 32 is the shorter side or both"):
+            folder_recipe(tmp_path, "test", video=False, model_type=unknown)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**values, "image_processor_type": "Mine"}))
+    with pytest.raises(InputDataError, match="the processor is Mine, and known are"):
+        folder_recipe(tmp_path, "test", video=False, model_type="vit")
+
+
+def test_networks_have_the_processors_that_transformers_chooses(transformers: Any) -> None:
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES as CHOSEN
+
+    assert len(_OF_NETWORK) > 20
+    for model_type, kind in _OF_NETWORK.items():
+        assert {name.removesuffix("Pil") for name in CHOSEN[model_type].values() if name} == {f"{kind}ImageProcessor"}
 
 
 @pytest.mark.parametrize(

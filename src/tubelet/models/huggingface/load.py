@@ -12,8 +12,9 @@ import torch
 
 from tubelet.errors import InputDataError, UsageError
 from tubelet.models.huggingface.files import CONFIG, PREFIX, card_provenance, read_json, weight_files, weights_sha256
+from tubelet.models.huggingface.layout import check_length, classifier_name
 from tubelet.models.huggingface.library import transformers
-from tubelet.models.huggingface.network import HuggingFaceNetwork, ImageNetwork, Loaded, VideoNetwork, classifier_name
+from tubelet.models.huggingface.network import HuggingFaceNetwork, ImageNetwork, Loaded, VideoNetwork
 from tubelet.models.huggingface.papers import paper_of
 from tubelet.models.huggingface.recipe import RESIZE_NOTE, folder_recipe
 from tubelet.models.options import positive_int, suggestion
@@ -27,10 +28,11 @@ _STEPS = {
     "videomae": (4, "MCG-NJU/VideoMAE's scripts for Kinetics (sampling_rate 4; on Something-Something theirs is 2)"),
     "vjepa2": (1, "the example on transformers' page of V-JEPA 2"),
 }
+_CLIP = "CLIPVisionModelWithProjection"
 # What of a model for pictures and words sees the pictures.
 _VISION = {
-    "clip": "CLIPVisionModelWithProjection",
-    "clip_vision_model": "CLIPVisionModelWithProjection",
+    "clip": _CLIP,
+    "clip_vision_model": _CLIP,
     "siglip": "SiglipVisionModel",
     "siglip_vision_model": "SiglipVisionModel",
 }
@@ -78,15 +80,14 @@ def load_huggingface(folder: Path, **options: Any) -> HuggingFaceNetwork:
     weights_id = weights_sha256(folder)
     library = transformers()
     network_class = _class_for(library, folder, values, kind)
-    module, unused = _read(network_class, folder)
+    module, unused = _read(library, network_class, folder, kind)
     video = kind in _STEPS
-    recipe = folder_recipe(folder, f"{PREFIX}{kind}", video=video)
+    recipe = folder_recipe(folder, f"{PREFIX}{kind}", video=video, model_type=kind)
     step, step_source = _STEPS.get(kind, (1, "image networks see single frames"))
     origin = f"Hugging Face transformers {library.__version__}, {type(module).__name__}"
     choices = (f"Frames of a clip are {step} apart: {step_source}.", f"{RESIZE_NOTE[0].upper()}{RESIZE_NOTE[1:]}.")
-    loaded = Loaded(
-        module, f"{PREFIX}{kind}", recipe, _labels(module), paper_of(kind), Source(origin=origin, choices=choices)
-    )
+    source = Source(origin=origin, choices=choices)
+    loaded = Loaded(module, f"{PREFIX}{kind}", recipe, _labels(module, folder, kind), paper_of(kind), source)
     model = _adapted(loaded, folder, options, step, video)
     model.provenance = {
         "huggingface": {
@@ -135,10 +136,13 @@ def _class_for(library: Any, folder: Path, values: Mapping[str, Any], kind: str)
     return own
 
 
-def _read(network_class: Any, folder: Path) -> tuple[Any, list[str]]:
-    """The network with its weights, and the names of tensors that it has no place for (a decoder, a text encoder)."""
+def _read(library: Any, network_class: Any, folder: Path, kind: str) -> tuple[Any, list[str]]:
+    """The network with its weights, and the names of tensors that are left out (a decoder, a text encoder)."""
     try:
-        module, told = _from_pretrained(network_class, folder)
+        more = (
+            {"config": _vision_of_clip(library, folder)} if network_class.__name__ == _VISION.get(kind) == _CLIP else {}
+        )
+        module, told = _from_pretrained(network_class, folder, **more)
         missing = list(told["missing_keys"])
         if missing and all(_POOLER in name for name in missing):
             # Saved without the last layer on the class token: left out, not filled with random numbers.
@@ -160,7 +164,29 @@ def _read(network_class: Any, folder: Path) -> tuple[Any, list[str]]:
             why=f"{which}: {first_few(sorted(names), shown=5)}",
             remedy="copy the folder again: random numbers would be in their place",
         )
-    return module.eval(), sorted(told["unexpected_keys"])
+    return module.eval(), sorted([*told["unexpected_keys"], *_drop_predictor(module)])
+
+
+def _vision_of_clip(library: Any, folder: Path) -> Any:
+    """The configuration of the half of CLIP that sees pictures.
+
+    The whole reads the length of its projection above both halves, the half by itself below; they may differ.
+    """
+    config = library.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    vision = getattr(config, "vision_config", config)
+    vision.projection_dim = config.projection_dim
+    return vision
+
+
+def _drop_predictor(module: Any) -> list[str]:
+    """Take V-JEPA 2's predictor out, which guesses masked tokens and never runs here; the names of its tensors."""
+    base = getattr(module, module.base_model_prefix, module)
+    predictor = getattr(base, "predictor", None)
+    if module.config.model_type != "vjepa2" or predictor is None:
+        return []
+    names = [name for name in module.state_dict() if "predictor" in name.split(".")[:2]]
+    del base.predictor
+    return names
 
 
 def _from_pretrained(network_class: Any, folder: Path, **more: Any) -> tuple[Any, dict[str, Any]]:
@@ -198,16 +224,17 @@ def _adapted(loaded: Loaded, folder: Path, options: Mapping[str, Any], step: int
             remedy="copy the processor's JSON that belongs to these weights",
         )
     length = positive_int("clip_length", options.get("clip_length", frames))
-    if length % config.tubelet_size or (length != frames and not any_length):
-        wanted = f"multiples of {config.tubelet_size}" if any_length else f"{frames}"
-        raise UsageError(f"{name} takes clips of {wanted} frames, not {length}")
+    check_length(name, length, frames, config.tubelet_size, any_length=any_length)
     return VideoNetwork(loaded, length, step, any_length=any_length)
 
 
-def _labels(module: Any) -> tuple[str, ...] | None:
+def _labels(module: Any, folder: Path, kind: str) -> tuple[str, ...] | None:
     """Class names in the order of the scores; names that occur twice carry their number."""
-    if classifier_name(module) is None:
-        return None
+    try:
+        if classifier_name(module) is None:
+            return None
+    except ValueError as error:
+        raise _unfit(folder, kind, str(error)) from error
     names = [str(module.config.id2label[index]) for index in range(module.config.num_labels)]
     if all(name == f"LABEL_{index}" for index, name in enumerate(names)):
         return None

@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from tubelet.clips.recipe import Recipe
 from tubelet.errors import UsageError
 from tubelet.models.contract import VideoModel, Weighted
+from tubelet.models.huggingface.layout import base_name, check_length, classifier_name
 from tubelet.models.per_frame import with_time
 from tubelet.models.spec import InputSpec, Paper, Source
 
@@ -190,8 +191,7 @@ class HuggingFaceNetwork(VideoModel):
         if self.classifier_name is None:
             hooks.append(self.network.register_forward_hook(base))
         else:
-            below = self.network.get_submodule(str(self.network.base_model_prefix))
-            hooks.append(below.register_forward_hook(base))
+            hooks.append(self.network.get_submodule(base_name(self.network)).register_forward_hook(base))
             hooks.append(self.network.get_submodule(self.classifier_name).register_forward_pre_hook(head))
         try:
             yield seen
@@ -272,11 +272,11 @@ class VideoNetwork(HuggingFaceNetwork):
         return mean
 
     def _check_clips(self, x: Tensor) -> None:
+        if x.dim() != 5:
+            super()._check_clips(x)
         config: Any = self.network.config
-        if self.any_length and x.dim() == 5 and x.shape[2] > 0 and x.shape[2] % config.tubelet_size == 0:
-            _check_sides(self, x)
-            return
-        super()._check_clips(x)
+        check_length(self.name, x.shape[2], self.input.clip_length, config.tubelet_size, any_length=self.any_length)
+        _check_sides(self, x)
 
 
 class ImageNetwork(HuggingFaceNetwork):
@@ -301,6 +301,8 @@ class ImageNetwork(HuggingFaceNetwork):
             hidden=len(states),
             input=InputSpec("rgb", 3, frames, step_frames, _side(loaded.recipe), loaded.recipe.name),
         )
+        with torch.inference_mode():  # a family that is laid out otherwise is refused here, not in the middle of videos
+            self.features(torch.zeros(1, 3, 1, *side), self.layer_names)
 
     def _pixels(self, x: Tensor) -> dict[str, Any]:
         return {"pixel_values": x.transpose(1, 2).flatten(0, 1)}
@@ -311,7 +313,8 @@ class ImageNetwork(HuggingFaceNetwork):
 
     def _placed(self, tokens: Tensor, x: Tensor) -> Tensor:
         """(frames, L, D) tokens as (frames, D, rows, columns), without those that have no place."""
-        patch = getattr(self.network.config, "patch_size", None)
+        config: Any = self.network.config
+        patch = getattr(getattr(config, "vision_config", config), "patch_size", None)
         count = tokens.shape[1]
         if isinstance(patch, int):
             rows, columns = x.shape[3] // patch, x.shape[4] // patch
@@ -342,19 +345,6 @@ class ImageNetwork(HuggingFaceNetwork):
             _check_sides(self, x)
             return
         super()._check_clips(x)
-
-
-def classifier_name(module: Any) -> str | None:
-    """The fully connected layer that gives the scores of classes; None where there is none."""
-    if not type(module).__name__.endswith("Classification"):
-        return None
-    outside = [name for name, _ in module.named_modules() if name.partition(".")[0] != module.base_model_prefix]
-    found = [
-        name
-        for name in outside
-        if isinstance(part := module.get_submodule(name), nn.Linear) and part.out_features == module.config.num_labels
-    ]
-    return found[-1] if found else None
 
 
 def _side(recipe: Recipe) -> int | tuple[int, int]:

@@ -40,6 +40,37 @@ _SHORTER_SIDE = {
     "VideoMAE": True,
     "ViT": False,
 }
+# The processor that transformers takes where a file names none: by the network's model_type (AutoImageProcessor).
+_OF_NETWORK = {
+    "aimv2": "CLIP",
+    "aimv2_vision_model": "CLIP",
+    "beit": "Beit",
+    "bit": "Bit",
+    "clip": "CLIP",
+    "convnext": "ConvNext",
+    "convnextv2": "ConvNext",
+    "cvt": "ConvNext",
+    "data2vec-vision": "Beit",
+    "deit": "DeiT",
+    "dinat": "ViT",
+    "dinov2": "Bit",
+    "dinov3_vit": "DINOv3ViT",
+    "focalnet": "Bit",
+    "hiera": "Bit",
+    "ijepa": "ViT",
+    "mobilenet_v1": "MobileNetV1",
+    "mobilenet_v2": "MobileNetV2",
+    "pixio": "Bit",
+    "regnet": "ConvNext",
+    "resnet": "ConvNext",
+    "siglip": "Siglip",
+    "swiftformer": "ViT",
+    "swin": "ViT",
+    "swinv2": "ViT",
+    "videomae": "VideoMAE",
+    "vit": "ViT",
+    "vit_msn": "ViT",
+}
 _SUFFIX = re.compile(r"(FeatureExtractor|(Image|Video)Processor(Fast|Pil)?)$")
 
 # They name things, choose a library's way, or belong to sampling: pixels do not depend on them.
@@ -90,7 +121,7 @@ _READ = frozenset(
 )
 
 
-def folder_recipe(folder: Path, name: str, *, video: bool) -> Recipe:
+def folder_recipe(folder: Path, name: str, *, video: bool, model_type: str | None = None) -> Recipe:
     """The recipe of a Hugging Face folder.
 
     Parameters
@@ -102,6 +133,8 @@ def folder_recipe(folder: Path, name: str, *, video: bool) -> Recipe:
         What the recipe is called.
     video
         Whether the network takes videos.
+    model_type
+        The network's, by which transformers chooses the processor where the file names none.
 
     Raises
     ------
@@ -110,7 +143,7 @@ def folder_recipe(folder: Path, name: str, *, video: bool) -> Recipe:
     """
     path, values = _processor(folder, video)
     try:
-        return _recipe(values, name)
+        return _recipe(values, name, _OF_NETWORK.get(model_type or ""))
     except UsageError as error:
         raise InputDataError(
             "the processor's pixels cannot be made here",
@@ -136,9 +169,9 @@ def _processor(folder: Path, video: bool) -> tuple[Path, dict[str, Any]]:
     )
 
 
-def _recipe(values: Mapping[str, Any], name: str) -> Recipe:
+def _recipe(values: Mapping[str, Any], name: str, usual: str | None) -> Recipe:
     values = {key: value for key, value in values.items() if value is not None}  # null is "as the class has it"
-    kind = _kind(values)
+    kind = _kind(values) or usual
     for key, value in values.items():
         if key not in _HARMLESS | _READ and value is not False:
             raise UsageError(f"{key} = {value!r} has no place in a recipe")
