@@ -90,6 +90,8 @@ class VideoVectors:
         ``sampling``, ``recipe`` (its name), ``model_source`` (None where unknown); `NO_NETWORK` and `ENCODING`.
     failed
         Why a video is not there, by ``video_id``, as far as the table says.
+    notes
+        What a reader should know of how they were learned.
     """
 
     name: str
@@ -99,6 +101,7 @@ class VideoVectors:
     vectors: FloatArray
     facts: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:

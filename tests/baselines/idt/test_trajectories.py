@@ -17,7 +17,7 @@ from tubelet.flow.algorithms import Farneback
 from tubelet.flow.estimate import gray
 
 sys.path.insert(0, str(Path(__file__).parent))
-from moving import object_in_front, panning
+from moving import colored, noise, object_in_front, panning
 
 PLAIN = IdtSettings(camera=None)
 DIAGONAL = (2, -1)
@@ -72,6 +72,18 @@ def test_descriptors_are_roots_of_shares(followed) -> None:
         values = followed.channels[name]
         assert values.shape == (len(followed), size)
         np.testing.assert_allclose((values.astype(np.float64) ** 2).sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_an_object_over_a_plain_background_is_taken_for_the_camera() -> None:
+    """Nothing else can be followed, so that its motion is all there is to fit; --no-camera keeps it."""
+    square = colored(noise(48, 48, seed=2))
+    frames = []
+    for t in range(17):
+        frame = np.full((96, 128, 3), 128, np.uint8)
+        frame[24:72, 10 + 3 * t : 58 + 3 * t] = square[:, : 128 - 10 - 3 * t]
+        frames.append(frame)
+    assert len(all_trajectories(frames, PLAIN)) > 50
+    assert len(all_trajectories(frames, IdtSettings())) == 0
 
 
 def test_pure_camera_motion_leaves_nothing() -> None:
