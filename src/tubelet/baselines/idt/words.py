@@ -114,14 +114,14 @@ def learn_words(samples: Mapping[str, NDArray[np.floating]], settings: WordsSett
 
 def _means(rows: Floats, settings: WordsSettings) -> Floats:
     """The words ``(K, D)`` of rows ``(n, D)``."""
-    different = np.unique(rows, axis=0)
+    different: Floats = np.unique(rows, axis=0)
     if len(different) <= settings.words:
         return different[np.minimum(np.arange(settings.words), len(different) - 1)]
     clusters = KMeans(settings.words, init="random", n_init=1, max_iter=settings.iterations, random_state=settings.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of clusters without a row, seen to below
         clusters.fit(rows)
-    words = clusters.cluster_centers_.astype(np.float32)
+    words: Floats = clusters.cluster_centers_.astype(np.float32)
     used = np.unique(clusters.labels_)
     # A center without a row is a copy of another, to rounding; of true copies only the first is ever the nearest.
     words[np.setdiff1d(np.arange(len(words)), used)] = words[used[0]]
