@@ -17,7 +17,7 @@ from tubelet.flow.algorithms import Farneback
 from tubelet.flow.estimate import gray
 
 sys.path.insert(0, str(Path(__file__).parent))
-from moving import colored, noise, object_in_front, panning
+from moving import object_in_front, panning
 
 PLAIN = IdtSettings(camera=None)
 DIAGONAL = (2, -1)
@@ -49,7 +49,7 @@ def test_a_translating_texture_is_followed_straight_and_as_far_as_it_moved(follo
 
 def test_an_object_over_a_plain_background_is_taken_for_the_camera() -> None:
     """Nothing else can be followed, so that its motion is all there is to fit; --no-camera keeps it."""
-    square = colored(noise(48, 48, seed=2))
+    (square,) = panning(1, (0, 0), 48, 48, seed=2)
     frames = []
     for t in range(17):
         frame = np.full((96, 128, 3), 128, np.uint8)
