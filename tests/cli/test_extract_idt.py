@@ -67,6 +67,7 @@ def test_a_second_run_skips_and_other_settings_make_stale(
     assert (plan.code, plan.json["todo"], plan.json["skipped"]) == (0, 1, 1)
     other = tubelet(*command, "--no-camera", "--most-trajectories", 7, "--seed", 1, "--limit", 1)
     assert (other.json["videos"], other.json["skipped"]) == (1, 0)
+    assert "1 video, dense trajectories, 7 trajectories a video, 7 kB at most" in other.err
     assert tubelet(*command, "--most-trajectories", 7).json["skipped"] == 0
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "baselines" / "idt"))
-from made_vectors import CLASSES, NAMES, store
+from made_trajectories import made_up, record_of
+from made_vectors import CLASSES, NAMES, SMALL, store
 
 from tubelet.baselines.idt.encoding import Encoding
+from tubelet.baselines.idt.store import stored_settings, trajectories_path, write_trajectories
 from tubelet.cli.judge_descriptors import Windows, _Opened
 from tubelet.errors import UsageError
 from tubelet.protocols import stream_trajectories
@@ -89,11 +92,19 @@ def test_what_trajectories_cannot_be_used_for(tubelet: Tubelet, videos: Path, tm
     for options, complaint in (
         (["--diagnose", "--expected", "0.7"], "--diagnose lets a network describe videos again, and trajectories have"),
         (["--layer", "fc6"], "trajectories cannot be encoded as 'fc6'; take bow (5000 words a channel), fisher (256"),
-        ([], "5000 words cannot be learned from 360 trajectories"),
+        ([], "5,000 words a channel cannot be learned from 360 trajectories"),
+        (["--dry-run"], "5,000 words a channel cannot be learned from 360 trajectories"),
+        (["--layer", "fisher999"], "999 Gaussians a channel cannot be learned from 360 trajectories"),
     ):
         found = tubelet(*command(videos, tmp_path / "out", *options))
         assert (found.code, found.out) == (2, ""), found.err
         assert found.complaint.startswith(complaint), found.complaint
+        assert not (tmp_path / "out").exists()
+    compact = ("evaluate", "compactness", "--data", videos / "videos", "--leave-one-group-out", "-o", tmp_path / "out")
+    found = tubelet(*compact, "--table", videos / "idt", "--dry-run")
+    assert (found.code, found.out) == (2, ""), found.err
+    assert "take bow100 in place of bow" in found.complaint
+    assert not (tmp_path / "out").exists()
     labels: Any = CLASSES
     with pytest.raises(UsageError, match="windows of videos are judged here, and stored trajectories are encoded for"):
         _Opened(Windows(labels, 8)).add(str(videos / "idt"), None, None)
@@ -112,12 +123,18 @@ def test_a_table_of_trajectories_alone(
     run = tmp_path / "run"
     found = tubelet(*given, "-o", run, "--json")
     assert found.code == 0, found.err
-    assert "idt bow: dense trajectories, 3 words a channel learned in each fold; SVM" in found.err
+    assert (
+        "idt bow: improved dense trajectories, computed by this run; 3 words a channel learned in each fold; SVM"
+        in found.err
+    )
     assert "idt fisher: 4 videos described in " in found.err
     rows = {row["protocol"]: row for row in found.json["svms"]}
     assert list(rows) == ["idt bow", "idt fisher", "both"]
     assert {row["n"] for row in rows.values()} == {4}
-    assert rows["both"]["made_of"] == "SVM on 3 words of idt bow + 1 Gaussians of idt fisher, 441 numbers"
+    assert rows["both"]["made_of"] == (
+        "SVM on 3 words a channel of improved dense trajectories + 1 Gaussians a channel of improved dense "
+        "trajectories, 441 numbers"
+    )
     assert rows["idt bow"]["networks"] == [{"model": "idt", "parameters": None, "macs": None, "input": []}]
     assert (found.json["differences"][0]["second"], found.json["differences"][0]["first"]) == ("both", "idt bow")
     assert {path.name for path in (run / "trajectories").glob("*.idt.safetensors")} == {
@@ -160,13 +177,70 @@ def test_a_table_of_trajectories_alone(
     assert not (tmp_path / "other" / "trajectories").exists()
 
 
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trajectories of five of six files that are no videos: not the papers' kind, and a draw."""
+    root = tmp_path_factory.mktemp("five")
+    names = [f"{actor}_{action}.avi" for actor in ("ann", "bob", "cyd") for action in ("run", "walk")]
+    (root / "videos").mkdir()
+    for name in names:
+        (root / "videos" / name).write_bytes(name.encode())
+    for number, name in enumerate(names[:-1]):
+        record = record_of(name, 20, SMALL)
+        record = replace(record, settings=stored_settings(SMALL, 20))
+        write_trajectories(trajectories_path(root / "idt", name), made_up(20, number, SMALL), record)
+    return root
+
+
+@pytest.mark.parametrize("encodings", [1, 2])
+def test_videos_without_stored_trajectories_are_listed(
+    tubelet: Tubelet,
+    five: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    encodings: int,
+) -> None:
+    """Also where there is but one row, which has all that it can have."""
+    monkeypatch.setattr("tubelet.protocols.streams_report.write_streams", lambda *arguments: "none")
+    (tmp_path / "moves.toml").write_text(TABLE)
+    given = ("evaluate", "streams", tmp_path / "moves.toml", "--data", five / "videos", "--device", "cpu",
+             "--trajectories", five / "idt")  # fmt: skip
+    some = ("--streams", "idt bow") if encodings == 1 else ()
+    found = tubelet(*given, *some, "-o", tmp_path / "run", "--json")
+    assert found.code == 3, found.err
+    assert (
+        "idt bow: dense trajectories (the camera's motion left in, length 3 in place of 15, scales 1 in place of 8, "
+        "cells 1 in place of 2, segments 1 in place of 3, at most 20 of each video) of 5 of 6 videos, as they are in "
+    ) in found.err
+    assert {row["n"] for row in found.json["svms"]} == {5}
+    assert "1 of 6 videos have no scores in every row and do not count" in found.json["notes"]
+    listed = [json.loads(line) for line in (tmp_path / "run" / "failed.jsonl").read_text().splitlines()]
+    assert [row["path"] for row in listed] == ["cyd_walk.avi"] == [row["path"] for row in found.json["failed"]]
+    assert listed[0]["error"] == f"no trajectories of it are stored in {five / 'idt'}"
+    assert "1 video unreadable or without trajectories, see " in found.err
+    assert "SVM on 3 words a channel of dense trajectories (the" in found.json["svms"][0]["made_of"]
+
+
 def test_what_does_not_fit_is_one_error_before_anything_is_done(
-    tubelet: Tubelet, weizmann_folder: Path, tmp_path: Path
+    tubelet: Tubelet, weizmann_folder: Path, five: Path, tmp_path: Path
 ) -> None:
     for text, options, code, complaint in (
         (TABLE.replace('"bow3"', '"bowl"'), [], 2, "the settings of "),
         (TABLE, ["--trajectories", tmp_path], 4, "no trajectories are stored here"),
         (TABLE.replace('"idt bow"', '"trajectories"'), [], 2, "the settings of "),
+        # Each fold trains on the 40 trajectories of the other actor's two videos.
+        (
+            TABLE.replace("bow3", "bow50"),
+            ["--trajectories", five / "idt", "--dry-run"],
+            2,
+            "50 words a channel cannot be learned from 40 trajectories",
+        ),
+        (
+            TABLE.replace("bow3", "bow50"),
+            ["--trajectories", five / "idt"],
+            2,
+            "50 words a channel cannot be learned from 40 trajectories",
+        ),
     ):
         (tmp_path / "moves.toml").write_text(text)
         found = tubelet("evaluate", "streams", tmp_path / "moves.toml", "--data", weizmann_folder,

@@ -154,5 +154,7 @@ def test_a_comparison_of_streams_joins_trajectories_and_networks(tmp_path: Path,
 
 
 def test_fewer_trajectories_than_words_is_told_with_a_remedy(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"5000 words cannot be learned from 216 .*take bow100 in place of bow"):
+    with pytest.raises(
+        UsageError, match=r"5,000 words a channel cannot be learned from 216 .*take bow100 in place of bow"
+    ):
         evaluate_descriptors(FOLDS, [idt(folder, "bow")], SvmSettings(), tmp_path)

@@ -85,12 +85,13 @@ def compactness(
     Says which variant takes the fewest bytes and loses less than one percentage point. Videos without a vector in every
     table are left out and listed in failed.jsonl (exit code 3). Finished folds are kept: the same command goes on.
     """
-    from tubelet.baselines.tables import open_table
+    from tubelet.baselines.tables import open_table, require_learnable
     from tubelet.descriptors.video_vectors import ENCODING
     from tubelet.failures import FAILED_FILE, list_failures
     from tubelet.protocols.compact_mean import mean_compactness
     from tubelet.protocols.compactness import CompactSettings, evaluate_compactness
     from tubelet.protocols.compactness_report import write_compactness
+    from tubelet.reporting.text import counted
     from tubelet.training.run_folder import RunFolder
 
     settings = CompactSettings(parse_numbers(dims, "--dims"), cast("tuple[Bits, ...]", _words(bits)), svm_c, seed)
@@ -130,6 +131,7 @@ def compactness(
     )
     for note in first.findings.notes:
         say(f"note: {note}")
+    require_learnable(opened, [fold for _, folds in parts for fold in folds])
     if dry_run:
         if as_json:
             print_json({"folder": str(root), "parts": [title for title, _ in parts], **settings.to_dict()})
@@ -158,7 +160,7 @@ def compactness(
     else:
         typer.echo(f"{whole}\nreport: {report}")
     if missing:
-        say(f"{len(missing)} videos have no descriptor in every table, see {root / FAILED_FILE}")
+        say(f"{counted(len(missing), 'video')} without a descriptor in every table, see {root / FAILED_FILE}")
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 

@@ -74,7 +74,7 @@ def extract_trajectories(
     from tubelet.baselines.idt.settings import IdtSettings
     from tubelet.baselines.idt.store import stored_settings
     from tubelet.descriptors.store import has_table
-    from tubelet.reporting.text import size_text
+    from tubelet.reporting.text import counted, size_text
 
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -91,9 +91,11 @@ def extract_trajectories(
     kept = "all trajectories"
     if most_trajectories is not None:
         most = size_text(most_trajectories * size * len(videos))
-        kept = f"{most_trajectories} trajectories a video, {most} at most"
+        kept = (
+            f"{most_trajectories} {'trajectory' if most_trajectories == 1 else 'trajectories'} a video, {most} at most"
+        )
     what = "improved dense trajectories" if camera else "dense trajectories"
-    say(f"{len(videos)} videos, {what}, {kept} ({size} bytes each) -> {folder}")
+    say(f"{counted(len(videos), 'video')}, {what}, {kept} ({size} bytes each) -> {folder}")
     if dry_run:
         plan = plan_trajectories(videos, folder, stored_settings(settings, most_trajectories, seed))
         counts = {"todo": len(plan.todo), "skipped": len(plan.skipped), "failed": len(plan.missing)}

@@ -126,6 +126,7 @@ def judge(
     allow_leak, overwrite, dry_run, as_json
         As on the command line.
     """
+    from tubelet.baselines.tables import require_learnable
     from tubelet.descriptors.video_vectors import NO_NETWORK
     from tubelet.failures import FAILED_FILE, list_failures
     from tubelet.protocols.descriptor_report import write_descriptors
@@ -133,6 +134,7 @@ def judge(
     from tubelet.protocols.diagnosis import DIAGNOSIS
     from tubelet.protocols.diagnosis_report import diagnosis_text
     from tubelet.protocols.split_mean import write_means
+    from tubelet.reporting.text import counted
     from tubelet.training.run_folder import RunFolder
 
     if diagnosing is not None and diagnosing.options.wanted:
@@ -156,6 +158,7 @@ def judge(
         )
         for note in first.findings.notes:
             say(f"note: {note}")
+        require_learnable(opened.tables, every)
         if dry_run:
             if as_json:
                 print_json({"folder": str(root), "numbers": length, "parts": [title for title, _ in parts]})
@@ -215,8 +218,8 @@ def judge(
     else:
         typer.echo(f"{text}\nreport: {report}")
     if missing:
-        what = "videos" if windows is None else "videos or windows"
-        say(f"{len(missing)} {what} have no descriptor in every table, see {root / FAILED_FILE}")
+        what = counted(len(missing), "video") if windows is None else f"{len(missing)} videos or windows"
+        say(f"{what} without a descriptor in every table, see {root / FAILED_FILE}")
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +29,7 @@ from tubelet.cli.sources import model_folder
 from tubelet.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from tubelet.baselines.idt.vectors import TrajectoryVectors
     from tubelet.datasets.manifest import Manifest
     from tubelet.datasets.splits import Fold
     from tubelet.protocols.stream_experiment import StreamExperiment
@@ -82,17 +83,27 @@ def streams(
     checkpoint: the same command goes on where it was stopped. With --streams, --overwrite starts only these anew.
     """
     from tubelet.cli.labeled import open_labeled
+    from tubelet.descriptors.request import item_id
     from tubelet.protocols.descriptor_svm import SvmSettings
     from tubelet.protocols.stream_experiment import TRAJECTORIES, load_stream_experiment
     from tubelet.protocols.stream_svm import Described, describe_features, svm_scores
     from tubelet.protocols.stream_times import times_of
-    from tubelet.protocols.stream_trajectories import check_trajectories, encode, follow, open_encoded, seconds_of
+    from tubelet.protocols.stream_trajectories import (
+        check_trajectories,
+        encode,
+        follow,
+        kind_of,
+        open_encoded,
+        seconds_of,
+        without_trajectories,
+    )
     from tubelet.protocols.streams import finished_rounds, pooled_scores, run_streams
     from tubelet.protocols.streams_open import open_features, open_folds, open_streams
     from tubelet.protocols.streams_report import write_streams
     from tubelet.protocols.streams_result import compare_streams
     from tubelet.provenance import environment
     from tubelet.reporting.terminal import duration
+    from tubelet.reporting.text import counted
     from tubelet.training.run_folder import RunFolder, safe_name
 
     whole = load_stream_experiment(experiment)
@@ -108,7 +119,7 @@ def streams(
         whole.dataset, data, split=whole.split, fps=fps, label_column="label", annotations=annotations, limit=None
     )
     manifest, folds = open_folds(whole, manifest)
-    check_trajectories(chosen, manifest, trajectories)
+    encoded = check_trajectories(chosen, manifest, folds, trajectories)
     start = None if weights is None else model_folder(weights)
     features = open_features(chosen, manifest, folds, weights=start, allow_leak=allow_leak, workers=workers)
     ready = open_streams(
@@ -124,7 +135,7 @@ def streams(
     )
     root = out or Path("runs/evaluate") / whole.name
     where = choose_device(device)
-    say(_plan(chosen, manifest, ready, features, folds, root))
+    say(_plan(chosen, manifest, ready, features, encoded, folds, root))
     settings = {
         "experiment": whole.name,
         "dataset": manifest.hash,
@@ -146,19 +157,20 @@ def streams(
     def tell(done: Sequence[StreamRound]) -> None:
         say(_progress(done, ready, folds))
 
-    lost = describe_features(features, manifest, root, device=where)
+    # Before the networks: too few trajectories are told before hours of theirs.
     followed = trajectories or root / TRAJECTORIES
     if chosen.trajectories and trajectories is None:
-        summary = follow(chosen, manifest, root, workers=workers)
-        say(str(summary))
-        lost += [(failure.video_id, failure.error) for failure in summary.failures]
-    encoded = open_encoded(chosen, followed)
+        say(str(follow(chosen, manifest, root, workers=workers)))
+        encoded = open_encoded(chosen, followed)
     encode(encoded, folds, root)
+    unfollowed = without_trajectories(encoded, manifest)
+    lost = [*unfollowed, *describe_features(features, manifest, root, device=where)]
     describing_s = {one.name: times_of(root / safe_name(one.name)).get("describing_s", 0.0) for one in features}
     describing_s |= {plan.name: seconds_of(plan, root, followed) for plan in chosen.trajectories}
     for name, took in describing_s.items():
         if took:  # vectors that another run made cost this one nothing
-            say(f"{name}: {len(manifest)} videos described in {duration(took)}")
+            number = len(manifest) - (len(unfollowed) if name in encoded else 0)
+            say(f"{name}: {counted(number, 'video')} described in {duration(took)}")
     finished = finished_rounds(ready, folds, root, device=where)
     if finished:
         say(f"{len(finished)} of {len(ready) * len(folds)} rounds are finished already")
@@ -182,6 +194,8 @@ def streams(
         features=features,
         describing_s=describing_s,
         svms=svms,
+        kinds={name: kind_of(table) for name, table in encoded.items()},
+        tested={item_id(item) for fold in folds for item in fold.test.items},
         settings=settings,
         provenance=record,
     )
@@ -197,7 +211,8 @@ def streams(
     else:
         typer.echo(f"{result}\nreport: {report}")
     if failed:
-        say(f"{len(failed)} videos could not be read, see {root / 'failed.jsonl'}")
+        why = "unreadable or without trajectories" if unfollowed else "could not be read"
+        say(f"{counted(len(failed), 'video')} {why}, see {root / 'failed.jsonl'}")
         raise typer.Exit(ExitCode.SOME_FAILED)
 
 
@@ -206,10 +221,11 @@ def _plan(
     manifest: Manifest,
     ready: Sequence[Stream],
     features: Sequence[Feature],
+    encoded: Mapping[str, TrajectoryVectors],
     folds: Sequence[Fold],
     root: Path,
 ) -> str:
-    from tubelet.baselines.idt.encoding import Encoding
+    from tubelet.protocols.stream_trajectories import plan_lines
 
     tests = sorted(len(fold.test) for fold in folds)
     sizes = f"{tests[0]}" if tests[0] == tests[-1] else f"{tests[0]} to {tests[-1]}"
@@ -231,10 +247,7 @@ def _plan(
         f"{one.clip_length} every {one.stride_frames} frames; SVM"
         for one in features
     ]
-    lines += [
-        f"  {one.name}: dense trajectories, {Encoding.of(one.encoding).words} a channel learned in each fold; SVM"
-        for one in experiment.trajectories
-    ]
+    lines += plan_lines(experiment, manifest, encoded)
     lines += [f"  {one.name}: SVM on {' + '.join(one.of)}" for one in experiment.combinations]
     return "\n".join(lines)
 

@@ -96,6 +96,8 @@ class VideoVectors:
         `PADDED`.
     failed
         Why a video is not there, by ``video_id``, as far as the table says.
+    notes
+        What a reader should know of how they were learned.
     """
 
     name: str
@@ -105,6 +107,7 @@ class VideoVectors:
     vectors: FloatArray
     facts: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:

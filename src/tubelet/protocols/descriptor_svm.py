@@ -306,9 +306,9 @@ def fold_decisions(
 
 
 def empty_notes(tables: Sequence[VideoVectors], items: Sequence[Item]) -> list[str]:
-    """How many videos a table says nothing of: those in which nothing moves have no trajectories."""
+    """What tables say of themselves, and of how many videos nothing: where nothing moves there is no trajectory."""
     counts = [int((~table.take([item_id(item) for item in items]).any(axis=1)).sum()) for table in tables]
-    return [
+    return [note for table in tables for note in table.notes] + [
         f"{table.name}: {count} of {len(items)} videos have a vector of zeros, which says nothing of them"
         for table, count in zip(tables, counts, strict=True)
         if count

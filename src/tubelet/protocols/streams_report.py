@@ -73,7 +73,7 @@ def write_streams(
             if rows := mean_rows(folder / safe_name(stream.name)):
                 figure = training_curves(rows, title=f"Training of {stream.name}", caption=caption)
                 page.add_figure(kept(figure, plots / f"curves_{plain_name(stream.name)}.png"))
-    _settings(page, experiment, manifest, streams, features)
+    _settings(page, experiment, manifest, streams, features, result.kinds)
     page.set_provenance(provenance)
     return page.save(folder / "report.html")
 
@@ -177,7 +177,7 @@ def _networks(
     for name, network, views in [
         *((one.name, one.settings.model, one.views.name) for one in streams),
         *((one.name, f"{one.info.name}, frozen", _every(one)) for one in features),
-        *((one.name, "none: improved dense trajectories", "every frame") for one in trajectories),
+        *((one.name, f"none: {result.kinds[one.name]}", "every frame") for one in trajectories),
     ]:
         cost = result.costs[name]
         parameters, macs, shape = cost.texts[:3]
@@ -248,6 +248,7 @@ def _settings(
     manifest: Manifest,
     streams: Sequence[Stream],
     features: Sequence[Feature],
+    kinds: Mapping[str, str],
 ) -> None:
     page.add_section("Settings")
     page.add_facts(
@@ -288,6 +289,6 @@ def _settings(
         )
     for plan in experiment.trajectories:
         page.add_details(
-            f"{plan.name}: improved dense trajectories",
+            f"{plan.name}: {kinds[plan.name]}",
             facts={"encoding": learned_from(Encoding.of(plan.encoding).to_dict())},
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any
@@ -83,6 +83,8 @@ class StreamsResult:
         Of the streams and features, by name: the network; ``idt`` of trajectories.
     costs
         Of the streams, features and trajectories, by name.
+    kinds
+        Of the trajectories, by name: what they are, in words.
     differences
         Between every two streams, and of every fusion to the best of its streams; between every two SVMs on one
         descriptor, of a stream's SVM to its network, and of every combination to the best of its SVMs. Each is named
@@ -102,6 +104,7 @@ class StreamsResult:
     parts: Mapping[str, Sequence[str]]
     models: Mapping[str, str]
     costs: Mapping[str, StreamCost]
+    kinds: Mapping[str, str]
     differences: tuple[Difference, ...]
     primary: bool
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -222,6 +225,8 @@ def compare_streams(
     features: Sequence[Feature] = (),
     describing_s: Mapping[str, float] | None = None,
     svms: Mapping[str, ScoreFile] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    tested: Collection[str] = (),
     settings: Mapping[str, Any],
     provenance: Mapping[str, Any],
 ) -> StreamsResult:
@@ -236,13 +241,17 @@ def compare_streams(
     features, describing_s, svms
         The networks that learn nothing, what describing took (of trajectories, too), and the scores of every row of
         SVMs.
+    kinds
+        What the trajectories are, in words, by name.
+    tested
+        Ids of all test videos, so that those without any scores are noted, too.
     settings, provenance
         Carried into the result.
     """
     names = [stream.name for stream in streams]
     scored = {**pooled, **(svms or {})}
     rows = [*names, *(row.name for row in experiment.svm_rows)]
-    every = {video_id for name in rows for video_id in scored[name].video_ids}
+    every = {*tested, *(video_id for name in rows for video_id in scored[name].video_ids)}
     files = dict(zip(rows, aligned([scored[name] for name in rows], rows, common=True), strict=True))
     first = files[rows[0]]
     notes = []
@@ -275,7 +284,7 @@ def compare_streams(
         tuple(results[row.name] for row in experiment.svm_rows),
         tuple(results[plan.name] for plan in experiment.fusions),
         experiment.fusions,
-        {row.name: _made_of(row, files[row.name], experiment) for row in experiment.svm_rows},
+        {row.name: _made_of(row, files[row.name], experiment, kinds or {}) for row in experiment.svm_rows},
         {row.name: row.of for row in experiment.svm_rows},
         {
             **{plan.name: plan.model for plan in experiment.streams},
@@ -283,6 +292,7 @@ def compare_streams(
             **{plan.name: "idt" for plan in experiment.trajectories},
         },
         costs,
+        kinds or {},
         tuple(
             difference_of(results[a], results[b], first.labels, first.groups) for a, b in _pairs(experiment, results)
         ),
@@ -300,10 +310,15 @@ def _svm_result(file: ScoreFile, name: str, settings: Mapping[str, Any], provena
     )  # fmt: skip
 
 
-def _made_of(row: SvmRow, file: ScoreFile, experiment: StreamExperiment) -> str:
-    """``SVM on fc6 of c3d + 5,000 words of idt bow, 25,960 numbers``."""
-    words = {plan.name: Encoding.of(plan.encoding).words for plan in experiment.trajectories}
-    parts = [f"{words.get(name, layer)} of {name}" for layer, name in zip(file.settings["layers"], row.of, strict=True)]
+def _made_of(row: SvmRow, file: ScoreFile, experiment: StreamExperiment, kinds: Mapping[str, str]) -> str:
+    """``SVM on fc6 of c3d + 5,000 words a channel of improved dense trajectories, 25,960 numbers``."""
+    learned = {
+        plan.name: f"{Encoding.of(plan.encoding).words} a channel of {kinds[plan.name]}"
+        for plan in experiment.trajectories
+    }
+    parts = [
+        learned.get(name, f"{layer} of {name}") for layer, name in zip(file.settings["layers"], row.of, strict=True)
+    ]
     return f"SVM on {' + '.join(parts)}, {file.settings['numbers']:,} numbers"
 
 

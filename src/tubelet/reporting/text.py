@@ -120,6 +120,11 @@ def first_few(names: Sequence[str], separator: str = ", ", shown: int = 10) -> s
     return separator.join(names[:shown]) + (f"{separator}and {more} more" if more > 0 else "")
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 video``, ``2 videos``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
     """The rows of a table as lines of text, columns two spaces apart.
 

@@ -66,7 +66,7 @@ def copied(out: Path, videos: dict[str, Path], folder: Path) -> tuple[Path, dict
 
 def test_every_video_is_stored_or_listed(first: IdtSummary, videos: dict[str, Path], out: Path) -> None:
     assert (first.videos, first.done, first.skipped, first.failed, first.partial) == (4, 3, 0, 1, 0)
-    assert (first.frames, first.empty, first.reasons) == (20 + 17 + 9, 1, {"new": 3})
+    assert (first.frames, first.empty, first.reasons) == (20 + 17 + 9, ("short.mp4",), {"new": 3})
     assert first.exit_code is ExitCode.SOME_FAILED
     listed = [json.loads(line) for line in (out / "failed.jsonl").read_text().splitlines()]
     assert [(row["video_id"], row["path"]) for row in listed] == [("bad.avi", str(videos["bad.avi"]))]
@@ -83,7 +83,10 @@ def test_every_video_is_stored_or_listed(first: IdtSummary, videos: dict[str, Pa
     text = str(first)
     assert "3 stored, 0 already there, 1 failed" in text
     assert f"{sum(counts)} trajectories, " in text
-    assert "1 videos have no trajectory" in text
+    assert text.endswith("1 video without a trajectory: too short, too small, or nothing moves in them: short.mp4")
+    with_camera = str(replace(first, empty=("a", "b"), camera=True))
+    assert "2 videos without a trajectory" in with_camera
+    assert with_camera.endswith("nothing moves in them but, as it seems, the camera (--no-camera keeps that): a, b")
 
 
 def test_what_is_stored_is_what_the_library_computes(first: IdtSummary, videos: dict[str, Path], out: Path) -> None:
@@ -131,6 +134,7 @@ def test_run_again_it_redoes_exactly_what_is_stale(
     (folder / "a" / f".one.mp4{TRAJECTORIES_SUFFIX}.x.tmp").write_bytes(b"left by a killed worker")
     again = compute_trajectories(mine, folder, SETTINGS)
     assert (again.done, again.skipped, again.failed, again.reasons) == (1, 1, 1, {"damaged": 1})
+    assert again.to_dict()["empty"] == ("short.mp4",), "it is told again, though its file was made before"
     assert damaged.read_bytes() == data
     assert trajectories_path(folder, "short.mp4").stat().st_mtime_ns == untouched
     assert not list(folder.rglob("*.tmp"))

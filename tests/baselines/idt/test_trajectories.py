@@ -50,6 +50,18 @@ def test_a_translating_texture_is_followed_straight_and_as_far_as_it_moved(follo
     np.testing.assert_allclose(followed.channels["shape"][inner], np.tile(expected, (inner.sum(), 1)), atol=0.01)
 
 
+def test_an_object_over_a_plain_background_is_taken_for_the_camera() -> None:
+    """Nothing else can be followed, so that its motion is all there is to fit; --no-camera keeps it."""
+    (square,) = panning(1, (0, 0), 48, 48, seed=2)
+    frames = []
+    for t in range(17):
+        frame = np.full((96, 128, 3), 128, np.uint8)
+        frame[24:72, 10 + 3 * t : 58 + 3 * t] = square[:, : 128 - 10 - 3 * t]
+        frames.append(frame)
+    assert len(all_trajectories(frames, PLAIN)) > 50
+    assert len(all_trajectories(frames, IdtSettings())) == 0
+
+
 def test_every_scale_measures_the_same_way(followed) -> None:
     assert level_sizes(96, 112, PLAIN) == [(96, 112), (68, 79), (48, 56), (34, 40)]
     # 2.2 pixels of the video are 0.8 of the last level: too little to be told from the background there.

@@ -11,9 +11,11 @@ import pytest
 from safetensors.numpy import load_file
 
 sys.path.insert(0, str(Path(__file__).parent))
+from made_trajectories import put
 from made_vectors import NAMES, SMALL, moved, store
 
 from tubelet.baselines.idt.encoding import Encoding
+from tubelet.baselines.idt.store import TrajectoryStore
 from tubelet.baselines.idt.vectors import TrajectoryVectors
 from tubelet.baselines.tables import open_table
 from tubelet.descriptors.video_vectors import VideoVectors
@@ -21,6 +23,7 @@ from tubelet.errors import InputDataError, UsageError
 
 TRAIN = [name for name in NAMES if "dee" not in name]
 TEST = [name for name in NAMES if "dee" in name]
+DIMS = {"shape": 30, "hog": 96, "hof": 108, "mbhx": 96, "mbhy": 96}
 CHANNELS = ("shape", "hog", "hof", "mbhx", "mbhy")
 
 
@@ -135,15 +138,62 @@ def test_progress_names_channels_and_videos(tmp_path: Path, capsys: pytest.Captu
 
 def test_what_cannot_be_learned_is_one_sentence(tmp_path: Path) -> None:
     stored = store(tmp_path)
-    with pytest.raises(UsageError, match=r"5000 words cannot be learned from 360 trajectories.*18 training videos have"
-                       r" no more.*take bow100 in place of bow"):  # fmt: skip
+    with pytest.raises(UsageError, match=r"5,000 words a channel cannot be learned from 360 trajectories.*18 training "
+                       r"videos have no more, and 5,000 are needed at least.*take bow100 in place of bow"):  # fmt: skip
         TrajectoryVectors(stored).for_training(TRAIN)
-    with pytest.raises(UsageError, match=r"256 Gaussians of 3 numbers need more than 20 .*take fisher10 in place"):
+    with pytest.raises(UsageError, match=r"256 Gaussians a channel cannot .* from 20 .*take fisher10 in place"):
         TrajectoryVectors(stored, "fisher").for_training(TRAIN[:1])
+    with pytest.raises(UsageError, match=r"from 20 trajectories.*1 training video has no more.*take bow10 in place"):
+        TrajectoryVectors(stored).require(TRAIN, TRAIN[:1], TRAIN[:2])
+    TrajectoryVectors(stored, "bow20").require(TRAIN, TRAIN[:1])
+    still = store(tmp_path / "still", still=TRAIN[:1])
+    with pytest.raises(UsageError, match=r"1 training video has none, and 7 are needed at least\); give more training"):
+        TrajectoryVectors(still, "bow7").require(TRAIN[:1])
     with pytest.raises(
         InputDataError, match=r"not one training video has stored trajectories.*such as 'run/ann_1.avi'"
     ):
         TrajectoryVectors(stored).for_training(["videos/run/ann_1.avi"])
+
+
+@pytest.mark.parametrize(
+    ("layer", "count", "instead"),
+    [
+        # HOF has 108 numbers, so 54 components, which the papers' mixtures need at least.
+        ("fisher", 255, "fisher100"),
+        ("fisher", 54, "fisher10"),
+        ("fisher10", 53, "bow10"),
+        ("fisher10", 36, "bow10"),
+        ("bow", 36, "bow10"),
+        ("bow", 4_999, "bow1000"),
+        ("bow", 1, "bow1"),
+        ("bow", 0, None),
+    ],
+)
+def test_what_is_named_instead_can_be_learned(layer: str, count: int, instead: str | None) -> None:
+    encoding = Encoding.of(layer)
+    assert encoding.least(DIMS) > count
+    assert encoding.fewer(count, DIMS) == instead
+    rng = np.random.default_rng(0)
+    if instead is not None and count < 300:
+        for name in ("shape", "hof"):
+            Encoding.of(instead).learn(name, rng.random((count, DIMS[name]), np.float32))
+            if layer == "fisher10" and name == "hof":
+                with pytest.raises(UsageError, match=f"need at least 54 trajectories, there are {count}"):
+                    encoding.learn(name, rng.random((count, DIMS[name]), np.float32))
+
+
+def test_words_that_repeat_others_are_noted(tmp_path: Path) -> None:
+    """Five videos of the same four trajectories: of seven words four can differ, in every channel."""
+    same = moved("run/ann_1.avi", 4)
+    for number in range(5):
+        put(tmp_path, f"run/{number}.avi", same, settings=SMALL)
+    table = TrajectoryVectors(TrajectoryStore(tmp_path), "bow7", "idt")
+    ids = table.video_ids.tolist()
+    found = table.for_training(ids)
+    counts = ", ".join(f"{name} 4 of 7" for name in CHANNELS)
+    assert found.notes == (f"idt: so few trajectories differ that fewer words do: {counts}",)
+    assert table.for_training(ids).notes == found.notes, "also where it is read again"
+    assert ((found.vectors > 0).sum(axis=1) == 4 * 5).all(), "a word that repeats another is nobody's nearest"
 
 
 @pytest.mark.parametrize(
@@ -159,9 +209,8 @@ def test_what_cannot_be_learned_is_one_sentence(tmp_path: Path) -> None:
     ],
 )
 def test_a_layer_says_the_encoding(asked: str | None, layer: str, length: int) -> None:
-    dims = {"shape": 30, "hog": 96, "hof": 108, "mbhx": 96, "mbhy": 96}
     encoding = Encoding.of(asked)
-    assert (encoding.layer, encoding.length(dims)) == (layer, length)
+    assert (encoding.layer, encoding.length(DIMS)) == (layer, length)
 
 
 @pytest.mark.parametrize("asked", ["fc6", "bow0", "bow-1", "Fisher", "bowl", ""])

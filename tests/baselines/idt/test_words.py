@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tubelet.baselines.idt.words import Codebooks, WordsSettings, learn_words, nearest_words
+from tubelet.baselines.idt.words import Codebooks, WordsSettings, distinct_words, learn_words, nearest_words
 from tubelet.errors import UsageError
 
 
@@ -52,6 +52,16 @@ def test_words_do_not_change_with_the_same_seed() -> None:
     )
     assert (first == again).all()
     assert not (first == other).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_words_beyond_the_different_trajectories_repeat_the_others() -> None:
+    different = np.random.default_rng(4).random((20, 6)).astype(np.float32)
+    words = learn_words({"hog": np.repeat(different, 10, axis=0)}, WordsSettings(words=50)).words["hog"]
+    assert (len(words), distinct_words(words)) == (50, 20)
+    found = nearest_words(different, words)
+    assert len(set(found.tolist())) == 20
+    np.testing.assert_array_equal(words[found], different)
 
 
 def test_too_few_trajectories_are_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -90,13 +90,22 @@ class Encoding:
             return settings.words * len(dims)
         return sum(2 * settings.gaussians * settings.components(size) for size in dims.values())
 
-    def fewer(self, trajectories: int) -> str:
-        """A layer of the same kind that can be learned from so many trajectories: a power of ten, or one."""
-        number = 10 ** (len(str(max(1, trajectories // 2))) - 1)
+    def least(self, dims: Mapping[str, int]) -> int:
+        """Trajectories that it takes at least: as many as words, or as Gaussians and as every channel's components."""
         settings = self.settings
         if isinstance(settings, WordsSettings):
-            return Encoding(replace(settings, words=number)).layer
-        return Encoding(replace(settings, gaussians=number)).layer
+            return settings.words
+        return max(settings.least(size) for size in dims.values())
+
+    def fewer(self, trajectories: int, dims: Mapping[str, int]) -> str | None:
+        """A layer that so many trajectories are enough for: of the same kind, else words; None where there is none.
+
+        Its number is a power of ten, at most half of the trajectories, or one.
+        """
+        number = 10 ** (len(str(max(1, trajectories // 2))) - 1)
+        words = Encoding(WordsSettings(words=number))
+        same = words if self.kind == BAG_OF_WORDS else Encoding(FisherSettings(gaussians=number))
+        return next((each.layer for each in (same, words) if each.least(dims) <= trajectories), None)
 
     def learn(self, channel: str, values: Floats) -> Learned:
         """Words or a mixture of one channel from trajectories ``(n, D)`` of training videos.

@@ -59,6 +59,10 @@ class FisherSettings:
         """Principal components that are kept of a channel of ``size`` numbers."""
         return max(1, int(size * self.share))
 
+    def least(self, size: int) -> int:
+        """Trajectories that a channel of ``size`` numbers is learned from at least."""
+        return max(self.gaussians, self.components(size))
+
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
@@ -151,9 +155,10 @@ def learn_mixtures(samples: Mapping[str, NDArray[np.floating]], settings: Fisher
     found: dict[str, Mixture] = {}
     for name, values in samples.items():
         numbers = settings.components(values.shape[1])
-        if len(values) < max(settings.gaussians, numbers):
+        if len(values) < (least := settings.least(values.shape[1])):
             raise UsageError(
-                f"{settings.gaussians} Gaussians of {numbers} numbers need more than {len(values)} trajectories",
+                f"{settings.gaussians} Gaussians of {numbers} numbers need at least {least} trajectories, there are "
+                f"{len(values)}",
                 remedy="learn fewer Gaussians, or give more training videos",
             )
         chosen = np.asarray(drawn(values, settings.sample, settings.seed), dtype=np.float64)

@@ -16,7 +16,7 @@ from tubelet.errors import ExitCode, InputDataError, UsageError
 from tubelet.failures import FailedVideo, counts_line
 from tubelet.flow.opencv import opencv
 from tubelet.provenance import PROVENANCE_FILE, environment
-from tubelet.reporting.text import size_text
+from tubelet.reporting.text import counted, first_few, size_text
 from tubelet.video.guard import GuardedPool
 from tubelet.video.limits import Limits
 from tubelet.video.many import StoreJob, StoreRun, storing_in
@@ -47,9 +47,11 @@ class IdtSummary:
     frames, found, kept, nbytes
         Of this run: frames followed, trajectories found and stored, and the bytes that these take.
     empty
-        Videos done in this run that have no trajectory.
+        Ids of the videos that are stored, now or before, and have no trajectory.
     seconds, frames_per_s
         Duration of this run and its rate, decoding and writing included.
+    camera
+        Whether the camera's motion was taken out.
     most_trajectories
         Kept of each video at most; None keeps all.
     reasons
@@ -68,9 +70,10 @@ class IdtSummary:
     found: int
     kept: int
     nbytes: int
-    empty: int
+    empty: tuple[str, ...]
     seconds: float
     frames_per_s: float
+    camera: bool
     most_trajectories: int | None
     reasons: dict[str, int]
     failures: tuple[FailedVideo, ...]
@@ -97,7 +100,13 @@ class IdtSummary:
                 f"video; {self.frames} frames at {self.frames_per_s:.1f} frames/s"
             )
         if self.empty:
-            lines.append(f"{self.empty} videos have no trajectory: too short, too small, or nothing moves in them")
+            still = "nothing moves in them"
+            if self.camera:
+                still += " but, as it seems, the camera (--no-camera keeps that)"
+            lines.append(
+                f"{counted(len(self.empty), 'video')} without a trajectory: too short, too small, or {still}: "
+                + first_few(self.empty)
+            )
         return "\n".join(lines)
 
 
@@ -189,15 +198,17 @@ def compute_trajectories(
             if plan.reasons.get(failure.video_id, "new") != "new" and plan.targets[failure.video_id].is_file():
                 plan.targets[failure.video_id].unlink()
         records, seconds = run.records, run.seconds
+        before = [record for name in plan.skipped if (record := read_record(plan.targets[name])) is not None]
         frames = sum(record.frames for record in records)
         return IdtSummary(
             **run.counts(),
             frames=frames,
             found=sum(record.found for record in records),
             kept=sum(record.kept for record in records),
-            empty=sum(record.found == 0 for record in records),
+            empty=tuple(sorted(record.video_id for record in (*records, *before) if record.found == 0)),
             seconds=seconds,
             frames_per_s=frames / max(seconds, 1e-9),
+            camera=settings.camera is not None,
             most_trajectories=most_trajectories,
         )
 

@@ -42,8 +42,8 @@ class IdtSettings:
     flow
         Algorithm of `tubelet.flow.algorithms`. The papers used Farnebäck's.
     camera
-        How the camera's motion is estimated, or None to take it as it is. Normalization and what is left out stay as
-        they are with it, so that this is not the descriptor of 2011.
+        How the camera's motion is estimated, or None to leave it in, as in the dense trajectories of 2011; what is left
+        out and how descriptors are normalized stays that of 2013.
 
     Notes
     -----
@@ -105,3 +105,23 @@ class IdtSettings:
         own = {item.name: values[item.name] for item in fields(cls)}
         camera = own["camera"]
         return cls(**{**own, "camera": None if camera is None else CameraSettings(**camera)})
+
+
+def trajectories_words(values: Mapping[str, Any]) -> str:
+    """What trajectories of a record's settings are, for people, with what is not the papers'.
+
+    ``improved dense trajectories``, or ``dense trajectories (the camera's motion left in, at most 3 of each video)``.
+    """
+    settings, papers = IdtSettings.from_dict(values), IdtSettings()
+    said = [] if settings.camera is not None else ["the camera's motion left in"]
+    if settings.camera not in (None, papers.camera):
+        said.append("other settings of the camera")
+    said += [
+        f"{item.name} {getattr(settings, item.name)} in place of {getattr(papers, item.name)}"
+        for item in fields(settings)
+        if item.name != "camera" and getattr(settings, item.name) != getattr(papers, item.name)
+    ]
+    if values.get("most_trajectories") is not None:
+        said.append(f"at most {values['most_trajectories']:,} of each video")
+    improved = "" if settings.camera is None else "improved "
+    return f"{improved}dense trajectories" + (f" ({', '.join(said)})" if said else "")

@@ -23,6 +23,7 @@ from tubelet.artifacts import write_bytes
 from tubelet.baselines.idt.encoding import Encoding, Learned
 from tubelet.baselines.idt.settings import IdtSettings
 from tubelet.baselines.idt.store import TrajectoryStore
+from tubelet.baselines.idt.words import distinct_words
 from tubelet.descriptors.pooling import l2_normalize
 from tubelet.descriptors.video_vectors import ENCODING, NO_NETWORK, VideoVectors
 from tubelet.errors import InputDataError, UsageError
@@ -91,6 +92,40 @@ class TrajectoryVectors:
         """Whether the vectors that these training videos make are kept."""
         return self._file(self.folder(video_ids), _VECTORS).is_file()
 
+    def require(self, *trainings: Sequence[str]) -> None:
+        """Make sure that each of these sets of training videos can be learned from; headers are all that is read.
+
+        Raises
+        ------
+        InputDataError
+            Not one video of a set has stored trajectories.
+        UsageError
+            The videos of a set have fewer trajectories than are needed; what can be learned from all sets is named.
+        """
+        counts = []
+        for video_ids in trainings:
+            ids = self._training(video_ids)
+            kept = sum(self._store.record(video_id).kept for video_id in ids)
+            counts.append((min(kept, self.encoding.sample), kept, len(ids)))
+        if not counts:
+            return
+        count, kept, videos = min(counts)
+        least = self.encoding.least(self._dims)
+        if count >= least:
+            return
+        whose = "1 training video has" if videos == 1 else f"{videos} training videos have"
+        why = f"{whose} {'no more' if count else 'none'}" if count == kept else f"no more than {count:,} are drawn"
+        fewer = self.encoding.fewer(count, self._dims)
+        instead = (
+            f"take {fewer} in place of {self.layer} (--layer, or encoding in a file of streams), or " if fewer else ""
+        )
+        raise UsageError(
+            f"{self.encoding.words} a channel cannot be learned from {count:,} trajectories",
+            path=self.path,
+            why=f"{why}, and {least:,} are needed at least",
+            remedy=f"{instead}give more training videos",
+        )
+
     def for_training(self, video_ids: Sequence[str]) -> VideoVectors:
         """The vectors of all videos as these training videos make them, each of length one (or zeros).
 
@@ -121,8 +156,24 @@ class TrajectoryVectors:
             kept = {_VECTORS: rows}
             self._write(self._file(folder, _VECTORS), kept)
         return VideoVectors(
-            self.name, self.path, self.layer, self.video_ids, kept[_VECTORS], dict(self.facts), dict(self.failed)
+            self.name,
+            self.path,
+            self.layer,
+            self.video_ids,
+            kept[_VECTORS],
+            dict(self.facts),
+            dict(self.failed),
+            self._notes(folder),
         )
+
+    def _notes(self, folder: Path) -> tuple[str, ...]:
+        """Which channels have words that say nothing, as far as the words are kept."""
+        words = {name: (_read(self._file(folder, name)) or {}).get("words") for name in self._dims}
+        counts = {name: (distinct_words(each), len(each)) for name, each in words.items() if each is not None}
+        fewer = [f"{name} {differ:,} of {all_:,}" for name, (differ, all_) in counts.items() if differ < all_]
+        if not fewer:
+            return ()
+        return (f"{self.name}: so few trajectories differ that fewer words do: {', '.join(fewer)}",)
 
     def _training(self, video_ids: Sequence[str]) -> list[str]:
         known = set(self.video_ids.tolist())
@@ -146,6 +197,7 @@ class TrajectoryVectors:
         missing = [name for name in self._dims if name not in learned]
         if not missing:
             return learned
+        self.require(video_ids)
         ids = self._training(video_ids)
         sample = self._store.sample(ids, self.encoding.sample, self.encoding.settings.seed)
         count = len(sample[missing[0]])
@@ -154,16 +206,7 @@ class TrajectoryVectors:
         with progress(title, total=len(self._dims), unit="channel", initial=len(learned)) as bar:
             for name in missing:
                 bar.update(0, channel=name)
-                try:
-                    learned[name] = self.encoding.learn(name, sample[name])
-                except UsageError as error:
-                    raise UsageError(
-                        error.what,
-                        path=self.path,
-                        why=f"{len(ids)} training videos have no more",
-                        remedy=f"take {self.encoding.fewer(count)} in place of {self.layer} (--layer, or encoding in a "
-                        "file of streams), or give more training videos",
-                    ) from error
+                learned[name] = self.encoding.learn(name, sample[name])
                 self._write(self._file(folder, name), learned[name])
                 bar.update(1)
         return {name: learned[name] for name in self._dims}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from tubelet.baselines.idt.tracks import Floats, drawn
 from tubelet.errors import UsageError
@@ -84,6 +86,9 @@ class Codebooks:
 def learn_words(samples: Mapping[str, NDArray[np.floating]], settings: WordsSettings) -> Codebooks:
     """K-means of every channel for itself.
 
+    Where fewer trajectories differ than there shall be words, the words that are left over repeat one of the others,
+    and nothing is ever counted for them: see `distinct_words`.
+
     Parameters
     ----------
     samples
@@ -103,11 +108,29 @@ def learn_words(samples: Mapping[str, NDArray[np.floating]], settings: WordsSett
                 f"{settings.words} words cannot be learned from {len(values)} trajectories",
                 remedy="learn fewer words, or give more training videos",
             )
-        clusters = KMeans(
-            settings.words, init="random", n_init=1, max_iter=settings.iterations, random_state=settings.seed
-        ).fit(np.asarray(drawn(values, settings.sample, settings.seed), dtype=np.float32))
-        found[name] = clusters.cluster_centers_.astype(np.float32)
+        found[name] = _means(np.asarray(drawn(values, settings.sample, settings.seed), dtype=np.float32), settings)
     return Codebooks(found)
+
+
+def _means(rows: Floats, settings: WordsSettings) -> Floats:
+    """The words ``(K, D)`` of rows ``(n, D)``."""
+    different: Floats = np.unique(rows, axis=0)
+    if len(different) <= settings.words:
+        return different[np.minimum(np.arange(settings.words), len(different) - 1)]
+    clusters = KMeans(settings.words, init="random", n_init=1, max_iter=settings.iterations, random_state=settings.seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of clusters without a row, seen to below
+        clusters.fit(rows)
+    words: Floats = clusters.cluster_centers_.astype(np.float32)
+    used = np.unique(clusters.labels_)
+    # A center without a row is a copy of another, to rounding; of true copies only the first is ever the nearest.
+    words[np.setdiff1d(np.arange(len(words)), used)] = words[used[0]]
+    return words
+
+
+def distinct_words(words: Floats) -> int:
+    """How many of a channel's words ``(K, D)`` differ: fewer than K where fewer trajectories did."""
+    return len(np.unique(words, axis=0))
 
 
 def nearest_words(values: NDArray[np.floating], words: Floats) -> NDArray[np.intp]:
