@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tubelet.artifacts import write_text
+from tubelet.errors import ExitCode
 
 FAILED_FILE = "failed.jsonl"
 
@@ -22,6 +24,21 @@ class FailedVideo:
     path: str
     error: str
     kind: str
+
+
+class ManyVideos:
+    """What summaries of runs over many videos share; they are dataclasses with at least ``failed``."""
+
+    failed: int
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """``SOME_FAILED`` if a video failed, else ``DONE``."""
+        return ExitCode.SOME_FAILED if self.failed else ExitCode.DONE
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready dictionary."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
 
 
 def list_failures(path: Path, failures: Sequence[FailedVideo]) -> None:

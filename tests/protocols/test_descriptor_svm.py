@@ -24,8 +24,8 @@ from tubelet.protocols.descriptor_svm import (
     evaluate_descriptors,
     fitted_decisions,
     side_by_side,
-    table_notes,
 )
+from tubelet.protocols.table_notes import table_notes
 
 CLASSES = ("Run", "Sit", "Walk")
 NAMES = [f"{label}/v_{label}_g{group:02d}_c01.avi" for label in CLASSES for group in range(1, 9)]

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from tubelet.errors import UsageError
-from tubelet.reporting.log_bars import LogBar, log_bars
+from tubelet.reporting.bars import Bar
+from tubelet.reporting.log_bars import log_bars
 from tubelet.reporting.style import ACCENT
 
 
@@ -19,7 +20,7 @@ def lengths(svg: bytes) -> list[float]:
 
 
 def test_ten_times_as_much_is_one_step_longer() -> None:
-    figure = log_bars([LogBar("a", 2.0), LogBar("b", 20.0), LogBar("c", 200.0)], unit="frames/s", title="t")
+    figure = log_bars([Bar("a", 2.0), Bar("b", 20.0), Bar("c", 200.0)], unit="frames/s", title="t")
     assert figure.svg is not None
     a, b, c = lengths(figure.svg)
     assert b - a == pytest.approx(c - b, rel=1e-3)
@@ -28,7 +29,7 @@ def test_ten_times_as_much_is_one_step_longer() -> None:
 
 def test_words_and_diamonds() -> None:
     figure = log_bars(
-        [LogBar("c3d", 15.1, 14.0, 16.0, 313.0, "paper: 313"), LogBar("iDT <b>", 4.6)],
+        [Bar("c3d", 15.1, 14.0, 16.0, 313.0, "paper: 313"), Bar("iDT <b>", 4.6)],
         unit="frames/s", published_name="the paper's", title="t",
     )  # fmt: skip
     assert figure.alt == (
@@ -38,10 +39,10 @@ def test_words_and_diamonds() -> None:
         assert svg is not None
         for words in ("paper: 313", "the paper", "1,000"):
             assert words in svg.decode()
-    assert "the paper" not in (log_bars([LogBar("a", 1.0)], unit="u", title="t").svg or b"").decode()
+    assert "the paper" not in (log_bars([Bar("a", 1.0)], unit="u", title="t").svg or b"").decode()
 
 
-@pytest.mark.parametrize("bars", [[], [LogBar("a", 0.0)], [LogBar("a", 1.0, -1.0, 2.0)], [LogBar("a", float("inf"))]])
-def test_nothing_and_nonsense_are_refused(bars: list[LogBar]) -> None:
+@pytest.mark.parametrize("bars", [[], [Bar("a", 0.0)], [Bar("a", 1.0, -1.0, 2.0)], [Bar("a", float("inf"))]])
+def test_nothing_and_nonsense_are_refused(bars: list[Bar]) -> None:
     with pytest.raises(UsageError):
         log_bars(bars, unit="u", title="t")

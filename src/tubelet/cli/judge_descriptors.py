@@ -130,10 +130,11 @@ def judge(
     from tubelet.descriptors.video_vectors import NO_NETWORK
     from tubelet.failures import FAILED_FILE, list_failures
     from tubelet.protocols.descriptor_report import write_descriptors
-    from tubelet.protocols.descriptor_svm import evaluate_descriptors, tested_videos
+    from tubelet.protocols.descriptor_svm import evaluate_descriptors
     from tubelet.protocols.diagnosis import DIAGNOSIS
     from tubelet.protocols.diagnosis_report import diagnosis_text
     from tubelet.protocols.split_mean import write_means
+    from tubelet.protocols.table_notes import tested_videos
     from tubelet.reporting.text import counted
     from tubelet.training.run_folder import RunFolder
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from tubelet.errors import ExitCode
-from tubelet.failures import FailedVideo, counts_line
+from tubelet.failures import FailedVideo, ManyVideos, counts_line
 
 
 @dataclass(frozen=True)
-class ExtractSummary:
+class ExtractSummary(ManyVideos):
     """How a run ended.
 
     Attributes
@@ -46,15 +44,6 @@ class ExtractSummary:
     clips_per_s: float
     reasons: dict[str, int]
     failures: tuple[FailedVideo, ...]
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """``SOME_FAILED`` if a video failed, else ``DONE``."""
-        return ExitCode.SOME_FAILED if self.failed else ExitCode.DONE
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready dictionary."""
-        return asdict(self)
 
     def __str__(self) -> str:
         counts = counts_line(

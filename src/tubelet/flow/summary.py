@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from tubelet.errors import ExitCode
-from tubelet.failures import FailedVideo, counts_line
+from tubelet.failures import FailedVideo, ManyVideos, counts_line
 from tubelet.reporting.text import size_text
 
 
 @dataclass(frozen=True)
-class FlowSummary:
+class FlowSummary(ManyVideos):
     """How a run ended.
 
     Attributes
@@ -65,15 +63,6 @@ class FlowSummary:
     stored_max_px: float | None
     camera_share: float | None
     failures: tuple[FailedVideo, ...]
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """``SOME_FAILED`` if a video failed, else ``DONE``."""
-        return ExitCode.SOME_FAILED if self.failed else ExitCode.DONE
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready dictionary."""
-        return asdict(self)
 
     def __str__(self) -> str:
         lines = [

@@ -35,15 +35,13 @@ from tubelet.protocols.descriptor_svm import (
     SvmSettings,
     described_in,
     described_sides,
-    empty_notes,
     fitted_decisions,
     missing_videos,
-    shared_groups,
-    table_notes,
 )
 from tubelet.protocols.metrics import IntArray, stacked_targets
 from tubelet.protocols.result import Result
 from tubelet.protocols.svm import untaught
+from tubelet.protocols.table_notes import empty_notes, shared_groups, table_notes
 from tubelet.protocols.video_level import classification_result
 from tubelet.provenance import environment
 from tubelet.reporting.terminal import ProgressBar, progress

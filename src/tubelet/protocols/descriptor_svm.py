@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,16 @@ from tubelet.artifacts import write_json
 from tubelet.datasets.manifest import Item, Manifest
 from tubelet.datasets.splits import Fold
 from tubelet.descriptors.request import item_id
-from tubelet.descriptors.video_vectors import NO_NETWORK, PADDED, VectorTable, VideoVectors
+from tubelet.descriptors.video_vectors import VectorTable, VideoVectors
 from tubelet.errors import InputDataError, UsageError
 from tubelet.failures import FailedVideo
-from tubelet.models.folder import read_provenance
-from tubelet.protocols.comparable import beside, seen_by
+from tubelet.protocols.comparable import beside
 from tubelet.protocols.coordinates import coordinates
-from tubelet.protocols.descriptor_done import UNTRAINED, done_by_descriptors, leaves_one_out, model_of_table
-from tubelet.protocols.leak import refuse_seen_groups
+from tubelet.protocols.descriptor_done import done_by_descriptors, leaves_one_out
 from tubelet.protocols.metrics import IntArray, stacked_targets
 from tubelet.protocols.result import Result
 from tubelet.protocols.svm import DescriptorSVM, untaught
+from tubelet.protocols.table_notes import empty_notes, shared_groups, table_notes
 from tubelet.protocols.video_level import classification_result
 from tubelet.protocols.windows import Clips, result_of_clips, units_of_clips
 from tubelet.provenance import environment, hash_json
@@ -208,39 +207,6 @@ def fitted_decisions(
     return decisions, svm.notes_
 
 
-def table_notes(folds: Sequence[Fold], tables: Sequence[VectorTable], *, allow: bool) -> list[str]:
-    """What is to be noted of tables: padded videos, and leaks; refuses to test on groups that a network was trained on.
-
-    Raises
-    ------
-    UsageError
-        Such groups are tested on, and ``allow`` is False.
-    """
-    notes: list[str] = []
-    for table in tables:
-        if PADDED in table.facts:
-            notes.append(f"{table.name}: {table.facts[PADDED]}")
-        if table.facts.get(NO_NETWORK) or str(table.facts.get("weights_sha256") or "").startswith(UNTRAINED):
-            continue
-        source = model_of_table(table.path, table.facts.get("model_source"), table.facts.get("weights_sha256"))
-        provenance = {} if source is None else read_provenance(source) or {}
-        if source is None or not provenance.get("trained_on"):
-            why = "what its network was trained on is not known" if table.facts else "what made them is not known"
-            if what := seen_by(provenance):
-                why = f"its network came trained ({what}), and which videos it saw is not recorded"
-            notes.append(f"{table.name}: {why}, so a leak would not be seen")
-            continue
-        tested = tested_videos(folds)
-        notes += [f"{table.name}: {note}" for note in refuse_seen_groups(source, tested, allow=allow)]
-    return list(dict.fromkeys(notes))
-
-
-def tested_videos(folds: Sequence[Fold]) -> Manifest:
-    """What any of the folds tests on, each item once."""
-    items = {item.span: item for fold in folds for item in fold.test.items}
-    return replace(folds[0].test, items=tuple(items.values()))
-
-
 def _shared(
     folds: Sequence[Fold], tables: Sequence[VectorTable], settings: SvmSettings
 ) -> Callable[[Sequence[str]], FloatArray] | None:
@@ -305,16 +271,6 @@ def fold_decisions(
     }
 
 
-def empty_notes(tables: Sequence[VideoVectors], items: Sequence[Item]) -> list[str]:
-    """What tables say of themselves, and of how many videos nothing: where nothing moves there is no trajectory."""
-    counts = [int((~table.take([item_id(item) for item in items]).any(axis=1)).sum()) for table in tables]
-    return [note for table in tables for note in table.notes] + [
-        f"{table.name}: {count} of {len(items)} videos have a vector of zeros, which says nothing of them"
-        for table, count in zip(tables, counts, strict=True)
-        if count
-    ]
-
-
 def _scores(
     fold: Fold,
     tables: Sequence[VectorTable],
@@ -331,18 +287,6 @@ def _scores(
     record = {"tables": hashes, **fold_decisions(fold, tables, settings, of)}
     write_json(file, record)
     return record
-
-
-def shared_groups(folds: Sequence[Fold], unit: str) -> list[str]:
-    """Whether what was tested on had others of its group in training, as where one video is left out."""
-    known = {(fold.name, item.group) for fold in folds for item in fold.train.items if item.group is not None}
-    tests = [(fold.name, item.group) for fold in folds for item in fold.test.items]
-    shared = sum(pair in known for pair in tests)
-    if not shared:
-        return []
-    return [
-        f"{shared} of {len(tests)} test {unit}s have others of their group among the training {unit}s of their fold"
-    ]
 
 
 def _protocol(folds: Sequence[Fold], tables: Sequence[VectorTable]) -> str:

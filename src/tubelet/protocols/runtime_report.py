@@ -13,8 +13,9 @@ from tubelet.protocols.published import MEMORY
 from tubelet.protocols.result import RESULT
 from tubelet.protocols.runtime import RuntimeResult, paper_figures, paper_text
 from tubelet.protocols.runtime_turns import RuntimeRow, Spread, number
+from tubelet.reporting.bars import Bar
 from tubelet.reporting.figure import Figure
-from tubelet.reporting.log_bars import LogBar, log_bars
+from tubelet.reporting.log_bars import log_bars
 from tubelet.reporting.page import Page
 
 CSV = "runtime.csv"
@@ -60,7 +61,7 @@ def csv_text(rows: Sequence[RuntimeRow]) -> str:
 def speeds(rows: Sequence[RuntimeRow]) -> Figure:
     """Frames per second of every method on a logarithmic axis, with the paper's."""
     bars = [
-        LogBar(
+        Bar(
             row.method.label,
             row.fps.median,
             row.fps.low,

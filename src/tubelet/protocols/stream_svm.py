@@ -29,12 +29,13 @@ from tubelet.descriptors.video_vectors import VectorTable, open_vectors
 from tubelet.errors import InputDataError
 from tubelet.models.contract import VideoModel
 from tubelet.models.folder import load_model
-from tubelet.protocols.descriptor_svm import SvmSettings, described_in, fold_decisions, table_notes
+from tubelet.protocols.descriptor_svm import SvmSettings, described_in, fold_decisions
 from tubelet.protocols.round_descriptors import DESCRIPTORS, describe_round, joined
 from tubelet.protocols.score_file import SVM_HEAD, FloatArray, ScoreFile, concatenated
 from tubelet.protocols.score_stream import SCORES
 from tubelet.protocols.stream_experiment import SvmRow
 from tubelet.protocols.stream_times import add_time
+from tubelet.protocols.table_notes import table_notes
 from tubelet.provenance import environment, hash_json
 from tubelet.training.run_folder import safe_name
 

@@ -25,6 +25,7 @@ from tubelet.protocols.presets import averages_flips, recipe_of, round_settings
 from tubelet.protocols.round_flow import stored_flow
 from tubelet.protocols.rounds import RoundSettings
 from tubelet.protocols.stream_experiment import StreamExperiment, StreamPlan
+from tubelet.protocols.table_notes import tested_videos
 from tubelet.protocols.views import TestViews, default_views, views_by_name
 
 
@@ -161,7 +162,7 @@ def open_streams(
     for fold in folds:  # what is allowed is noted when a fold's network is tested: it remembers its videos' looks
         refuse_copies_between([fold.train], fold.test, allow=allow_leak, workers=workers or 1)
     if weights is not None and any(plan.weights == "required" for plan in experiment.streams):
-        refuse_seen_groups(weights, _tested(folds), allow=allow_leak, workers=workers or 1)
+        refuse_seen_groups(weights, tested_videos(folds), allow=allow_leak, workers=workers or 1)
     for plan in experiment.streams:
         settings = _settings(plan, experiment, manifest, weights, flow, any_flow)
         settings = replace(settings, allow_leak=allow_leak, train=settings.train.changed(seed=seed, workers=workers))
@@ -215,7 +216,7 @@ def open_features(
                 remedy="train it as a stream, whose svm describes motion",
             )
         _check_layer(plan.name, plan.layer, network.layer_names)
-        refuse_seen_groups(folder, _tested(folds), allow=allow_leak)
+        refuse_seen_groups(folder, tested_videos(folds), allow=allow_leak)
         recipe = network.recipe or get_recipe(network.input.recipe).with_side(network.input.side)
         recipe = recipe.with_flip(manifest.flip)
         found.append(
@@ -231,11 +232,6 @@ def open_features(
             )
         )
     return tuple(found)
-
-
-def _tested(folds: Sequence[Fold]) -> Manifest:
-    every = {item.span: item for fold in folds for item in fold.test.items}
-    return replace(folds[0].test, items=tuple(every.values()))
 
 
 def _check_layer(name: str, layer: str, known: Sequence[str]) -> None:

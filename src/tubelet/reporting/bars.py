@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bar:
-    """One system's result; all figures are fractions in [0, 1].
+    """One system's result: fractions in [0, 1] for `interval_bars`, numbers above 0 for `log_bars`.
 
     Attributes
     ----------
     label
         Name of the system.
     value
-        Its accuracy.
+        Its figure, such as accuracy.
     low, high
         Ends of its confidence interval, if known.
     published

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tubelet.errors import UsageError
-from tubelet.reporting.bars import diamond, diamond_legend
+from tubelet.reporting.bars import Bar, diamond, diamond_legend
 from tubelet.reporting.figure import COLUMN_PX, NARROW_PX, Figure, place, render, resize
 from tubelet.reporting.intervals import whisker
 from tubelet.reporting.style import ACCENT, MUTED, REST, RULE
@@ -22,37 +21,8 @@ if TYPE_CHECKING:
 _FIGURE_PX = 62.0  # what the number at the end of a bar takes
 
 
-@dataclass(frozen=True)
-class LogBar:
-    """One system's figure; all numbers are above 0.
-
-    Attributes
-    ----------
-    label
-        Name of the system.
-    value
-        Its figure.
-    low, high
-        Ends of its spread, if known.
-    published
-        The figure in the literature, if there is one; drawn as an open diamond.
-    note
-        Small print under the label, such as the published figure with its source.
-    strong
-        Whether it is drawn in the accent color or in gray.
-    """
-
-    label: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-    published: float | None = None
-    note: str = ""
-    strong: bool = True
-
-
 def log_bars(
-    bars: Sequence[LogBar], *, unit: str, published_name: str = "published figure", title: str, caption: str = ""
+    bars: Sequence[Bar], *, unit: str, published_name: str = "published figure", title: str, caption: str = ""
 ) -> Figure:
     """Horizontal bars from a power of ten below the smallest figure to one above the largest.
 
@@ -117,7 +87,7 @@ def _frame(axes: Axes, rows: int, first: int, last: int, unit: str) -> None:
 
 
 def _bar(
-    axes: Axes, row: int, bar: LogBar, start: float, name: str, note: str, figure_room: float, *, above: bool
+    axes: Axes, row: int, bar: Bar, start: float, name: str, note: str, figure_room: float, *, above: bool
 ) -> None:
     y = row + (0.25 if above else 0.0)
     color = (ACCENT if bar.strong else REST).light
@@ -139,7 +109,7 @@ def _bar(
     axes.annotate(note, (0.0, row - drop), fontsize=11, color=MUTED.light, **words, **side)
 
 
-def _alt(bars: Sequence[LogBar], unit: str, published_name: str) -> str:
+def _alt(bars: Sequence[Bar], unit: str, published_name: str) -> str:
     parts = []
     for bar in bars:
         words = f"{printable(bar.label)} {bar.value:.3g} {unit}"

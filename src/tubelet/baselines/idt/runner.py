@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from tubelet.artifacts import write_json
 from tubelet.baselines.idt.record import TrajectoryRecord
 from tubelet.baselines.idt.settings import IdtSettings
 from tubelet.baselines.idt.store import read_record, stored_settings, trajectories_path
-from tubelet.errors import ExitCode, InputDataError, UsageError
-from tubelet.failures import FailedVideo, counts_line
+from tubelet.errors import InputDataError, UsageError
+from tubelet.failures import FailedVideo, ManyVideos, counts_line
 from tubelet.flow.opencv import opencv
 from tubelet.provenance import PROVENANCE_FILE, environment
 from tubelet.reporting.text import counted, first_few, size_text
@@ -29,7 +29,7 @@ _MEMORY_BYTES = 8 << 30  # of a worker; 4K frames take 4.3 GB, full HD 1.2
 
 
 @dataclass(frozen=True)
-class IdtSummary:
+class IdtSummary(ManyVideos):
     """How a run of ``tubelet extract --model idt`` ended.
 
     Attributes
@@ -77,15 +77,6 @@ class IdtSummary:
     most_trajectories: int | None
     reasons: dict[str, int]
     failures: tuple[FailedVideo, ...]
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """``SOME_FAILED`` if a video failed, else ``DONE``."""
-        return ExitCode.SOME_FAILED if self.failed else ExitCode.DONE
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready dictionary."""
-        return asdict(self)
 
     def __str__(self) -> str:
         lines = [
