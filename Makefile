@@ -26,7 +26,7 @@ demo: setup ## Train on synthetic motion, extract, classify, write a report (abo
 demo-long: setup ## The same, trained for longer (about 25 minutes, resumable).
 	$(BIN)/tubelet demo --long
 
-test: setup ## Run the tests (about 12 minutes on 2 cores).
+test: setup ## Run the tests (about 9 minutes on 2 cores).
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=85 --cov-report=term
 
 check: lint types layers ## Lint, types and import layers.

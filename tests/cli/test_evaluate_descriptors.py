@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tubelet.models.folder import read_config
-from tubelet.protocols import descriptor_svm
+from tubelet.protocols.descriptor_done import model_of_table
 
 Tubelet = Callable[..., Any]
 LABELS = ("Run", "Sit", "Walk")
@@ -121,9 +121,9 @@ def test_the_tables_of_a_run_give_its_own_svm(tubelet: Tubelet, trained_run: Any
 def test_a_table_made_with_a_run_knows_the_model_in_it(trained_run: Any, tmp_path: Path) -> None:
     weights = read_config(trained_run.folder / "model").weights_sha256
     for named in (trained_run.folder, trained_run.folder / "model"):
-        assert descriptor_svm.model_of_table(tmp_path, str(named), weights) == trained_run.folder / "model"
+        assert model_of_table(tmp_path, str(named), weights) == trained_run.folder / "model"
     for named, sha in ((None, weights), (str(tmp_path), weights), (str(trained_run.folder), "other")):
-        assert descriptor_svm.model_of_table(tmp_path, named, sha) is None
+        assert model_of_table(tmp_path, named, sha) is None
 
 
 def test_three_nets_are_12288_numbers(tubelet: Tubelet, ucf101: Path, tmp_path: Path) -> None:
