@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tubelet.models.folder import read_config
+from tubelet.protocols import descriptor_svm
 from tubelet.protocols.descriptor_done import model_of_table
 
 Tubelet = Callable[..., Any]
