@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from moving import panning
+from moving_textures import panning
 
 from tubelet.baselines.idt.record import TrajectoryRecord
 from tubelet.baselines.idt.settings import IdtSettings

@@ -12,7 +12,7 @@ from tubelet.baselines.idt.settings import IdtSettings
 from tubelet.baselines.idt.tracks import ScaleTracks, joined, new_points
 
 sys.path.insert(0, str(Path(__file__).parent))
-from moving import colored, noise
+from moving_textures import colored, noise
 
 SETTINGS = IdtSettings(camera=None)
 FRAME = np.ascontiguousarray(colored(noise(80, 100, seed=3))[..., 0])

@@ -20,7 +20,7 @@ from tubelet.flow.camera import Camera
 from tubelet.flow.estimate import gray
 
 sys.path.insert(0, str(Path(__file__).parent))
-from moving import filmed, object_in_front, panning, world
+from moving_textures import filmed, object_in_front, panning, world
 
 PLAIN = IdtSettings(camera=None)
 DIAGONAL = (2, -1)
