@@ -26,10 +26,36 @@ class FailedVideo:
     kind: str
 
 
+@dataclass(frozen=True)
 class ManyVideos:
-    """What summaries of runs over many videos share; they are dataclasses with at least ``failed``."""
+    """How a run over many videos ended; each kind of run adds what it made.
 
+    Attributes
+    ----------
+    videos
+        Videos asked for: ``done + skipped + failed``.
+    done
+        Dealt with in this run; ``partial`` of them from files that lost frames.
+    skipped
+        Already there and still right.
+    failed
+        In ``failures`` and in ``failed.jsonl``.
+    seconds
+        Duration of this run.
+    reasons
+        How many videos were dealt with why: ``"new"``, ``"settings"``, ``"weights"``, ``"file"``, ``"damaged"``.
+    failures
+        The failed videos.
+    """
+
+    videos: int
+    done: int
+    skipped: int
     failed: int
+    partial: int
+    seconds: float
+    reasons: dict[str, int]
+    failures: tuple[FailedVideo, ...]
 
     @property
     def exit_code(self) -> ExitCode:
@@ -38,7 +64,13 @@ class ManyVideos:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready dictionary."""
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
+        return asdict(self)
+
+    def counts_line(self, folder: str, verb: str) -> str:
+        """``FOLDER: 3 stored (1 of them lost frames), 2 already there, 0 failed``."""
+        lost = f" ({self.partial} of them lost frames)" if self.partial else ""
+        see = f", see {os.path.join(folder, FAILED_FILE)}" if self.failed else ""
+        return f"{folder}: {self.done} {verb}{lost}, {self.skipped} already there, {self.failed} failed{see}"
 
 
 def list_failures(path: Path, failures: Sequence[FailedVideo]) -> None:
@@ -57,10 +89,3 @@ def read_failures(folder: Path) -> dict[str, str]:
         return {}
     entries = [json.loads(line) for line in listed.read_text(encoding="utf-8").splitlines()]
     return {str(entry["video_id"]): str(entry["error"]) for entry in entries}
-
-
-def counts_line(folder: str, verb: str, *, done: int, skipped: int, failed: int, partial: int) -> str:
-    """``FOLDER: 3 stored (1 of them lost frames), 2 already there, 0 failed``: how a run over many videos ended."""
-    lost = f" ({partial} of them lost frames)" if partial else ""
-    see = f", see {os.path.join(folder, FAILED_FILE)}" if failed else ""
-    return f"{folder}: {done} {verb}{lost}, {skipped} already there, {failed} failed{see}"

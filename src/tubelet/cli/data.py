@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tubelet.cli.options import FpsOption, JsonOption, SeedOption, WorkersOption, print_json, say
+from tubelet.cli.options import FpsOption, JsonOption, LabelColumnOption, SeedOption, WorkersOption, print_json, say
 from tubelet.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def check(
     kind: KindOption = "auto",
     split: Annotated[int, typer.Option("--split", min=1, help="Official split (UCF101, HMDB51).")] = 1,
     annotations: ListsOption = None,
-    label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
+    label_column: LabelColumnOption = "label",
     fps: FpsOption = None,
     short_frames: Annotated[int, typer.Option("--short-frames", min=1, help="Report videos with fewer frames.")] = 16,
     workers: WorkersOption = 2,

@@ -26,6 +26,7 @@ from tubelet.cli.options import (
     FlowOption,
     FpsOption,
     JsonOption,
+    LabelColumnOption,
     LimitOption,
     OverwriteOption,
     PrecisionOption,
@@ -105,7 +106,7 @@ def evaluate(
     leave_one_group_out: Annotated[
         bool, typer.Option("--leave-one-group-out", help="folder: one fold per group.")
     ] = False,
-    label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
+    label_column: LabelColumnOption = "label",
     flow: FlowOption = None,
     any_flow: AnyFlowOption = False,
     iterations: Annotated[int | None, typer.Option("--iterations", min=1, help="Optimizer steps.")] = None,

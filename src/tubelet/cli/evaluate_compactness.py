@@ -9,8 +9,10 @@ import typer
 
 from tubelet.cli.describe import Described
 from tubelet.cli.evaluate_descriptors import (
+    DatasetKindOption,
     LeaveGroupOption,
     LeaveOneOption,
+    OfficialSplitsOption,
     TestFractionOption,
     TestGroupsOption,
     folds_of,
@@ -22,6 +24,7 @@ from tubelet.cli.options import (
     DryRunOption,
     FpsOption,
     JsonOption,
+    LabelColumnOption,
     LimitOption,
     OverwriteOption,
     SeedOption,
@@ -52,21 +55,19 @@ LayersOption = Annotated[
 def compactness(
     data: DataOption,
     tables: TablesOption = None,
-    kind: Annotated[str, typer.Option("--kind", help="Kind of dataset: see tubelet data kinds.")] = "auto",
+    kind: DatasetKindOption = "auto",
     layers: LayersOption = None,
     dims: Annotated[str, typer.Option("--dims", help="Numbers of principal components.")] = "10,50,100,500",
     bits: Annotated[str, typer.Option("--bits", help="How numbers are stored: float32, or float32,int8.")] = (
         "float32,int8"
     ),
-    splits: Annotated[
-        str | None, typer.Option("--splits", help="Official splits (UCF101, HMDB51).", show_default="1,2,3")
-    ] = None,
+    splits: OfficialSplitsOption = None,
     annotations: AnnotationsOption = None,
     test_groups: TestGroupsOption = None,
     test_fraction: TestFractionOption = None,
     leave_one_group_out: LeaveGroupOption = False,
     leave_one_out: LeaveOneOption = False,
-    label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
+    label_column: LabelColumnOption = "label",
     svm_c: SvmCOption = 1.0,
     allow_leak: AllowLeakOption = False,
     seed: SeedOption = 0,

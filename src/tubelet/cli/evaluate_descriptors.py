@@ -26,6 +26,7 @@ from tubelet.cli.options import (
     FlowOption,
     FpsOption,
     JsonOption,
+    LabelColumnOption,
     LimitOption,
     MeanOption,
     OverwriteOption,
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 LEAVING_ONE_OUT = ("yupenn", "maryland")
 """Data sets whose papers leave one video out."""
 
+DatasetKindOption = Annotated[str, typer.Option("--kind", help="Kind of dataset: see tubelet data kinds.")]
+OfficialSplitsOption = Annotated[
+    str | None, typer.Option("--splits", help="Official splits (UCF101, HMDB51).", show_default="1,2,3")
+]
 TestGroupsOption = Annotated[str | None, typer.Option("--test-groups", help="Groups to test on, such as g21-g25.")]
 TestFractionOption = Annotated[
     float | None, typer.Option("--test-fraction", help="Share of the videos to test on.", show_default="0.2")
@@ -59,17 +64,15 @@ def descriptors(
     data: DataOption,
     tables: TablesOption = None,
     model: ModelOption = None,
-    kind: Annotated[str, typer.Option("--kind", help="Kind of dataset: see tubelet data kinds.")] = "auto",
+    kind: DatasetKindOption = "auto",
     layers: LayersOption = None,
-    splits: Annotated[
-        str | None, typer.Option("--splits", help="Official splits (UCF101, HMDB51).", show_default="1,2,3")
-    ] = None,
+    splits: OfficialSplitsOption = None,
     annotations: AnnotationsOption = None,
     test_groups: TestGroupsOption = None,
     test_fraction: TestFractionOption = None,
     leave_one_group_out: LeaveGroupOption = False,
     leave_one_out: LeaveOneOption = False,
-    label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
+    label_column: LabelColumnOption = "label",
     svm_c: SvmCOption = 1.0,
     zscore: ZscoreOption = False,
     pca: PcaOption = None,

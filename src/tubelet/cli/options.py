@@ -48,6 +48,7 @@ ItsPrecisionOption = Annotated[
     typer.Option("--precision", help="auto, float32 or bfloat16.", show_default="auto, or the experiment's"),
 ]
 MeanOption = Annotated[Path | None, typer.Option("--mean", help="Mean volume (npy) of recipe c3d_sports1m.")]
+LabelColumnOption = Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")]
 SvmCOption = Annotated[float, typer.Option("--C", min=1e-9, help="C of the SVM (squared hinge).")]
 FlowOption = Annotated[
     Path | None,

@@ -20,6 +20,7 @@ from tubelet.cli.options import (
     ItsSeedOption,
     ItsWorkersOption,
     JsonOption,
+    LabelColumnOption,
     LimitOption,
     MeanOption,
     OverwriteOption,
@@ -84,7 +85,7 @@ def train(
     allow_leak: Annotated[
         bool, typer.Option("--allow-leak", help="Test on groups that the starting weights saw, and mark the result.")
     ] = False,
-    label_column: Annotated[str, typer.Option("--label-column", help="Column of metadata.csv.")] = "label",
+    label_column: LabelColumnOption = "label",
     split: Annotated[int | None, typer.Option("--split", help="Official split (UCF101, HMDB51).")] = None,
     annotations: AnnotationsOption = None,
     test_groups: Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tubelet.failures import FailedVideo, ManyVideos, counts_line
+from tubelet.failures import ManyVideos
 from tubelet.reporting.text import size_text
 
 
@@ -16,20 +16,10 @@ class FlowSummary(ManyVideos):
     ----------
     folder
         Where the flow is stored.
-    videos
-        Videos asked for: ``done + skipped + failed``.
-    done
-        Stored in this run; ``partial`` of them from files that lost frames.
-    skipped
-        Already stored and still right.
-    failed
-        In ``failures`` and in ``failed.jsonl``.
     pairs, nbytes
         Pairs of frames of which flow was computed in this run, and bytes of its pictures.
-    seconds, pairs_per_s
-        Duration of this run and its rate.
-    reasons
-        How many videos were computed why: ``"new"``, ``"settings"``, ``"file"``, ``"damaged"``.
+    pairs_per_s
+        The rate of this run.
     quality
         Of the JPEG pictures.
     bound
@@ -40,21 +30,12 @@ class FlowSummary(ManyVideos):
         What storing changed, in pixels, as in `tubelet.flow.record.FlowError`; None if nothing was computed.
     camera_share
         Of warped flow: share of pairs from which a motion of the camera was taken out; else None.
-    failures
-        The failed videos.
     """
 
     folder: str
-    videos: int
-    done: int
-    skipped: int
-    failed: int
-    partial: int
     pairs: int
     nbytes: int
-    seconds: float
     pairs_per_s: float
-    reasons: dict[str, int]
     quality: int
     bound: float
     saturated_share: float | None
@@ -62,14 +43,9 @@ class FlowSummary(ManyVideos):
     stored_px: float | None
     stored_max_px: float | None
     camera_share: float | None
-    failures: tuple[FailedVideo, ...]
 
     def __str__(self) -> str:
-        lines = [
-            counts_line(
-                self.folder, "stored", done=self.done, skipped=self.skipped, failed=self.failed, partial=self.partial
-            )
-        ]
+        lines = [self.counts_line(self.folder, "stored")]
         if self.pairs:
             lines.append(f"{self.pairs} pairs of frames at {self.pairs_per_s:.1f} pairs/s, {size_text(self.nbytes)}")
         if self.stored_px is not None and self.quantized_px is not None and self.saturated_share is not None:

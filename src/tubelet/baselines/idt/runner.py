@@ -13,7 +13,7 @@ from tubelet.baselines.idt.record import TrajectoryRecord
 from tubelet.baselines.idt.settings import IdtSettings
 from tubelet.baselines.idt.store import read_record, stored_settings, trajectories_path
 from tubelet.errors import InputDataError, UsageError
-from tubelet.failures import FailedVideo, ManyVideos, counts_line
+from tubelet.failures import ManyVideos
 from tubelet.flow.opencv import opencv
 from tubelet.provenance import PROVENANCE_FILE, environment
 from tubelet.reporting.text import counted, first_few, size_text
@@ -36,14 +36,6 @@ class IdtSummary(ManyVideos):
     ----------
     folder
         Where the trajectories are stored.
-    videos
-        Videos asked for: ``done + skipped + failed``.
-    done
-        Stored in this run; ``partial`` of them from files that lost frames.
-    skipped
-        Already stored and still right.
-    failed
-        In ``failures`` and in ``failed.jsonl``.
     frames, found, kept, nbytes
         Of this run: frames followed, trajectories found and stored, and the bytes that these take.
     empty
@@ -54,36 +46,20 @@ class IdtSummary(ManyVideos):
         Whether the camera's motion was taken out.
     most_trajectories
         Kept of each video at most; None keeps all.
-    reasons
-        How many videos were computed why: ``"new"``, ``"settings"``, ``"file"``, ``"damaged"``.
-    failures
-        The failed videos.
     """
 
     folder: str
-    videos: int
-    done: int
-    skipped: int
-    failed: int
-    partial: int
     frames: int
     found: int
     kept: int
     nbytes: int
     empty: tuple[str, ...]
-    seconds: float
     frames_per_s: float
     camera: bool
     most_trajectories: int | None
-    reasons: dict[str, int]
-    failures: tuple[FailedVideo, ...]
 
     def __str__(self) -> str:
-        lines = [
-            counts_line(
-                self.folder, "stored", done=self.done, skipped=self.skipped, failed=self.failed, partial=self.partial
-            )
-        ]
+        lines = [self.counts_line(self.folder, "stored")]
         if self.done:
             of_all = "" if self.kept == self.found else f" of {self.found} found"
             lines.append(
